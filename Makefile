@@ -1,0 +1,62 @@
+# The commands of the house. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# The steps of `make test` share one machine and one build folder; in parallel they would only wait for each other.
+.NOTPARALLEL:
+
+export WRIT_CACHE ?= $(HOME)/.cache/writ
+export CARGO_TARGET_DIR ?= $(WRIT_CACHE)/target
+
+# nextest is quicker and prints better; it does not run documentation tests, so those follow.
+RUN_TESTS := $(shell command -v cargo-nextest >/dev/null && echo 'nextest run' || echo 'test --lib --bins --tests')
+
+.PHONY: help setup demo run test verify bench tidy fmt fmt-check lint unit clients deny
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what the tests need, or say what is missing
+	@scripts/setup.sh
+
+demo: ## build Writ and run the demo: server, agent, sample tools, each step asserted
+	@scripts/setup.sh rust
+	cargo run --package writ -- demo
+
+run: ## run the server on http://127.0.0.1:8420 with its data in .writ/
+	@scripts/setup.sh rust
+	cargo run --package writ -- up --data .writ
+
+test: setup tidy fmt-check lint unit demo clients ## everything that must be green before a commit is pushed
+	@echo "make test: tidy, format, lints, tests, demo and real clients are green"
+
+verify: test ## the same and the long tests at full size: crash rounds, mutations, more property cases
+	PROPTEST_CASES=4096 cargo test --workspace --lib --bins --tests -- --ignored
+	@echo "make verify: the long tests are green"
+
+bench: ## micro-benchmarks, then the load run next to its reference points
+	@scripts/setup.sh rust
+	cargo bench --package writ-policy --bench '*'
+	tools/loadgen/bench.sh
+
+tidy: ## the house rules that no compiler checks, and the dependency audit where cargo-deny is installed
+	cargo xtask tidy
+	@if command -v cargo-deny >/dev/null; then cargo deny --all-features check; \
+	else echo "tidy: cargo-deny is not installed, the audit of licences and advisories was skipped"; fi
+
+fmt: ## format the code
+	cargo fmt --all
+
+fmt-check:
+	cargo fmt --all --check
+
+lint: ## clippy, all and pedantic, warnings are errors
+	cargo clippy --workspace --all-targets -- -D warnings
+
+unit: ## all tests of the workspace on both databases
+	cargo $(RUN_TESTS) --workspace
+	cargo test --workspace --doc --quiet
+
+clients: ## real MCP clients against a real MCP server, through Writ
+	@scripts/setup.sh clients
+	tests/conformance/run.sh

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Brings a Debian machine to the point where `make test` runs, or says exactly what is missing.
+#
+#   scripts/setup.sh [rust] [postgres] [clients]      nothing named: all of them
+#
+# Idempotent, and quick when everything is there. Downloads land under ${WRIT_CACHE:-$HOME/.cache/writ}; only the
+# PostgreSQL package is installed into the system, and only by root. Versions are pinned in the files that are
+# named in `install_python` and `install_node`; a change of those files installs anew.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+cache=${WRIT_CACHE:-$HOME/.cache/writ}
+clients=tests/conformance
+missing=()
+
+main() {
+    mkdir -p "$cache"
+    (($#)) || set -- rust postgres clients
+    local part
+    for part in "$@"; do
+        case $part in
+            rust) check_rust ;;
+            postgres) check_postgres ;;
+            clients) check_clients ;;
+            *) echo "setup: unknown part \`$part\`: choose among rust, postgres, clients" >&2; exit 2 ;;
+        esac
+    done
+    if ((${#missing[@]})); then
+        echo "setup: something is missing on this machine:" >&2
+        printf '  - %s\n' "${missing[@]}" >&2
+        exit 1
+    fi
+}
+
+check_rust() {
+    # rust-toolchain.toml names the version; rustup fetches it at the first call of cargo.
+    command -v cargo >/dev/null || { missing+=("cargo: install rustup, then run this again"); return; }
+    command -v cc >/dev/null || install_package build-essential "a C compiler, for the bundled SQLite and AWS-LC"
+}
+
+check_postgres() {
+    postgres_found || install_package postgresql "the PostgreSQL server binaries, for the tests on the second database"
+}
+
+postgres_found() {
+    command -v initdb >/dev/null && command -v postgres >/dev/null && return
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+}
+
+check_clients() {
+    install_python 1
+    install_python 2
+    install_node
+}
+
+# One virtual environment per line of the Python SDK: the two cannot live together.
+install_python() {
+    local venv=$cache/mcp-py$1 pins=$clients/py/requirements-$1.txt
+    is_fresh "$venv" "$pins" && return
+    if ! command -v python3 >/dev/null || ! python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 10))'; then
+        install_package python3-venv "Python 3.10 or newer with venv, for the Python clients"
+        command -v python3 >/dev/null || return 0
+    fi
+    echo "setup: Python SDK $1.x into $venv"
+    rm -rf "$venv"
+    if python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$pins"; then
+        mark_fresh "$venv" "$pins"
+    else
+        missing+=("the packages of $pins: pip could not install them; its message is above")
+    fi
+}
+
+# Both TypeScript lines have names of their own and share one folder.
+install_node() {
+    local folder=$cache/mcp-ts pins=$clients/ts/package-lock.json
+    is_fresh "$folder" "$pins" && return
+    if ! command -v npm >/dev/null; then
+        missing+=("node 20 or newer with npm, for the TypeScript clients")
+        return
+    fi
+    echo "setup: TypeScript SDKs and server-everything into $folder"
+    rm -rf "$folder" && mkdir -p "$folder" && cp "$clients/ts/package.json" "$pins" "$folder/"
+    if (cd "$folder" && npm ci --silent --no-audit --no-fund --ignore-scripts); then
+        mark_fresh "$folder" "$pins"
+    else
+        missing+=("the packages of $pins: npm could not install them; run \`npm ci\` in $folder to see why")
+    fi
+}
+
+is_fresh() {
+    [[ -f $1/.pins ]] && cmp -s "$1/.pins" "$2"
+}
+
+mark_fresh() {
+    cp "$2" "$1/.pins"
+}
+
+# Installs a Debian package when we may, and names it when we may not.
+install_package() {
+    local package=$1 why=$2
+    if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+        echo "setup: installing \`$package\` ($why)"
+        if apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$package" >/dev/null; then
+            return
+        fi
+    fi
+    missing+=("$why: as root, \`apt-get install $package\`")
+}
+
+main "$@"
