@@ -1,0 +1,60 @@
+//! What a decision is made from.
+
+use base::Timestamp;
+
+use crate::{Act, EntityRef, Scope, Subject};
+
+/// Everything that one decision needs. Nothing else is looked up.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The exact act.
+    pub act: &'a Act,
+    /// The digest of the exact act: tool, definition, canonical arguments, chain of principals, task. An allow, the
+    /// record's receipt and a lift must all carry this digest.
+    pub digest: [u8; 32],
+    /// The person behind the task; `None` when the agent acts for itself.
+    pub person: Option<&'a Subject>,
+    /// The agent (or workload) that acts.
+    pub agent: &'a Subject,
+    /// The roles that cover this act on its target, as entities of kind [`crate::EntityKind::RoleOn`]: the roles on
+    /// the target and on what contains it whose rules include the act. Whoever belongs to one of them is granted it.
+    pub roles: &'a [EntityRef],
+    /// What the task covers: its own scope first, then each ancestor's up to the root.
+    pub scopes: &'a [&'a Scope],
+    /// The circumstances.
+    pub circumstances: &'a Circumstances,
+    /// Confirmations, approvals and sign-ins that exist for this act.
+    pub lifted: &'a [Lift],
+}
+
+/// The circumstances of an act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Circumstances {
+    /// The instant of the decision.
+    pub now: Timestamp,
+    /// The stated purpose of the task.
+    pub purpose: String,
+    /// The depth of the task in its tree, counted from the root's 1.
+    pub depth: u32,
+    /// How many calls the task may still make, this one included; `None` is without a limit.
+    pub calls_left: Option<u64>,
+    /// How many bytes the task may still receive; `None` is without a limit.
+    pub bytes_left: Option<u64>,
+    /// The authentication context class (OpenID Connect Core, section 2, `acr`) of the person's sign-in, if there
+    /// was one.
+    pub acr: Option<String>,
+}
+
+/// A confirmation, an approval or a stronger sign-in that takes one annotated `forbid` out of the way of one exact
+/// act.
+///
+/// SECURITY: it lifts only the rule with this id and this very text, for the act with this digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lift {
+    /// The rule's id.
+    pub rule: String,
+    /// The SHA-256 of the rule's text.
+    pub rule_hash: [u8; 32],
+    /// The digest of the act.
+    pub digest: [u8; 32],
+}
