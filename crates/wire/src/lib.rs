@@ -1,1 +1,6 @@
+//! Formats in and out: strict JSON, JOSE and DPoP, OAuth messages, MCP frames, transparency-log tiles.
+//!
+//! INVARIANT: pure. No sockets, files, clock or SQL; whatever depends on the present takes it as an argument.
 
+pub mod json;
+pub mod tlog;
