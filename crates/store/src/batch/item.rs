@@ -1,0 +1,137 @@
+//! An entry on its way through the writer.
+
+use base::{Fault, Position, Receipt};
+
+use super::{Debit, Denied, Entry, Intent, Limit, Outcome, ProofUse, Submitted, writer::Reply};
+use crate::{SealedPayload, log::Draft};
+
+/// An entry taken apart: what it writes, and how it stands.
+pub(super) struct Item {
+    reply: Reply,
+    pub(super) draft: Option<Draft>,
+    pub(super) role: Role,
+    pub(super) debits: Vec<Debit>,
+    pub(super) proof: Option<ProofUse>,
+    pub(super) payload: Option<SealedPayload>,
+    pub(super) state: State,
+}
+
+/// What is special about an entry.
+pub(super) enum Role {
+    Intent { guard: Position, digest: [u8; 32], server: Option<String> },
+    Outcome { intent: Position },
+    Other,
+}
+
+/// How an entry stands in the present attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing speaks against it so far.
+    Good,
+    Moved,
+    Limited(base::TaskId, Limit),
+    Replayed,
+    /// Written, at this position if it has a record.
+    Written(Option<Position>),
+}
+
+impl Item {
+    /// Takes an entry apart. One that can never be written gets its answer at once.
+    pub(super) fn new(entry: Entry, reply: Reply) -> Option<Self> {
+        match Self::take_apart(entry) {
+            Ok((draft, role, debits, proof, payload)) => {
+                Some(Self { reply, draft, role, debits, proof, payload, state: State::Good })
+            }
+            Err(fault) => {
+                // The caller may have gone away; nobody is left to tell.
+                let _ = reply.send(Err(fault));
+                None
+            }
+        }
+    }
+
+    fn take_apart(entry: Entry) -> Result<Parts, Fault> {
+        match entry {
+            Entry::Intent(intent) => {
+                let Intent { origin, event, guard, digest, server, debits, proof, payload } = *intent;
+                refuse_negative(&debits)?;
+                let server = server.map(|server| server.as_str().to_owned());
+                let role = Role::Intent { guard, digest, server };
+                Ok((Some(Draft::new(&origin, event)?), role, debits, proof, payload))
+            }
+            Entry::Denied(denied) => {
+                let Denied { origin, event, proof, payload } = *denied;
+                Ok((Some(Draft::new(&origin, event)?), Role::Other, Vec::new(), proof, payload))
+            }
+            Entry::Outcome(outcome) => {
+                let Outcome { origin, event, intent, debits, payload } = *outcome;
+                refuse_negative(&debits)?;
+                Ok((Some(Draft::new(&origin, event)?), Role::Outcome { intent }, debits, None, payload))
+            }
+            Entry::Proof(proof) => Ok((None, Role::Other, Vec::new(), Some(proof), None)),
+            Entry::Event(origin, event) => {
+                if event.kind.narrows() {
+                    let reason = format!(
+                        "`{}` takes authority away and needs its change beside it",
+                        event.kind.as_str()
+                    );
+                    return Err(Fault::new("submitting to the log", reason));
+                }
+                Ok((Some(Draft::new(&origin, event)?), Role::Other, Vec::new(), None, None))
+            }
+        }
+    }
+
+    pub(super) fn is_good(&self) -> bool {
+        self.state == State::Good
+    }
+
+    pub(super) fn is_moved(&self) -> bool {
+        self.state == State::Moved
+    }
+
+    /// The position of the state that the entry was decided on, if it was.
+    pub(super) const fn guard(&self) -> Option<Position> {
+        match self.role {
+            Role::Intent { guard, .. } => Some(guard),
+            Role::Outcome { .. } | Role::Other => None,
+        }
+    }
+
+    /// Answers the caller. After the commit, or for an entry of which nothing was kept.
+    pub(super) fn answer(self) {
+        let submitted = match (self.state, self.role) {
+            // SECURITY: the only place where receipts are made; `Written` is set by an attempt, and answers are
+            // given when its commit has returned.
+            (State::Written(Some(position)), Role::Intent { digest, .. }) => {
+                Ok(Submitted::Durable(Receipt::durable(position, digest)))
+            }
+            (State::Written(Some(position)), Role::Outcome { .. } | Role::Other) => {
+                Ok(Submitted::Recorded(position))
+            }
+            (State::Written(None), _) => Ok(Submitted::Noted),
+            (State::Moved, _) => Ok(Submitted::Moved),
+            (State::Limited(task, limit), _) => Ok(Submitted::Limited(task, limit)),
+            (State::Replayed, _) => Ok(Submitted::Replayed),
+            (State::Good, _) => Err(Fault::new("writing a batch", "an entry was left over")),
+        };
+        // The caller may have gone away; what is written stays written.
+        let _ = self.reply.send(submitted);
+    }
+
+    pub(super) fn fail(self, fault: Fault) {
+        let _ = self.reply.send(Err(fault));
+    }
+}
+
+type Parts = (Option<Draft>, Role, Vec<Debit>, Option<ProofUse>, Option<SealedPayload>);
+
+/// SECURITY: a negative debit would give back what a task has used.
+fn refuse_negative(debits: &[Debit]) -> Result<(), Fault> {
+    match debits.iter().find(|debit| debit.calls < 0 || debit.bytes < 0) {
+        Some(debit) => {
+            Err(Fault::new("submitting to the log", format!("a negative debit of {}", debit.task)))
+        }
+        None => Ok(()),
+    }
+}

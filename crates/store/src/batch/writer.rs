@@ -1,0 +1,86 @@
+//! The task that takes entries from the queue.
+
+use std::sync::Arc;
+
+use base::Fault;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Entry, Submitted,
+    apply::{Attempt, attempt},
+    item::Item,
+};
+use crate::{conflict, is_busy, store::Inner};
+
+/// Entries of one commit.
+const BATCH: usize = 256;
+/// Attempts at a batch that meets a busy database: deadlocks with other nodes, lock timeouts.
+const ATTEMPTS: usize = 3;
+
+pub(crate) type Reply = oneshot::Sender<Result<Submitted, Fault>>;
+
+/// What travels through the queue.
+pub(crate) enum Job {
+    Entry(Entry, Reply),
+    /// Stop after what came before; the reply is dropped when that is done.
+    Stop(Reply),
+}
+
+/// Runs until told to stop or until all stores are gone.
+pub(crate) async fn run(inner: Arc<Inner>, mut queue: mpsc::Receiver<Job>) {
+    let mut jobs = Vec::with_capacity(BATCH);
+    while queue.recv_many(&mut jobs, BATCH).await > 0 {
+        let mut items = Vec::with_capacity(jobs.len());
+        let mut stop = None;
+        for job in jobs.drain(..) {
+            match job {
+                // What came after a stop is dropped, and with it its reply: a fault for the caller.
+                Job::Entry(entry, reply) if stop.is_none() => {
+                    items.extend(Item::new(entry, reply));
+                }
+                Job::Entry(..) => {}
+                Job::Stop(reply) => stop = Some(reply),
+            }
+        }
+        write(&inner, items).await;
+        if stop.is_some() {
+            queue.close();
+            return;
+        }
+    }
+}
+
+/// Writes the items and answers each.
+async fn write(inner: &Inner, mut items: Vec<Item>) {
+    let mut attempts = 1;
+    while !items.is_empty() {
+        match attempt(inner, &mut items).await {
+            Ok(Attempt::Committed) => {
+                items.into_iter().for_each(Item::answer);
+                return;
+            }
+            // At least one item has its answer now, so this ends.
+            Ok(Attempt::Moved) => {
+                let (moved, rest) = items.into_iter().partition(Item::is_moved);
+                items = rest;
+                Vec::into_iter(moved).for_each(Item::answer);
+            }
+            Err(fault) if is_busy(&fault) && attempts < ATTEMPTS => attempts += 1,
+            // One of them clashes with a row that exists. Rare: find it by going one by one.
+            Err(fault) if conflict(&fault).is_some() && items.len() > 1 => {
+                for item in items {
+                    Box::pin(write(inner, vec![item])).await;
+                }
+                return;
+            }
+            Err(fault) => {
+                tracing::error!(%fault, entries = items.len(), "a batch could not be written");
+                let text = fault.to_string();
+                for item in items {
+                    item.fail(Fault::new("writing a batch", text.clone()));
+                }
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! One transaction on either database.
+
+use base::Fault;
+use sqlx::{
+    Arguments as _, Postgres, Sqlite, Transaction, error::BoxDynError, postgres::PgArguments,
+    sqlite::SqliteArguments,
+};
+
+use crate::{
+    error::fault,
+    value::{Cells, Row, Value},
+};
+
+/// An open transaction. Dropping it rolls back.
+pub(crate) enum Conn {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Conn {
+    /// Runs a statement; says how many rows it touched.
+    pub(crate) async fn exec(&mut self, sql: &'static str, args: &[Value]) -> Result<u64, Fault> {
+        match self {
+            Self::Sqlite(tx) => {
+                let query = sqlx::query_with(sql, sqlite_arguments(args)?);
+                query.execute(&mut **tx).await.map(|done| done.rows_affected())
+            }
+            Self::Postgres(tx) => {
+                let query = sqlx::query_with(sql, postgres_arguments(args)?);
+                query.execute(&mut **tx).await.map(|done| done.rows_affected())
+            }
+        }
+        .map_err(|error| fault("writing to the database", error))
+    }
+
+    /// Runs a statement; gives all rows of its answer.
+    pub(crate) async fn rows(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>, Fault> {
+        match self {
+            Self::Sqlite(tx) => {
+                let query = sqlx::query_with(sql, sqlite_arguments(args)?);
+                let rows = query.fetch_all(&mut **tx).await;
+                rows.map(|rows| rows.into_iter().map(|row| Row(Cells::Sqlite(row))).collect())
+            }
+            Self::Postgres(tx) => {
+                let query = sqlx::query_with(sql, postgres_arguments(args)?);
+                let rows = query.fetch_all(&mut **tx).await;
+                rows.map(|rows| rows.into_iter().map(|row| Row(Cells::Postgres(row))).collect())
+            }
+        }
+        .map_err(|error| fault("reading from the database", error))
+    }
+
+    /// Runs a statement; gives its row, if there is one. More than one is a fault.
+    pub(crate) async fn row(&mut self, sql: &'static str, args: &[Value]) -> Result<Option<Row>, Fault> {
+        let mut rows = self.rows(sql, args).await?;
+        if rows.len() > 1 {
+            return Err(Fault::new("reading from the database", "more than one row where one was expected"));
+        }
+        Ok(rows.pop())
+    }
+
+    /// Runs a script of several statements without parameters.
+    pub(crate) async fn script(&mut self, sql: &'static str) -> Result<(), Fault> {
+        match self {
+            Self::Sqlite(tx) => sqlx::raw_sql(sql).execute(&mut **tx).await.map(drop),
+            Self::Postgres(tx) => sqlx::raw_sql(sql).execute(&mut **tx).await.map(drop),
+        }
+        .map_err(|error| fault("changing the database's tables", error))
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), Fault> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
+        }
+        .map_err(|error| fault("committing", error))
+    }
+
+    pub(crate) async fn rollback(self) -> Result<(), Fault> {
+        match self {
+            Self::Sqlite(tx) => tx.rollback().await,
+            Self::Postgres(tx) => tx.rollback().await,
+        }
+        .map_err(|error| fault("rolling back", error))
+    }
+}
+
+macro_rules! arguments {
+    ($name:ident, $arguments:ty) => {
+        fn $name(args: &[Value]) -> Result<$arguments, Fault> {
+            fn add(out: &mut $arguments, value: &Value) -> Result<(), BoxDynError> {
+                match value {
+                    Value::Text(text) => out.add(text.as_deref()),
+                    Value::Int(number) => out.add(*number),
+                    Value::Bool(flag) => out.add(*flag),
+                    Value::Bytes(bytes) => out.add(bytes.as_deref()),
+                }
+            }
+            let mut out = <$arguments>::default();
+            out.reserve(args.len(), 0);
+            for value in args {
+                add(&mut out, value).map_err(|error| Fault::new("binding a parameter", error))?;
+            }
+            Ok(out)
+        }
+    };
+}
+
+arguments!(sqlite_arguments, SqliteArguments);
+arguments!(postgres_arguments, PgArguments);

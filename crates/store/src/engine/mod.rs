@@ -1,0 +1,106 @@
+//! The two databases behind one face.
+//!
+//! Everything that differs between them lies in this folder: opening, beginning a transaction, and the two
+//! spots where the SQL text itself differs ([`Dialect`]).
+
+mod conn;
+mod postgres;
+mod shape;
+mod sqlite;
+
+use std::path::PathBuf;
+
+use base::{Fault, Secret};
+use sqlx::{PgPool, SqlitePool};
+
+pub(crate) use conn::Conn;
+pub(crate) use shape::{Shaped, list, values};
+
+use crate::error::fault;
+
+/// Which database.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// A SQLite file; it is made when it is not there.
+    Sqlite(PathBuf),
+    /// A PostgreSQL URL, `postgres://user:password@host/database`.
+    Postgres(Secret),
+}
+
+/// Which of the two, where the SQL text must differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+pub(crate) enum Engine {
+    /// One writer connection, so that writers queue here and never meet `SQLITE_BUSY`, and read-only readers.
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+impl Engine {
+    pub(crate) async fn open(database: &Database, pages_max: Option<u32>) -> Result<Self, Fault> {
+        match database {
+            Database::Sqlite(path) => sqlite::open(path, pages_max).await,
+            Database::Postgres(url) => postgres::open(url).await,
+        }
+    }
+
+    pub(crate) const fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite { .. } => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// A write transaction that runs alone among its like.
+    ///
+    /// SQLite has one writer. On PostgreSQL the same law is kept by a row that every such transaction locks
+    /// first: at READ COMMITTED each statement then sees all that earlier ones committed, so what was read is
+    /// still true when it is acted on, without retries.
+    pub(crate) async fn begin_alone(&self) -> Result<Conn, Fault> {
+        let mut conn = self.begin_shared().await?;
+        if self.dialect() == Dialect::Postgres {
+            conn.rows("select id from writer_lock where id = 1 for update", &[]).await?;
+        }
+        Ok(conn)
+    }
+
+    /// A write transaction that takes row locks only. Whoever uses it takes them in the order: proofs by
+    /// digest, task usage by task, log head.
+    pub(crate) async fn begin_shared(&self) -> Result<Conn, Fault> {
+        match self {
+            Self::Sqlite { writer, .. } => writer.begin_with("begin immediate").await.map(Conn::Sqlite),
+            Self::Postgres(pool) => {
+                pool.begin_with("begin isolation level read committed").await.map(Conn::Postgres)
+            }
+        }
+        .map_err(|error| fault("beginning a write transaction", error))
+    }
+
+    /// A read transaction whose statements all see one state.
+    pub(crate) async fn begin_read(&self) -> Result<Conn, Fault> {
+        match self {
+            Self::Sqlite { readers, .. } => readers.begin_with("begin deferred").await.map(Conn::Sqlite),
+            Self::Postgres(pool) => {
+                pool.begin_with("begin isolation level repeatable read, read only").await.map(Conn::Postgres)
+            }
+        }
+        .map_err(|error| fault("beginning a read", error))
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}

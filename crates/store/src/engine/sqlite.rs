@@ -1,0 +1,50 @@
+//! SQLite: write-ahead log, full sync, one writer connection.
+
+use std::{path::Path, time::Duration};
+
+use base::Fault;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use super::Engine;
+use crate::error::fault;
+
+/// Reader connections; each is a thread.
+const READERS: u32 = 4;
+/// How long a writer waits for its turn.
+const TURN: Duration = Duration::from_secs(10);
+
+pub(super) async fn open(path: &Path, pages_max: Option<u32>) -> Result<Engine, Fault> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(5))
+        .statement_cache_capacity(512);
+
+    // INVARIANT: FULL. A commit that was answered must survive the loss of power, not only of the process.
+    let mut writing = options
+        .clone()
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full);
+    if let Some(pages) = pages_max {
+        writing = writing.pragma("max_page_count", pages.to_string());
+    }
+    let pool = || {
+        SqlitePoolOptions::new()
+            .acquire_timeout(TURN)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+    };
+    let writer = pool()
+        .max_connections(1)
+        .connect_with(writing)
+        .await
+        .map_err(|error| fault("opening the SQLite database", error))?;
+    let readers = pool()
+        .max_connections(READERS)
+        .connect_with(options.read_only(true))
+        .await
+        .map_err(|error| fault("opening the SQLite database for reading", error))?;
+    Ok(Engine::Sqlite { writer, readers })
+}

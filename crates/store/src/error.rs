@@ -1,0 +1,55 @@
+//! What a database says "no" with, told apart where a caller can do something about it.
+
+use std::error::Error as _;
+
+use base::Fault;
+use sqlx::error::DatabaseError;
+
+/// A row with this key stands already. Travels as the source of a [`Fault`]; see [`conflict`].
+#[derive(Debug, thiserror::Error)]
+#[error("a unique value is taken: {0}")]
+pub struct SqlConflict(String);
+
+/// The database is there but cannot serve now: a lock was not given in time, or no connection was free.
+#[derive(Debug, thiserror::Error)]
+#[error("the database is busy: {0}")]
+pub struct SqlBusy(String);
+
+/// Whether the fault is a broken uniqueness, which a caller turns into a refusal.
+///
+/// The transaction is lost at this point (PostgreSQL aborts it), so a path on which the clash is expected reads
+/// first or writes `on conflict do nothing` and counts; this is for the race that is left.
+pub fn conflict(fault: &Fault) -> Option<&SqlConflict> {
+    fault.source()?.downcast_ref()
+}
+
+/// Whether the fault is a database that is busy: the same request may succeed a moment later.
+pub fn is_busy(fault: &Fault) -> bool {
+    fault.source().is_some_and(|source| source.is::<SqlBusy>())
+}
+
+/// A driver's error as a fault.
+pub(crate) fn fault(doing: &'static str, error: sqlx::Error) -> Fault {
+    match &error {
+        sqlx::Error::Database(database) if database.is_unique_violation() => {
+            Fault::new(doing, SqlConflict(database.message().to_owned()))
+        }
+        sqlx::Error::Database(database) if says_busy(database.as_ref()) => {
+            Fault::new(doing, SqlBusy(database.message().to_owned()))
+        }
+        sqlx::Error::PoolTimedOut => Fault::new(doing, SqlBusy(error.to_string())),
+        _ => Fault::new(doing, error),
+    }
+}
+
+fn says_busy(error: &dyn DatabaseError) -> bool {
+    let code = error.code().unwrap_or_default();
+    match code.as_ref() {
+        // PostgreSQL: serialization failure, deadlock, lock timeout, too many connections, starting up.
+        "40001" | "40P01" | "55P03" | "53300" | "57P03" => true,
+        // SQLite: SQLITE_BUSY and SQLITE_LOCKED with their extended codes, which keep the primary code in the
+        // low byte. PostgreSQL's codes have five characters, these at most four.
+        code if code.len() < 5 => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6)),
+        _ => false,
+    }
+}

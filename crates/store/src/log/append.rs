@@ -1,0 +1,58 @@
+//! Appending: positions, times and leaf hashes are given under the head's lock.
+
+use std::sync::LazyLock;
+
+use base::{EventKind, Fault, Timestamp};
+
+use super::{Draft, Head, head::write_head};
+use crate::{
+    engine::{Conn, Shaped, values},
+    value::Value,
+};
+
+static INSERT: LazyLock<Shaped> = LazyLock::new(|| {
+    let head = "insert into record (position, time, kind, tenant, actor, subject, task, body, leaf) values ";
+    Shaped::new(|rows| format!("{head}{}", values(rows, 9)))
+});
+
+/// Writes `drafts` behind `head` and moves the head. The caller holds the head's lock and commits next.
+pub(crate) async fn append(conn: &mut Conn, mut head: Head, drafts: &[&Draft]) -> Result<Head, Fault> {
+    for (sql, batch) in INSERT.split(drafts) {
+        let mut args: Vec<Value> = Vec::with_capacity(batch.len() * 9);
+        for &draft in batch {
+            let (time, body) = place(&mut head, draft);
+            args.extend([
+                head.position.into(),
+                time.into(),
+                draft.kind.as_str().into(),
+                (&draft.tenant).into(),
+                (&draft.actor).into(),
+                draft.subject.as_ref().into(),
+                draft.task.as_ref().into(),
+                body.into(),
+                head.leaf.into(),
+            ]);
+        }
+        conn.exec(sql, &args).await?;
+    }
+    write_head(conn, &head).await?;
+    Ok(head)
+}
+
+/// Gives a draft the next position and moves the head there.
+///
+/// INVARIANT: time never decreases along the log, whatever the nodes' clocks say.
+fn place(head: &mut Head, draft: &Draft) -> (Timestamp, String) {
+    head.position = head.position.plus(1);
+    head.time = head.time.max(draft.now);
+    if draft.kind.narrows() {
+        head.guard = head.position;
+    }
+    if draft.kind == EventKind::GenerationStarted {
+        head.generation_position = head.position;
+        head.generation_started_at = head.time;
+    }
+    let (body, leaf) = draft.body(head.position, head.generation, head.time);
+    head.leaf = leaf;
+    (head.time, body)
+}

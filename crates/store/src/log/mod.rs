@@ -1,0 +1,12 @@
+//! The log: what a record is, and how records get their positions.
+
+mod append;
+mod head;
+mod record;
+
+pub(crate) use append::append;
+pub(crate) use head::{lock_head, read_head};
+pub(crate) use record::Draft;
+
+pub use head::Head;
+pub use record::{Origin, Record};

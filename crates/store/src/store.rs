@@ -1,0 +1,189 @@
+//! The store's face.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use base::{Ctx, Fault, Position, SharedDice, Timestamp};
+use tokio::sync::{mpsc, oneshot, watch};
+use zeroize::Zeroizing;
+
+use crate::{
+    Entry, Head, Read, Record, Sealed, Submitted, Tx, Unrecorded, batch::Job, engine::Engine, log::read_head,
+    mark::Keeper, seal::Kek,
+};
+
+/// The most records that one [`Store::follow`] gives.
+const FOLLOW_MAX: usize = 4096;
+
+/// The store. Clones share everything.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+    queue: mpsc::Sender<Job>,
+}
+
+/// What the store's parts share.
+pub(crate) struct Inner {
+    pub(crate) engine: Engine,
+    pub(crate) dice: SharedDice,
+    pub(crate) kek: Kek,
+    pub(crate) keeper: Keeper,
+    /// This node's name in the database, kept in the data folder.
+    pub(crate) node: String,
+    pub(crate) positions: watch::Sender<Position>,
+    pub(crate) time_floor: Timestamp,
+    pub(crate) unrecorded: [AtomicU64; Unrecorded::ALL.len()],
+    /// Held as long as this process uses the data folder.
+    pub(crate) _claim: std::fs::File,
+}
+
+impl Inner {
+    /// After a commit: the mark, then those who follow the log.
+    pub(crate) async fn committed(&self, head: Head, narrowed: bool) -> Result<(), Fault> {
+        self.keeper.note(head);
+        // The change stands, so followers learn of it even where the mark cannot be written.
+        self.positions.send_if_modified(|known| {
+            let later = *known < head.position;
+            *known = head.position.max(*known);
+            later
+        });
+        if narrowed {
+            // INVARIANT: a revocation is acknowledged only when a restored older database would be noticed.
+            self.keeper.reach(head.position).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn count_unrecorded(&self, reason: Unrecorded) {
+        let place = Unrecorded::ALL.iter().position(|&each| each == reason).unwrap_or_default();
+        self.unrecorded[place].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Store {
+    pub(crate) const fn new(inner: Arc<Inner>, queue: mpsc::Sender<Job>) -> Self {
+        Self { inner, queue }
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    /// Begins a write transaction. It waits its turn; no two run at once.
+    pub async fn begin(&self, ctx: &Ctx) -> Result<Tx, Fault> {
+        Tx::begin(self.inner.clone(), ctx).await
+    }
+
+    /// Begins a consistent read.
+    pub async fn read(&self) -> Result<Read, Fault> {
+        Read::begin(&self.inner).await
+    }
+
+    /// The records behind `after`, at most `limit` of them (and at most 4,096), in order.
+    pub async fn follow(&self, after: Position, limit: usize) -> Result<Vec<Record>, Fault> {
+        const SQL: &str = "select position, time, kind, tenant, actor, subject, task, body, leaf from record \
+                           where position > $1 order by position limit $2";
+        let limit = i64::try_from(limit.min(FOLLOW_MAX)).unwrap_or(i64::MAX);
+        let rows = self.read().await?.rows(SQL, &[after.into(), limit.into()]).await?;
+        rows.iter().map(Record::from_row).collect()
+    }
+
+    /// The last position that this process committed or saw. Records of other nodes show in [`Store::head`].
+    pub fn positions(&self) -> watch::Receiver<Position> {
+        self.inner.positions.subscribe()
+    }
+
+    /// Where the log stands, asked of the database: a node that has applied all records up to here is fresh.
+    ///
+    /// A database that has gone back since this node last looked is a fault, and stays one until the process is
+    /// started again, which begins a new generation.
+    pub async fn head(&self) -> Result<Head, Fault> {
+        let known = self.inner.keeper.known();
+        let mut conn = self.inner.engine.begin_read().await?;
+        let head = read_head(&mut conn).await?;
+        drop(conn);
+        refuse_older(known.as_ref(), &head)?;
+        self.inner.committed(head, false).await?;
+        Ok(head)
+    }
+
+    /// Makes an entry durable together with others that wait; answers after the commit.
+    ///
+    /// A fault means that it is not known to be durable: no permit follows.
+    pub async fn submit(&self, entry: Entry) -> Result<Submitted, Fault> {
+        let (reply, answer) = oneshot::channel();
+        match self.queue.try_send(Job::Entry(entry, reply)) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => return Ok(Submitted::Busy),
+            Err(mpsc::error::TrySendError::Closed(_)) => {
+                return Err(Fault::new("submitting to the log", "the batch writer has stopped"));
+            }
+        }
+        answer.await.map_err(|_| Fault::new("submitting to the log", "the batch writer has stopped"))?
+    }
+
+    /// Seals a secret for the row named by `aad`, typically the row's id.
+    pub fn seal(&self, aad: &str, plaintext: &[u8]) -> Result<Sealed, Fault> {
+        self.inner.kek.seal(aad, plaintext, &*self.inner.dice)
+    }
+
+    /// Opens what [`Store::seal`] sealed for the same row.
+    pub fn open_sealed(&self, aad: &str, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        self.inner.kek.open_sealed(aad, sealed)
+    }
+
+    /// The latest instant that the log or the mark knew at start. A clock that shows less was turned back; the
+    /// present is never before this.
+    pub fn time_floor(&self) -> Timestamp {
+        self.inner.time_floor
+    }
+
+    /// When the present generation began; credentials from before are dead. See [`Head::generation`].
+    pub fn generation_started_at(&self) -> Timestamp {
+        self.inner.keeper.known().map_or(self.inner.time_floor, |head| head.generation_started_at)
+    }
+
+    /// This node's name in the database.
+    pub fn node(&self) -> &str {
+        &self.inner.node
+    }
+
+    /// How often writes were kept without a record, by reason.
+    pub fn unrecorded(&self) -> [(Unrecorded, u64); Unrecorded::ALL.len()] {
+        let mut place = 0;
+        Unrecorded::ALL.map(|reason| {
+            let count = self.inner.unrecorded[place].load(Ordering::Relaxed);
+            place += 1;
+            (reason, count)
+        })
+    }
+
+    /// Stops the batch writer after what waits, writes the mark and closes the database. Later calls on any clone
+    /// are faults.
+    pub async fn close(&self) -> Result<(), Fault> {
+        let (reply, done) = oneshot::channel();
+        if self.queue.send(Job::Stop(reply)).await.is_ok() {
+            // The writer drops the reply when it stops.
+            drop(done.await);
+        }
+        self.inner.keeper.flush().await?;
+        self.inner.engine.close().await;
+        Ok(())
+    }
+}
+
+/// SECURITY: a database that goes back under a running node would undo revocations that this node has enforced.
+pub(crate) fn refuse_older(known: Option<&Head>, head: &Head) -> Result<(), Fault> {
+    match known {
+        Some(known) if (head.generation, head.position) < (known.generation, known.position) => {
+            let reason = format!(
+                "it stands at {}.{} and stood at {}.{}; it was replaced by an older one; start Writ again",
+                head.generation, head.position, known.generation, known.position
+            );
+            Err(Fault::new("reading the log's head", reason))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,86 @@
+//! Sweeping: outcomes that were lost become `unknown`, and proofs that are too old go.
+
+use base::{Actor, AnyId, Event, EventKind, Fault, Timestamp, TraceId};
+use serde_json::json;
+
+use crate::{
+    Origin, Row, Store, Unrecorded, Value,
+    log::{Draft, append, lock_head},
+    store::Inner,
+};
+
+/// Intents that one transaction ends.
+const CHUNK: i64 = 256;
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Calls whose outcome is now recorded as unknown.
+    pub unknown: u64,
+    /// Used proofs that were forgotten because they are too old to be accepted.
+    pub proofs: u64,
+}
+
+impl Store {
+    /// Ends intents from before `older_than`, of any node, that have no outcome: a `call.ended` with the data
+    /// `{"intent": position, "result": "unknown"}`. Forgets proofs that expired before `now`.
+    pub async fn sweep(&self, older_than: Timestamp, now: Timestamp) -> Result<Swept, Fault> {
+        const SQL: &str = concat!(
+            "select o.position, r.tenant, r.subject, r.task from open_intent o ",
+            "join record r on r.position = o.position where o.at < $1 order by o.position limit $2"
+        );
+        let unknown = end_intents(self.inner(), SQL, &[older_than.into(), CHUNK.into()], now).await?;
+
+        let mut conn = self.inner().engine.begin_alone().await?;
+        let proofs = conn.exec("delete from proof where expires < $1", &[now.into()]).await?;
+        conn.commit().await?;
+        if proofs > 0 {
+            self.inner().count_unrecorded(Unrecorded::Expired);
+        }
+        Ok(Swept { unknown, proofs })
+    }
+}
+
+/// Ends what this node's previous run left open. Before the batch writer starts: all of it is from before.
+pub(crate) async fn own_intents(inner: &Inner, now: Timestamp) -> Result<u64, Fault> {
+    const SQL: &str = concat!(
+        "select o.position, r.tenant, r.subject, r.task from open_intent o ",
+        "join record r on r.position = o.position where o.node = $1 order by o.position limit $2"
+    );
+    end_intents(inner, SQL, &[inner.node.as_str().into(), CHUNK.into()], now).await
+}
+
+async fn end_intents(inner: &Inner, sql: &'static str, args: &[Value], now: Timestamp) -> Result<u64, Fault> {
+    let mut ended = 0;
+    loop {
+        let mut conn = inner.engine.begin_alone().await?;
+        // Before the rows of open intents, which the batch writer touches under this lock.
+        let head = lock_head(&mut conn).await?;
+        let rows = conn.rows(sql, args).await?;
+        if rows.is_empty() {
+            conn.rollback().await?;
+            return Ok(ended);
+        }
+        let drafts = rows.iter().map(|row| unknown_outcome(row, now)).collect::<Result<Vec<_>, _>>()?;
+        for row in &rows {
+            let position = row.position(0)?;
+            conn.exec("delete from open_intent where position = $1", &[position.into()]).await?;
+        }
+        let head = append(&mut conn, head, &drafts.iter().collect::<Vec<_>>()).await?;
+        conn.commit().await?;
+        inner.committed(head, false).await?;
+        ended += drafts.len() as u64;
+    }
+}
+
+fn unknown_outcome(row: &Row, now: Timestamp) -> Result<Draft, Fault> {
+    let origin =
+        Origin { tenant: row.parsed(1)?, actor: Actor::System("sweep".into()), trace: TraceId([0; 16]), now };
+    let event = Event {
+        kind: EventKind::CallEnded,
+        subject: row.opt_parsed::<AnyId>(2)?,
+        task: row.opt_parsed(3)?,
+        data: json!({ "intent": row.int(0)?, "result": "unknown" }),
+    };
+    Draft::new(&origin, event)
+}
