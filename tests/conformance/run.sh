@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# Real MCP clients against a real MCP server: four SDK versions, each without and with Writ in between.
+#
+#   tests/conformance/run.sh [direct] [writ]      nothing named: both
+#
+# `direct` proves that the drivers can tell right from wrong: no gateway, and the stop is the death of the server.
+# `writ` puts Writ in between: the denial is a policy's, and the stop is `kill` of the task.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+cache=${WRIT_CACHE:-$HOME/.cache/writ}
+work=$(mktemp -d)
+upstream_pid='' upstream_url='' now=''
+trap finish EXIT
+
+# shellcheck source=tests/conformance/writ.sh
+source ./writ.sh
+
+clients=(py1 py2 ts1 ts2)
+long_call=(--long trigger-long-running-operation --long-args '{"duration": 60, "steps": 300}')
+allowed_call=(--allow echo --allow-args '{"message": "conformance"}' --expect conformance)
+
+main() {
+    (($#)) || set -- direct writ
+    "../../scripts/setup.sh" clients
+    # Node looks for packages beside the program.
+    cp ts/client.mjs "$cache/mcp-ts/"
+    local mode client
+    for mode in "$@"; do
+        [[ $mode == direct || $mode == writ ]] || die "unknown mode \`$mode\`: choose among direct, writ"
+        for client in "${clients[@]}"; do
+            # No `||` behind this call: bash would then go on after a failed command within it.
+            now="client \`$client\` in mode \`$mode\`"
+            "run_$mode" "$client"
+        done
+        now=''
+        echo "conformance: ${#clients[@]} clients pass in mode \`$mode\`"
+    done
+}
+
+run_direct() {
+    upstream_start
+    drive "$1" --url "$upstream_url" "${allowed_call[@]}" "${long_call[@]}" \
+        --deny no-such-tool --deny-says no-such-tool --stop "kill -9 $upstream_pid"
+    upstream_stop
+}
+
+run_writ() {
+    upstream_start
+    writ_start "$upstream_url"
+    writ_admit
+    drive "$1" --url "$writ_mcp_url" --token-file "$writ_token_file" "${allowed_call[@]}" "${long_call[@]}" \
+        --deny get-env --deny-hidden --deny-says "$writ_denial" --stop "$writ_kill"
+    writ_stop
+    upstream_stop
+}
+
+# Runs one client through all steps.
+drive() {
+    local client=$1
+    shift
+    case $client in
+        py?) "$cache/mcp-$client/bin/python" py/client.py "$@" ;;
+        ts?) (cd "$cache/mcp-ts" && node client.mjs --sdk "${client#ts}" "$@") ;;
+    esac
+}
+
+# Starts server-everything on a free port and waits until it listens. It takes its port from the environment and
+# cannot choose a free one itself, so a port that was free a moment ago may be taken: then another one is tried.
+upstream_start() {
+    local port attempt
+    for attempt in 1 2 3 4 5; do
+        port=$(free_port)
+        PORT=$port node "$cache/mcp-ts/node_modules/@modelcontextprotocol/server-everything/dist/index.js" \
+            streamableHttp >"$work/upstream.log" 2>&1 &
+        upstream_pid=$!
+        # Its death is part of the run; bash need not announce it.
+        disown "$upstream_pid"
+        upstream_url=http://127.0.0.1:$port/mcp
+        if wait_until 20 "the upstream server" upstream_listens; then return; fi
+        upstream_stop
+    done
+    cat "$work/upstream.log" >&2
+    die "server-everything does not start; its log is above"
+}
+
+upstream_listens() {
+    kill -0 "$upstream_pid" 2>/dev/null && grep -q 'listening on port' "$work/upstream.log"
+}
+
+upstream_stop() {
+    [[ -n $upstream_pid ]] || return 0
+    kill -9 "$upstream_pid" 2>/dev/null || true
+    upstream_pid=''
+}
+
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# wait_until SECONDS WHAT COMMAND...: polls, because neither server tells us in another way.
+wait_until() {
+    local deadline=$((SECONDS + $1)) what=$2
+    shift 2
+    until "$@"; do
+        if ((SECONDS > deadline)); then
+            echo "conformance: $what was not ready in time" >&2
+            return 1
+        fi
+        sleep 0.05
+    done
+}
+
+finish() {
+    local status=$?
+    upstream_stop
+    writ_stop
+    rm -rf "$work"
+    if ((status)) && [[ -n $now ]]; then echo "conformance: $now failed: the step that failed is above" >&2; fi
+}
+
+die() {
+    echo "conformance: $*" >&2
+    exit 1
+}
+
+main "$@"
