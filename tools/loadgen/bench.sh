@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# The load run: one MCP tool call through each way there is on this machine, in one go, so that the figures compare.
+#
+# Direct, nginx (where installed) and the reference gateway always; Writ where a running one is named:
+#   WRIT_MCP_URL     its endpoint for the upstream http://127.0.0.1:$BENCH_PORT/mcp
+#   WRIT_TOKEN_FILE  an access token that may call `echo`
+#   WRIT_PID         its process id, for CPU and memory
+# Sizes: BENCH_SLICE (seconds, 2), BENCH_ROUNDS (3), BENCH_CONCURRENCY ("1 16 64"), BENCH_PORT (19000), BENCH_DIR (a folder on
+# the disk that holds the data of Writ; default the temporary folder).
+# How to read the figures: README.md.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+port=${BENCH_PORT:-19000}
+refgw_port=$((port + 1)) nginx_port=$((port + 2))
+slice=${BENCH_SLICE:-2} rounds=${BENCH_ROUNDS:-3}
+export CARGO_TARGET_DIR=${WRIT_CACHE:-$HOME/.cache/writ}/target/loadgen
+bin=$CARGO_TARGET_DIR/release
+work=$(mktemp -d)
+trap 'finish' EXIT
+pids=()
+
+main() {
+    cargo build --release --quiet --locked
+    "$bin/mint" --alg ES256 --jwks "$work/jwks.json" --token "$work/token" \
+        --claims '{"iss":"http://127.0.0.1","sub":"agent-1","aud":"http://127.0.0.1/mcp","scope":"tools:call"}'
+    start "$bin/fakeup" --listen "127.0.0.1:$port" --jwks "$work/jwks.json"
+    answers "$port"
+    start "$bin/refgw" --listen "127.0.0.1:$refgw_port" --upstream "127.0.0.1:$port" --jwks "$work/jwks.json" --mode cached
+    local refgw=$! nginx=''
+    if command -v nginx >/dev/null; then
+        nginx_config >"$work/nginx.conf"
+        start nginx -p "$work" -c "$work/nginx.conf" -e "$work/nginx.log"
+        nginx=$!
+        answers "$nginx_port"
+    else
+        echo "bench: nginx is not installed, its reference point is left out" >&2
+    fi
+    local concurrency
+    for concurrency in ${BENCH_CONCURRENCY:-1 16 64}; do
+        measure direct "$concurrency" --url "http://127.0.0.1:$port/mcp" --pid "${pids[0]}"
+        if [[ -n $nginx ]]; then
+            measure nginx "$concurrency" --url "http://127.0.0.1:$nginx_port/mcp" --pid "$nginx"
+        fi
+        measure refgw "$concurrency" --url "http://127.0.0.1:$refgw_port/mcp" --bearer-file "$work/token" --pid "$refgw"
+        if [[ -n ${WRIT_MCP_URL:-} ]]; then
+            measure writ "$concurrency" --url "$WRIT_MCP_URL" --bearer-file "$WRIT_TOKEN_FILE" --pid "$WRIT_PID"
+        fi
+    done
+    "$bin/limits" --dir "${BENCH_DIR:-$work}" --seconds 1
+    if [[ -z ${WRIT_MCP_URL:-} ]]; then
+        echo "bench: WRIT_MCP_URL is not set, so only the reference points were measured" >&2
+    fi
+}
+
+# measure LABEL CONCURRENCY FLAGS...: alternates with the control, and fails on any wrong answer.
+measure() {
+    local label=$1 concurrency=$2
+    shift 2
+    "$bin/load" --text --label "$label" --mode mcp --tool echo --args '{"message":"hello"}' --expect hello \
+        --control "http://127.0.0.1:$port/ping" --concurrency "$concurrency" --slice "$slice" --rounds "$rounds" "$@"
+}
+
+start() {
+    "$@" >>"$work/servers.log" 2>&1 &
+    pids+=($!)
+}
+
+answers() {
+    local attempt
+    for attempt in {1..100}; do
+        if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then return; fi
+        sleep 0.05
+    done
+    cat "$work/servers.log" >&2
+    echo "bench: nothing listens on port $1 after $attempt attempts; the servers' log is above" >&2
+    return 1
+}
+
+# A plain reverse proxy without authentication: what moving the bytes costs.
+nginx_config() {
+    cat <<CONFIG
+daemon off;
+worker_processes 1;
+pid $work/nginx.pid;
+error_log $work/nginx.log;
+events { worker_connections 1024; }
+http {
+    access_log off;
+    client_body_temp_path $work/body; proxy_temp_path $work/proxy; fastcgi_temp_path $work/f;
+    uwsgi_temp_path $work/u; scgi_temp_path $work/s;
+    upstream up { server 127.0.0.1:$port; keepalive 128; }
+    server {
+        listen 127.0.0.1:$nginx_port;
+        keepalive_requests 1000000000;
+        location / { proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; }
+    }
+}
+CONFIG
+}
+
+finish() {
+    ((${#pids[@]})) && kill "${pids[@]}" 2>/dev/null
+    wait 2>/dev/null
+    rm -rf "$work"
+}
+
+main "$@"
