@@ -10,7 +10,9 @@
 #![warn(missing_docs)]
 
 mod act;
+mod decide;
 mod decision;
+mod engine;
 mod question;
 mod scope;
 mod subject;
@@ -20,6 +22,7 @@ pub use decision::{
     Allow, Answer, Decision, Denial, DenialCode, Mismatch, Need, Obstacle, Pending, Permit, Reasons, RuleRef,
     ScopeVerdict, StepUp, Verdict, Way,
 };
+pub use engine::{AttributeType, Catalogue, Engine, PolicyProblem, PolicySource, ToolDefinition, Vocabulary};
 pub use question::{Circumstances, Lift, Question};
 pub use scope::{
     Constraint, Exact, NotCovered, Pattern, PromptRule, ResourceRule, Rule, Scope, ScopeError, ToolRule,

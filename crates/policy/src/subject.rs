@@ -172,14 +172,14 @@ pub struct Subject {
 pub enum SubjectError {
     /// The kind cannot act.
     #[error("{0} cannot act: a principal is a person, an agent or a workload")]
-    NotAPrincipal(EntityRef),
+    NotAPrincipal(String),
     /// The principal cannot belong to that.
     #[error("{member} cannot belong to {parent}: the types do not fit")]
     WrongParent {
         /// The principal.
-        member: EntityRef,
+        member: String,
         /// What it was said to belong to.
-        parent: EntityRef,
+        parent: String,
     },
 }
 
@@ -197,12 +197,15 @@ impl Subject {
     ) -> Result<Self, SubjectError> {
         let allowed = reference.kind.parents();
         if allowed.is_empty() {
-            return Err(SubjectError::NotAPrincipal(reference));
+            return Err(SubjectError::NotAPrincipal(reference.to_string()));
         }
         let mut ancestors = HashSet::new();
         for parent in parents {
             if !allowed.contains(&parent.kind) {
-                return Err(SubjectError::WrongParent { member: reference, parent });
+                return Err(SubjectError::WrongParent {
+                    member: reference.to_string(),
+                    parent: parent.to_string(),
+                });
             }
             ancestors.insert(parent.uid);
         }
@@ -283,7 +286,10 @@ mod tests {
         let agent = EntityRef::new(EntityKind::Agent, "bot");
         let group = EntityRef::new(EntityKind::PersonGroup, "finance");
         let refused = Subject::new(agent.clone(), BTreeMap::new(), [group.clone()], true).unwrap_err();
-        assert_eq!(refused, SubjectError::WrongParent { member: agent, parent: group });
+        assert_eq!(
+            refused,
+            SubjectError::WrongParent { member: agent.to_string(), parent: group.to_string() }
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use base::{Class, DecisionId};
 use serde::Serialize;
 
-use super::{Decision, Need, Obstacle, Reasons};
+use super::{Decision, Need, Obstacle, Reasons, RuleRef};
 
 macro_rules! denial_codes {
     ($($(#[$doc:meta])* $variant:ident = $text:literal, $class:ident;)*) => {
@@ -78,16 +78,43 @@ pub struct Denial {
     pub reasons: Reasons,
 }
 
-impl Denial {
-    pub(crate) fn new(code: DenialCode, reason: impl Into<String>, help: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason: reason.into(),
-            policies: Vec::new(),
-            what_would_help: help.into(),
-            alarm: matches!(code, DenialCode::PolicyError),
-            reasons: Reasons::default(),
-        }
+/// Why an act is denied, before it is clear what else is to be reported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cause {
+    code: DenialCode,
+    reason: String,
+    what_would_help: String,
+    policies: Vec<String>,
+}
+
+impl Cause {
+    pub(crate) fn new(
+        code: DenialCode,
+        reason: impl Into<String>,
+        what_would_help: impl Into<String>,
+    ) -> Self {
+        Self { code, reason: reason.into(), what_would_help: what_would_help.into(), policies: Vec::new() }
+    }
+
+    /// Our own failure, or a policy's: denied, and somebody must look.
+    pub(crate) fn broken(why: &str) -> Self {
+        Self::new(
+            DenialCode::PolicyError,
+            format!("no decision was possible: {why}"),
+            "try again later; the operators have been told",
+        )
+    }
+
+    /// The same, because of these policies.
+    pub(crate) fn by<'a>(mut self, policies: impl IntoIterator<Item = &'a RuleRef>) -> Self {
+        self.policies = policies.into_iter().map(|rule| rule.id().to_owned()).collect();
+        self
+    }
+
+    pub(crate) fn into_denial(self, reasons: Reasons) -> Denial {
+        let Self { code, reason, what_would_help, policies } = self;
+        let alarm = matches!(code, DenialCode::PolicyError);
+        Denial { code, reason, policies, what_would_help, alarm, reasons }
     }
 }
 

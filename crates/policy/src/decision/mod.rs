@@ -8,6 +8,7 @@ mod denial;
 mod permit;
 mod reasons;
 
+pub(crate) use self::{denial::Cause, reasons::RuleInfo};
 pub use self::{
     denial::{Answer, Denial, DenialCode, Way},
     permit::{Mismatch, Permit},

@@ -44,10 +44,12 @@ impl Permit {
     /// Makes the permit from the decision and the proof that its record is durable.
     ///
     /// Gives [`Mismatch`] when the two are not about the same act; both are used up then, too.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "one allow and one receipt make one permit and are used up"
+    )]
     pub fn seal(allow: Allow, receipt: Receipt) -> Result<Self, Mismatch> {
-        // By value: one allow and one receipt make one permit.
         let (digest, position) = (*receipt.digest(), receipt.position());
-        drop(receipt);
         if allow.digest == digest {
             Ok(Self { digest, position, reasons: allow.reasons })
         } else {

@@ -85,8 +85,7 @@ impl ResourceRule {
     fn is_within(&self, wide: &Self) -> bool {
         self.server.is_within(&wide.server)
             && match (&self.uri, &wide.uri) {
-                (UriRule::Exact(uri), UriRule::Exact(_)) => wide.covers(wide.server.as_str(), uri),
-                (UriRule::Exact(uri), UriRule::Prefix(_)) => wide.covers(wide.server.as_str(), uri),
+                (UriRule::Exact(uri), _) => wide.covers(wide.server.as_str(), uri),
                 (UriRule::Prefix(inner), UriRule::Prefix(outer)) => inner.starts_with(outer.as_str()),
                 (UriRule::Prefix(_), UriRule::Exact(_)) => false,
             }
