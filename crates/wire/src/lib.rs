@@ -2,5 +2,7 @@
 //!
 //! INVARIANT: pure. No sockets, files, clock or SQL; whatever depends on the present takes it as an argument.
 
+pub mod dpop;
+pub mod jose;
 pub mod json;
 pub mod tlog;

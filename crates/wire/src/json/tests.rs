@@ -318,7 +318,7 @@ proptest! {
     fn floats_print_as_rfc_8785_wants(float in any::<f64>().prop_filter("finite", |f| f.is_finite())) {
         // ECMAScript prints the shortest digits that read back as the same float; so does Rust.
         let printed = String::from_utf8(canonical_of(&serde_json::json!(float))).unwrap();
-        prop_assert!(printed.parse::<f64>().unwrap() == float);
+        prop_assert!(printed.parse::<f64>().unwrap().total_cmp(&(float + 0.0)).is_eq());
         prop_assert!(!printed.contains('E') && !printed.ends_with(".0"));
     }
 

@@ -7,6 +7,11 @@ use serde::ser::{Error, Serialize, SerializeMap, SerializeSeq, Serializer};
 use super::{Json, Number, Object};
 
 impl Json {
+    /// The value of anything that serialises; fails as `value` fails, or for a map whose keys are no texts.
+    pub fn from_serialize(value: &impl Serialize) -> Result<Self, serde_json::Error> {
+        serde_json::to_value(value).map(Self::from)
+    }
+
     /// The compact text: no whitespace, members in their order, numbers exactly as they were read.
     pub fn to_text(&self) -> String {
         let mut out = Vec::new();
