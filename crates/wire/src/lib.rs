@@ -5,4 +5,6 @@
 pub mod dpop;
 pub mod jose;
 pub mod json;
+pub mod mcp;
+pub mod sse;
 pub mod tlog;
