@@ -179,6 +179,19 @@ impl Scope {
         if covered { Ok(()) } else { Err(outside(act)) }
     }
 
+    /// Whether the scope covers `act` with some arguments: what a list may show.
+    pub fn mentions(&self, act: &Act, now: Timestamp) -> bool {
+        match &act.kind {
+            ActKind::Tool { name, effect, .. } => {
+                now < self.deadline
+                    && self.tools.iter().any(|rule| rule.names(act.server.as_str(), name, *effect))
+            }
+            ActKind::Resource { .. } | ActKind::Prompt { .. } | ActKind::Open | ActKind::List => {
+                self.covers(act, now).is_ok()
+            }
+        }
+    }
+
     fn covers_tool(&self, act: &Act, name: &str, effect: Effect) -> Result<(), NotCovered> {
         let mut unsatisfied = None;
         for rule in self.tools.iter().filter(|rule| rule.names(act.server.as_str(), name, effect)) {

@@ -1,0 +1,249 @@
+//! Upstream MCP servers.
+
+use base::{AnyId, Dice, Error, EventKind, SecretId, ServerId, Timestamp};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::CatalogueRefusal;
+use crate::{
+    kind::{Kind, Statements, Thing, statements},
+    principal::{line, within},
+    snapshot::{Shelf, Snapshot},
+};
+
+/// The kind of servers.
+#[derive(Debug)]
+pub struct Server;
+
+/// Whether calls go to a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerState {
+    /// They do.
+    #[default]
+    Active,
+    /// They do not.
+    Stopped,
+}
+
+/// What a document says about a server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerSpec {
+    /// The address of its MCP endpoint (streamable HTTP).
+    pub url: String,
+    /// What it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// What Writ proves itself with; agents never see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<ServerCredential<String>>,
+    /// How long an answer may take to begin, in seconds.
+    #[serde(default = "default_timeout")]
+    pub timeout_seconds: i64,
+    /// Whether calls go to it.
+    #[serde(default)]
+    pub state: ServerState,
+}
+
+const fn default_timeout() -> i64 {
+    60
+}
+
+/// A header that carries a secret: `{header}: {prefix}{secret}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerCredential<S> {
+    /// The secret.
+    pub secret: S,
+    /// The header's name.
+    #[serde(default = "default_header")]
+    pub header: String,
+    /// What stands before the secret.
+    #[serde(default = "default_prefix")]
+    pub prefix: String,
+}
+
+fn default_header() -> String {
+    "authorization".into()
+}
+
+fn default_prefix() -> String {
+    "Bearer ".into()
+}
+
+/// A server as stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerBody {
+    /// The address of its MCP endpoint.
+    pub url: Url,
+    /// What it is.
+    pub description: String,
+    /// What Writ proves itself with.
+    pub credential: Option<ServerCredential<SecretId>>,
+    /// How long an answer may take to begin, in seconds.
+    pub timeout_seconds: i64,
+    /// Whether calls go to it.
+    pub state: ServerState,
+}
+
+impl Kind for Server {
+    const KIND: &'static str = "Server";
+    const PLURAL: &'static str = "servers";
+    const SQL: Statements = statements!("server");
+    const CREATED: EventKind = EventKind::ServerCreated;
+    const UPDATED: EventKind = EventKind::ServerUpdated;
+    const DELETED: Option<EventKind> = Some(EventKind::ServerDeleted);
+
+    type Id = ServerId;
+    type Spec = ServerSpec;
+    type Body = ServerBody;
+
+    fn new_id(now: Timestamp, dice: &dyn Dice) -> ServerId {
+        ServerId::new(now, dice)
+    }
+
+    fn parse_id(text: &str) -> Option<ServerId> {
+        text.parse().ok()
+    }
+
+    fn shelf(snapshot: &Snapshot) -> &Shelf<Self> {
+        &snapshot.servers
+    }
+
+    fn shelf_mut(snapshot: &mut Snapshot) -> &mut Shelf<Self> {
+        &mut snapshot.servers
+    }
+
+    fn resolve(
+        spec: ServerSpec,
+        before: Option<&Thing<Self>>,
+        known: &Snapshot,
+        _now: Timestamp,
+    ) -> Result<ServerBody, Error> {
+        if let Some(before) = before
+            && (before.body.state, spec.state) == (ServerState::Stopped, ServerState::Active)
+        {
+            return Err(CatalogueRefusal::Stopped(before.name.to_string()).into());
+        }
+        let description =
+            if spec.description.is_empty() { String::new() } else { line("description", &spec.description)? };
+        Ok(ServerBody {
+            url: endpoint(&spec.url)?,
+            description,
+            credential: spec
+                .credential
+                .map(|credential| resolve_credential(credential, known))
+                .transpose()?,
+            timeout_seconds: within("timeout_seconds", spec.timeout_seconds, 1, 3600)?,
+            state: spec.state,
+        })
+    }
+
+    fn spec(body: &ServerBody, known: &Snapshot) -> ServerSpec {
+        ServerSpec {
+            url: body.url.to_string(),
+            description: body.description.clone(),
+            credential: body.credential.as_ref().map(|credential| ServerCredential {
+                secret: known.secrets.name_of(&credential.secret),
+                header: credential.header.clone(),
+                prefix: credential.prefix.clone(),
+            }),
+            timeout_seconds: body.timeout_seconds,
+            state: body.state,
+        }
+    }
+
+    fn held_by(thing: &Thing<Self>, known: &Snapshot) -> Option<String> {
+        let id = AnyId::from(&thing.id);
+        let grant = known.grants.iter().find(|grant| grant.body.on.id().as_ref() == Some(&id));
+        let tool = || known.tools.iter().find(|tool| tool.body.server == thing.id);
+        grant
+            .map(|grant| format!("grant `{}` is on server `{}`", grant.name, thing.name))
+            .or_else(|| tool().map(|tool| format!("tool `{}` is still in the catalogue", tool.name)))
+    }
+
+    fn facts(body: &ServerBody) -> serde_json::Value {
+        serde_json::json!({ "state": body.state, "credential": body.credential.as_ref().map(|c| &c.secret) })
+    }
+}
+
+/// The address of an MCP endpoint. Plain HTTP is for this machine only.
+fn endpoint(text: &str) -> Result<Url, CatalogueRefusal> {
+    let refuse = |why| CatalogueRefusal::Url { url: text.chars().take(200).collect(), why };
+    let url = Url::parse(text).map_err(|_| refuse("is not an absolute URL"))?;
+    let host = url.host_str().ok_or_else(|| refuse("names no host"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(CatalogueRefusal::Url {
+            url: "(hidden)".into(),
+            why: "holds a user name or password; use `credential`",
+        });
+    }
+    if url.fragment().is_some() {
+        return Err(refuse("has a fragment"));
+    }
+    let loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if loopback => Ok(url),
+        "http" => Err(refuse("is not encrypted; use https, plain http is for this machine only")),
+        _ => Err(refuse("is neither http nor https")),
+    }
+}
+
+fn resolve_credential(
+    spec: ServerCredential<String>,
+    known: &Snapshot,
+) -> Result<ServerCredential<SecretId>, CatalogueRefusal> {
+    let secret = known
+        .secrets
+        .named(&spec.secret)
+        .ok_or_else(|| CatalogueRefusal::NoSuchSecret(spec.secret.clone()))?;
+    let header = spec.header.to_ascii_lowercase();
+    // Headers that the transport or the protocol own, or that are not header names at all.
+    let reserved = [
+        "host",
+        "content-length",
+        "content-type",
+        "transfer-encoding",
+        "connection",
+        "accept",
+        "te",
+        "upgrade",
+    ];
+    let well_formed = http::HeaderName::from_bytes(header.as_bytes()).is_ok();
+    if !well_formed || reserved.contains(&header.as_str()) || header.starts_with("mcp-") {
+        return Err(CatalogueRefusal::Header(spec.header));
+    }
+    if spec.prefix.len() > 32 || !spec.prefix.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Err(CatalogueRefusal::Header(format!("{}: {}", spec.header, "prefix")));
+    }
+    Ok(ServerCredential { secret: secret.id.clone(), header, prefix: spec.prefix })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::endpoint;
+
+    #[test]
+    fn only_encrypted_or_local_addresses() {
+        for good in [
+            "https://crm.example/mcp",
+            "http://127.0.0.1:9000/mcp",
+            "http://localhost/mcp",
+            "http://[::1]:1/mcp",
+        ] {
+            assert!(endpoint(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "crm",
+            "http://crm.example/mcp",
+            "ftp://localhost/",
+            "https://u:p@crm.example/",
+            "https://h/#f",
+            "http://127.0.0.1.evil.example/",
+        ] {
+            assert!(endpoint(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The control plane as a whole: what its services share.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use base::{Actor, Clock, Ctx, Error, Event, Fault, Position, SharedDice, TenantId, Timestamp, TraceId};
+use store::Store;
+use tokio::sync::watch;
+use url::Url;
+
+use crate::{draft::Draft, follow::Follower, judge::Judge, snapshot::Snapshot};
+
+/// What an operator sets.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The address by which clients reach Writ: scheme, host and port, without a path. Also the issuer.
+    pub public_url: Url,
+}
+
+impl Settings {
+    /// The issuer identifier: the public URL without a slash at its end, the one spelling used everywhere.
+    pub fn issuer(&self) -> String {
+        self.public_url.as_str().trim_end_matches('/').to_owned()
+    }
+}
+
+/// The control plane. Clones share everything.
+#[derive(Clone)]
+pub struct Control {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) dice: SharedDice,
+    pub(crate) now_true: ArcSwap<Snapshot>,
+    pub(crate) judge: ArcSwap<Judge>,
+    /// The position up to which the snapshot is complete.
+    pub(crate) applied: watch::Sender<Position>,
+    /// The last position at which authority may have ended: what live streams watch.
+    pub(crate) narrowed: watch::Sender<Position>,
+    /// When the log's head was last seen to be no further than the snapshot.
+    pub(crate) fresh: watch::Sender<Timestamp>,
+}
+
+impl Control {
+    /// The longest that a node may answer without having asked the log, in milliseconds.
+    pub const STALE_MS_MAX: i64 = 3000;
+
+    /// Loads what is true now. The [`Follower`] keeps it true and must be run.
+    pub async fn start(
+        store: Store,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        dice: SharedDice,
+    ) -> Result<(Self, Follower), Fault> {
+        let snapshot = crate::snapshot::load(&store).await?;
+        let judge = Judge::of(&snapshot);
+        let inner = Inner {
+            applied: watch::Sender::new(snapshot.position),
+            narrowed: watch::Sender::new(snapshot.position),
+            fresh: watch::Sender::new(clock.now()),
+            judge: ArcSwap::from_pointee(judge),
+            now_true: ArcSwap::from_pointee(snapshot),
+            store,
+            settings,
+            clock,
+            dice,
+        };
+        let control = Self { inner: Arc::new(inner) };
+        let follower = Follower::new(control.clone());
+        Ok((control, follower))
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    /// The store, for the parts that read records and payloads.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// What the operator set.
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    /// What is true now. Hold it for one request, not longer.
+    pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
+        self.inner.now_true.load()
+    }
+
+    /// The present.
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// The circumstances of a request: made once, at the edge.
+    pub fn ctx(&self, actor: Actor) -> Ctx {
+        let trace = TraceId(self.inner.dice.bytes());
+        Ctx { actor, tenant: TenantId::first(), now: self.now(), dice: self.inner.dice.clone(), trace }
+    }
+
+    /// Whether this node knows that it knows: the log was asked recently and had nothing newer.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        now.millis_since(*self.inner.fresh.borrow()) <= Self::STALE_MS_MAX
+    }
+
+    /// Says each time authority may have ended anywhere.
+    pub fn narrowed(&self) -> watch::Receiver<Position> {
+        self.inner.narrowed.subscribe()
+    }
+
+    /// Waits until this node's snapshot holds the record at `position`, so that whoever is answered finds what they
+    /// wrote. The write is durable already: when the follower is slow or gone, the answer does not wait for ever.
+    pub async fn settle(&self, position: Position) {
+        let mut applied = self.inner.applied.subscribe();
+        let seen = applied.wait_for(|&applied| applied >= position);
+        let patience = std::time::Duration::from_millis(Self::STALE_MS_MAX.unsigned_abs());
+        drop(tokio::time::timeout(patience, seen).await);
+    }
+
+    /// A draft of changes to what is true now.
+    pub fn draft(&self, ctx: &Ctx) -> Draft {
+        Draft::new(ctx, &self.snapshot())
+    }
+
+    /// Keeps a draft's changes. Policies and the catalogue are compiled first: a set that does not compile changes
+    /// nothing. Answers with the position of the last record, or none when nothing changed.
+    pub async fn commit(&self, ctx: &Ctx, draft: Draft) -> Result<Option<Position>, Error> {
+        if draft.is_empty() {
+            return Ok(None);
+        }
+        self.check(&draft)?;
+        let mut tx = self.inner.store.begin(ctx).await?;
+        let events = draft.write_to(&mut tx).await?;
+        let position = tx.commit(events).await?;
+        self.settle(position).await;
+        Ok(Some(position))
+    }
+
+    /// Whether a draft's policies and catalogue compile.
+    pub fn check(&self, draft: &Draft) -> Result<(), Error> {
+        if draft.events().iter().any(|event| Judge::rests_on(event.kind)) {
+            Judge::compile(draft.known())?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the writes of a transaction with their records, and waits until they are seen.
+    pub(crate) async fn keep(&self, tx: store::Tx, events: Vec<Event>) -> Result<Position, Error> {
+        let position = tx.commit(events).await?;
+        self.settle(position).await;
+        Ok(position)
+    }
+}

@@ -1,0 +1,124 @@
+//! The follower: keeps the snapshot true to the log.
+//!
+//! Records say what changed; the follower reads again what they are about and replaces the snapshot. It runs for
+//! as long as the process does, is woken by commits of this process, and looks for those of others four times a
+//! second. When it cannot see the log for three seconds, the node no longer counts as fresh and denies.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use base::{AnyId, EventKind, Fault, Position};
+use store::Record;
+use tokio::sync::watch;
+
+use crate::{
+    control::Control,
+    judge::Judge,
+    snapshot::{Snapshot, load, reload},
+};
+
+/// How often the log is asked for records of other nodes.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// The most records read at once.
+const RECORDS_MAX: usize = 1024;
+
+/// Keeps the snapshot true to the log.
+pub struct Follower {
+    control: Control,
+    committed: watch::Receiver<Position>,
+}
+
+impl Follower {
+    pub(crate) fn new(control: Control) -> Self {
+        let committed = control.store().positions();
+        Self { control, committed }
+    }
+
+    /// Follows until the store closes. A log that cannot be read is tried again; meanwhile the node goes stale.
+    pub async fn run(mut self) {
+        loop {
+            if let Err(fault) = self.step().await {
+                tracing::error!(error = %fault, "cannot follow the log; decisions are refused until it can be read");
+                tokio::time::sleep(LOOK_EVERY).await;
+                continue;
+            }
+            let woken = tokio::time::timeout(LOOK_EVERY, self.committed.changed()).await;
+            if matches!(woken, Ok(Err(_))) {
+                return;
+            }
+        }
+    }
+
+    /// Applies everything that the log has and the snapshot has not.
+    pub async fn step(&mut self) -> Result<(), Fault> {
+        let inner = self.control.inner();
+        loop {
+            self.committed.mark_unchanged();
+            let asked_at = inner.clock.now();
+            let after = inner.now_true.load().position;
+            let records = inner.store.follow(after, RECORDS_MAX).await?;
+            let Some(last) = records.last() else {
+                // INVARIANT: fresh means that the log was seen to hold nothing newer at that instant.
+                inner.store.head().await?;
+                inner.fresh.send_replace(asked_at);
+                return Ok(());
+            };
+            self.apply(&records, last.position).await?;
+        }
+    }
+
+    async fn apply(&self, records: &[Record], until: Position) -> Result<(), Fault> {
+        let inner = self.control.inner();
+        let mut after = Snapshot::clone(&inner.now_true.load());
+        if records.iter().any(|record| record.kind == EventKind::GenerationStarted) {
+            after = load(&inner.store).await?;
+        }
+        let changed: BTreeSet<&AnyId> = records
+            .iter()
+            .filter(|record| changes_snapshot(record.kind))
+            .filter_map(|record| record.subject.as_ref())
+            .collect();
+        if !changed.is_empty() {
+            let mut read = inner.store.read().await?;
+            for id in changed {
+                reload(&inner.store, &mut read, &mut after, id).await?;
+            }
+        }
+        let mut narrowed = None;
+        for record in records {
+            if record.kind == EventKind::AuthorityRevoked
+                && let Some(subject) = &record.subject
+            {
+                after.revoked.insert_mut(subject.clone(), record.position);
+            }
+            narrowed = if record.kind.narrows() { Some(record.position) } else { narrowed };
+        }
+        after.position = after.position.max(until);
+        // The engine first: a decision must never meet a new tool with an old engine that would not know it.
+        if records.iter().any(|record| Judge::rests_on(record.kind)) {
+            inner.judge.store(Arc::new(Judge::of(&after)));
+        }
+        let position = after.position;
+        inner.now_true.store(Arc::new(after));
+        inner.applied.send_replace(position);
+        if let Some(position) = narrowed {
+            inner.narrowed.send_replace(position);
+        }
+        Ok(())
+    }
+}
+
+/// Calls and token issues are the bulk of the log and change nothing here.
+const fn changes_snapshot(kind: EventKind) -> bool {
+    !matches!(
+        kind,
+        EventKind::CallAllowed
+            | EventKind::CallDenied
+            | EventKind::CallEnded
+            | EventKind::TokenIssued
+            | EventKind::TokenRefused
+            | EventKind::PolicyFailed
+            | EventKind::PayloadErased
+            | EventKind::NodeStarted
+            | EventKind::DocumentsApplied
+    )
+}

@@ -1,0 +1,220 @@
+//! Grants.
+
+use base::{AnyId, Dice, Error, EventKind, GrantId, IdKind, RoleId, ServerId, Timestamp, ToolId};
+use serde::{Deserialize, Serialize};
+
+use super::GrantRefusal;
+use crate::{
+    kind::{Kind, Statements, Thing, statements},
+    principal::line,
+    snapshot::{Shelf, Snapshot},
+};
+
+/// The kind of grants.
+#[derive(Debug)]
+pub struct Grant;
+
+/// What a document says about a grant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrantSpec {
+    /// To whom: `person/NAME`, `agent/NAME`, `workload/NAME`, `group/NAME` or `blueprint/NAME`.
+    pub to: String,
+    /// The role.
+    pub role: String,
+    /// On what: `catalogue` (every server), `server/NAME`, `tool/SERVER/TOOL`, or `system` (Writ itself).
+    pub on: String,
+    /// Why.
+    pub reason: String,
+    /// When it ends, in milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_ms: Option<i64>,
+}
+
+/// Who can hold a grant: an id of a person, agent, workload, group or blueprint.
+pub type GrantSubject = AnyId;
+
+/// What a grant is on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantOn {
+    /// Writ itself.
+    System,
+    /// Every server.
+    Catalogue,
+    /// One server with its tools, resources and prompts.
+    Server(ServerId),
+    /// One tool.
+    Tool(ToolId),
+}
+
+impl GrantOn {
+    /// The id of what the grant is on, where it is on one thing.
+    pub fn id(&self) -> Option<AnyId> {
+        match self {
+            Self::System | Self::Catalogue => None,
+            Self::Server(id) => Some(id.into()),
+            Self::Tool(id) => Some(id.into()),
+        }
+    }
+}
+
+/// A grant as stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GrantBody {
+    /// To whom.
+    pub to: GrantSubject,
+    /// The role.
+    pub role: RoleId,
+    /// On what.
+    pub on: GrantOn,
+    /// Why.
+    pub reason: String,
+    /// When it ends.
+    pub expires: Option<Timestamp>,
+}
+
+impl GrantBody {
+    /// Whether the grant still holds.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
+impl Kind for Grant {
+    const KIND: &'static str = "Grant";
+    const PLURAL: &'static str = "grants";
+    const SQL: Statements = statements!("access_grant");
+    const CREATED: EventKind = EventKind::GrantCreated;
+    // A changed grant can give less than before.
+    const UPDATED: EventKind = EventKind::GrantRevoked;
+    const DELETED: Option<EventKind> = Some(EventKind::GrantRevoked);
+
+    type Id = GrantId;
+    type Spec = GrantSpec;
+    type Body = GrantBody;
+
+    fn new_id(now: Timestamp, dice: &dyn Dice) -> GrantId {
+        GrantId::new(now, dice)
+    }
+
+    fn parse_id(text: &str) -> Option<GrantId> {
+        text.parse().ok()
+    }
+
+    fn shelf(snapshot: &Snapshot) -> &Shelf<Self> {
+        &snapshot.grants
+    }
+
+    fn shelf_mut(snapshot: &mut Snapshot) -> &mut Shelf<Self> {
+        &mut snapshot.grants
+    }
+
+    fn resolve(
+        spec: GrantSpec,
+        before: Option<&Thing<Self>>,
+        known: &Snapshot,
+        now: Timestamp,
+    ) -> Result<GrantBody, Error> {
+        let role = known.roles.named(&spec.role).ok_or_else(|| GrantRefusal::NoSuch {
+            field: "role",
+            kind: "role",
+            name: spec.role.clone(),
+        })?;
+        let to = subject(&spec.to, known)?;
+        let on = resource(&spec.on, known)?;
+        let administrative = !role.body.permissions.is_empty();
+        let may_administer =
+            matches!(to.kind(), IdKind::PersonId | IdKind::WorkloadId) && on == GrantOn::System;
+        if administrative != (on == GrantOn::System) || (administrative && !may_administer) {
+            return Err(GrantRefusal::NotAdministrative(spec.role).into());
+        }
+        let expires = spec.expires_ms.map(Timestamp::from_millis);
+        let unchanged = before.is_some_and(|before| before.body.expires == expires);
+        if expires.is_some_and(|expires| expires <= now) && !unchanged {
+            return Err(GrantRefusal::Expired.into());
+        }
+        Ok(GrantBody { to, role: role.id.clone(), on, reason: line("reason", &spec.reason)?, expires })
+    }
+
+    fn spec(body: &GrantBody, known: &Snapshot) -> GrantSpec {
+        let on = match &body.on {
+            GrantOn::System => "system".to_owned(),
+            GrantOn::Catalogue => "catalogue".to_owned(),
+            GrantOn::Server(id) => format!("server/{}", known.servers.name_of(id)),
+            GrantOn::Tool(id) => format!("tool/{}", known.tools.name_of(id)),
+        };
+        GrantSpec {
+            to: format!("{}/{}", subject_word(body.to.kind()), known.name_of(&body.to)),
+            role: known.roles.name_of(&body.role),
+            on,
+            reason: body.reason.clone(),
+            expires_ms: body.expires.map(Timestamp::millis),
+        }
+    }
+
+    fn index(snapshot: &mut Snapshot, before: Option<&Thing<Self>>, after: Option<&Thing<Self>>) {
+        if let Some(before) = before {
+            snapshot.grants_by_subject.remove(&before.body.to, &before.id);
+            snapshot.grants_on.remove(&(before.body.to.clone(), before.body.on.clone()), &before.id);
+        }
+        if let Some(after) = after {
+            snapshot.grants_by_subject.add(&after.body.to, &after.id);
+            snapshot.grants_on.add(&(after.body.to.clone(), after.body.on.clone()), &after.id);
+        }
+    }
+
+    fn facts(body: &GrantBody) -> serde_json::Value {
+        serde_json::json!({ "to": body.to, "role": body.role, "on": body.on, "expires": body.expires })
+    }
+}
+
+const fn subject_word(kind: IdKind) -> &'static str {
+    match kind {
+        IdKind::PersonId => "person",
+        IdKind::AgentId => "agent",
+        IdKind::WorkloadId => "workload",
+        IdKind::GroupId => "group",
+        _ => "blueprint",
+    }
+}
+
+fn subject(text: &str, known: &Snapshot) -> Result<AnyId, GrantRefusal> {
+    const WANTED: &str = "`person/NAME`, `agent/NAME`, `workload/NAME`, `group/NAME` or `blueprint/NAME`";
+    let refuse =
+        || GrantRefusal::Reference { field: "to", text: text.chars().take(80).collect(), wanted: WANTED };
+    let (word, name) = text.split_once('/').ok_or_else(refuse)?;
+    let (kind, id) = match word {
+        "person" => ("person", known.people.named(name).map(|thing| AnyId::from(&thing.id))),
+        "agent" => ("agent", known.agents.named(name).map(|thing| AnyId::from(&thing.id))),
+        "workload" => ("workload", known.workloads.named(name).map(|thing| AnyId::from(&thing.id))),
+        "group" => ("group", known.groups.named(name).map(|thing| AnyId::from(&thing.id))),
+        "blueprint" => ("blueprint", known.blueprints.named(name).map(|thing| AnyId::from(&thing.id))),
+        _ => return Err(refuse()),
+    };
+    id.ok_or_else(|| GrantRefusal::NoSuch { field: "to", kind, name: name.to_owned() })
+}
+
+fn resource(text: &str, known: &Snapshot) -> Result<GrantOn, GrantRefusal> {
+    const WANTED: &str = "`catalogue`, `server/NAME`, `tool/SERVER/TOOL` or `system`";
+    let missing = |kind, name: &str| GrantRefusal::NoSuch { field: "on", kind, name: name.to_owned() };
+    match text.split_once('/') {
+        None if text == "catalogue" => Ok(GrantOn::Catalogue),
+        None if text == "system" => Ok(GrantOn::System),
+        Some(("server", name)) => known
+            .servers
+            .named(name)
+            .map(|server| GrantOn::Server(server.id.clone()))
+            .ok_or_else(|| missing("server", name)),
+        Some(("tool", name)) => known
+            .tools
+            .named(name)
+            .map(|tool| GrantOn::Tool(tool.id.clone()))
+            .ok_or_else(|| missing("tool", name)),
+        _ => Err(GrantRefusal::Reference {
+            field: "on",
+            text: text.chars().take(80).collect(),
+            wanted: WANTED,
+        }),
+    }
+}

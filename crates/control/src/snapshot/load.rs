@@ -1,0 +1,153 @@
+//! From rows to the snapshot: whole at start, thing by thing as records come.
+
+use std::sync::Arc;
+
+use base::{AnyId, EventKind, Fault, IdKind, Position, Secret, SecretId, TaskId, Timestamp};
+use store::{Read, Row, Sealed, Store};
+
+use super::Snapshot;
+use crate::{
+    catalogue::{Server, Tool},
+    credential,
+    grant::{Grant, Role},
+    key,
+    kind::{Kind, Thing},
+    oauth,
+    principal::{Agent, Blueprint, Group, Person, Workload},
+    row::parsed,
+    rule::Rule,
+    secret::KeptSecret,
+    task,
+};
+
+/// Reads everything, in one state of the database.
+pub(crate) async fn load(store: &Store) -> Result<Snapshot, Fault> {
+    let mut read = store.read().await?;
+    let head = read.head();
+    let mut snapshot =
+        Snapshot { position: head.position, generation: head.generation, ..Snapshot::default() };
+    // Each kind after those that it refers to.
+    all::<Person>(&mut read, &mut snapshot).await?;
+    all::<Blueprint>(&mut read, &mut snapshot).await?;
+    all::<Agent>(&mut read, &mut snapshot).await?;
+    all::<Workload>(&mut read, &mut snapshot).await?;
+    all::<Group>(&mut read, &mut snapshot).await?;
+    all::<KeptSecret>(&mut read, &mut snapshot).await?;
+    all::<Server>(&mut read, &mut snapshot).await?;
+    all::<Tool>(&mut read, &mut snapshot).await?;
+    all::<Role>(&mut read, &mut snapshot).await?;
+    all::<Grant>(&mut read, &mut snapshot).await?;
+    all::<Rule>(&mut read, &mut snapshot).await?;
+    for row in read.rows("select id, sealed from secret_value", &[]).await? {
+        open_secret(store, &mut snapshot, &row)?;
+    }
+    for task in task::open_tasks(&mut read).await? {
+        snapshot.keep_task(Arc::new(task));
+    }
+    credential::load_all(&mut read, &mut snapshot).await?;
+    key::load_all(&mut read, &mut snapshot).await?;
+    oauth::load_revoked_tokens(&mut read, &mut snapshot, head.time).await?;
+    let revoked =
+        "select subject, max(position) from record where kind = $1 and subject is not null group by subject";
+    for row in read.rows(revoked, &[EventKind::AuthorityRevoked.as_str().into()]).await? {
+        snapshot.revoked.insert_mut(parsed(row.text(0)?.parse::<AnyId>())?, Position(row.int(1)?));
+    }
+    Ok(snapshot)
+}
+
+/// Reads again what one record is about. Whatever the record says, the database says what is true now; `read` is
+/// at least as new as the record.
+pub(crate) async fn reload(
+    store: &Store,
+    read: &mut Read,
+    snapshot: &mut Snapshot,
+    id: &AnyId,
+) -> Result<(), Fault> {
+    match id.kind() {
+        IdKind::PersonId => one::<Person>(read, snapshot, id).await,
+        IdKind::BlueprintId => one::<Blueprint>(read, snapshot, id).await,
+        IdKind::AgentId => one::<Agent>(read, snapshot, id).await,
+        IdKind::WorkloadId => one::<Workload>(read, snapshot, id).await,
+        IdKind::GroupId => one::<Group>(read, snapshot, id).await,
+        IdKind::ServerId => one::<Server>(read, snapshot, id).await,
+        IdKind::ToolId => one::<Tool>(read, snapshot, id).await,
+        IdKind::RoleId => one::<Role>(read, snapshot, id).await,
+        IdKind::GrantId => one::<Grant>(read, snapshot, id).await,
+        IdKind::PolicyId => one::<Rule>(read, snapshot, id).await,
+        IdKind::SecretId => {
+            one::<KeptSecret>(read, snapshot, id).await?;
+            secret_value(store, read, snapshot, id).await
+        }
+        IdKind::TaskId => reload_task(read, snapshot, id).await,
+        IdKind::CredentialId => credential::reload(read, snapshot, id).await,
+        IdKind::KeyId => key::reload(read, snapshot, id).await,
+        IdKind::TokenId => {
+            credential::reload_api_token(read, snapshot, id).await?;
+            oauth::reload_revoked_token(read, snapshot, id).await
+        }
+        IdKind::TenantId | IdKind::DecisionId | IdKind::PayloadId | IdKind::SessionId => Ok(()),
+    }
+}
+
+async fn all<K: Kind>(read: &mut Read, snapshot: &mut Snapshot) -> Result<(), Fault> {
+    for row in read.rows(K::SQL.all, &[]).await? {
+        snapshot.keep(Arc::new(thing::<K>(&row)?));
+    }
+    Ok(())
+}
+
+async fn one<K: Kind>(read: &mut Read, snapshot: &mut Snapshot, id: &AnyId) -> Result<(), Fault> {
+    match read.row(K::SQL.one, &[id.into()]).await? {
+        Some(row) => snapshot.keep(Arc::new(thing::<K>(&row)?)),
+        None => {
+            if let Some(id) = K::parse_id(id.as_str()) {
+                snapshot.forget::<K>(&id);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn thing<K: Kind>(row: &Row) -> Result<Thing<K>, Fault> {
+    let id = row.text(0)?;
+    Ok(Thing {
+        id: parsed(K::parse_id(&id).ok_or_else(|| format!("`{id}` is no id of kind {}", K::KIND)))?,
+        name: row.text(1)?.into(),
+        version: row.int(2)?,
+        created: Timestamp::from_millis(row.int(3)?),
+        body: parsed(serde_json::from_str(&row.text(4)?))?,
+    })
+}
+
+async fn secret_value(
+    store: &Store,
+    read: &mut Read,
+    snapshot: &mut Snapshot,
+    id: &AnyId,
+) -> Result<(), Fault> {
+    match read.row("select id, sealed from secret_value where id = $1", &[id.into()]).await? {
+        Some(row) => open_secret(store, snapshot, &row),
+        None => {
+            if let Ok(id) = id.as_str().parse::<SecretId>() {
+                snapshot.vault.remove_mut(&id);
+            }
+            Ok(())
+        }
+    }
+}
+
+fn open_secret(store: &Store, snapshot: &mut Snapshot, row: &Row) -> Result<(), Fault> {
+    let id: SecretId = parsed(row.text(0)?.parse())?;
+    let value = store.open_sealed(id.as_str(), &Sealed::from_bytes(row.bytes(1)?))?;
+    let value = Secret::new(parsed(String::from_utf8(value.to_vec()))?);
+    snapshot.vault.insert_mut(id, Arc::new(value));
+    Ok(())
+}
+
+async fn reload_task(read: &mut Read, snapshot: &mut Snapshot, id: &AnyId) -> Result<(), Fault> {
+    let id: TaskId = parsed(id.as_str().parse())?;
+    if let Some(task) = task::load_task(read, &id).await? {
+        snapshot.keep_task(Arc::new(task));
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! What is true now, in memory: every decision and every read is answered from here, never from the database.
+//!
+//! A snapshot is immutable and cheap to clone; a new one is made for each batch of records that the
+//! [follower](crate::follow) sees. It says up to which position of the log it is complete.
+
+mod index;
+mod life;
+mod load;
+mod shelf;
+
+pub use index::Index;
+pub use life::{Dead, Life};
+pub(crate) use load::{load, reload};
+pub use shelf::Shelf;
+
+use std::sync::Arc;
+
+use base::{AnyId, CredentialId, GrantId, GroupId, IdKind, KeyId, Position, TaskId, Timestamp, TokenId};
+use rpds::HashTrieMapSync;
+
+use crate::{
+    catalogue::{Server, Tool},
+    credential::{ApiToken, Credential},
+    grant::{Grant, GrantOn, Permission, Role},
+    key::VerifyingKey,
+    kind::{Kind, Thing},
+    principal::{Agent, Blueprint, Group, Person, Workload},
+    rule::Rule,
+    secret::KeptSecret,
+    task::Task,
+};
+
+/// Everything that decisions rest on, as of one position of the log.
+#[derive(Clone, Default)]
+pub struct Snapshot {
+    /// The last record that this snapshot knows.
+    pub position: Position,
+    /// The generation of the log: credentials of earlier ones are dead.
+    pub generation: i64,
+
+    /// Persons.
+    pub people: Shelf<Person>,
+    /// Groups.
+    pub groups: Shelf<Group>,
+    /// Workloads.
+    pub workloads: Shelf<Workload>,
+    /// Blueprints.
+    pub blueprints: Shelf<Blueprint>,
+    /// Agents.
+    pub agents: Shelf<Agent>,
+    /// Servers.
+    pub servers: Shelf<Server>,
+    /// Tools.
+    pub tools: Shelf<Tool>,
+    /// Roles.
+    pub roles: Shelf<Role>,
+    /// Grants.
+    pub grants: Shelf<Grant>,
+    /// Policies that users wrote.
+    pub rules: Shelf<Rule>,
+    /// Secrets, without their values.
+    pub secrets: Shelf<KeptSecret>,
+    /// The values of secrets, unsealed.
+    pub vault: HashTrieMapSync<base::SecretId, Arc<base::Secret>>,
+
+    /// Tasks that are open, or were when the snapshot was last loaded whole.
+    pub tasks: HashTrieMapSync<TaskId, Arc<Task>>,
+    /// Keys and secrets of principals.
+    pub credentials: HashTrieMapSync<CredentialId, Arc<Credential>>,
+    /// API tokens, by the SHA-256 of their text.
+    pub api_tokens: HashTrieMapSync<[u8; 32], Arc<ApiToken>>,
+    /// Writ's own signing keys, public halves.
+    pub keys: HashTrieMapSync<KeyId, Arc<VerifyingKey>>,
+    /// Positions at which authority ended, by whose it was.
+    pub revoked: HashTrieMapSync<AnyId, Position>,
+    /// Access tokens that were revoked one by one, until they expire.
+    pub revoked_tokens: HashTrieMapSync<TokenId, Timestamp>,
+
+    pub(crate) groups_by_member: Index<AnyId, GroupId>,
+    pub(crate) grants_by_subject: Index<AnyId, GrantId>,
+    /// By holder and what the grant is on, so that a decision looks at what concerns it and nothing else.
+    pub(crate) grants_on: Index<(AnyId, GrantOn), GrantId>,
+    pub(crate) tasks_by_agent: Index<AnyId, TaskId>,
+    pub(crate) tasks_by_parent: Index<AnyId, TaskId>,
+    pub(crate) credentials_by_principal: Index<AnyId, CredentialId>,
+}
+
+impl Snapshot {
+    /// Keeps a thing, and the indexes true.
+    pub(crate) fn keep<K: Kind>(&mut self, thing: Arc<Thing<K>>) {
+        let before = K::shelf(self).get(&thing.id).cloned();
+        K::index(self, before.as_deref(), Some(&thing));
+        K::shelf_mut(self).insert(thing);
+    }
+
+    /// Forgets a thing, and keeps the indexes true.
+    pub(crate) fn forget<K: Kind>(&mut self, id: &K::Id) {
+        if let Some(before) = K::shelf(self).get(id).cloned() {
+            K::index(self, Some(&before), None);
+            K::shelf_mut(self).remove(id);
+        }
+    }
+
+    /// Keeps a task, and the indexes true.
+    pub(crate) fn keep_task(&mut self, task: Arc<Task>) {
+        self.tasks_by_agent.add(&AnyId::from(&task.agent), &task.id);
+        if let Some(parent) = &task.parent {
+            self.tasks_by_parent.add(&AnyId::from(parent), &task.id);
+        }
+        self.tasks.insert_mut(task.id.clone(), task);
+    }
+
+    /// Keeps a credential, and the indexes true.
+    pub(crate) fn keep_credential(&mut self, credential: Arc<Credential>) {
+        self.credentials_by_principal.add(&credential.principal, &credential.id);
+        self.credentials.insert_mut(credential.id.clone(), credential);
+    }
+
+    /// The name behind an id, or the id itself: for messages and exports.
+    pub fn name_of(&self, id: &AnyId) -> String {
+        fn named<K: Kind>(snapshot: &Snapshot, id: &AnyId) -> Option<String> {
+            let id = K::parse_id(id.as_str())?;
+            K::shelf(snapshot).get(&id).map(|thing| thing.name.to_string())
+        }
+        let name = match id.kind() {
+            IdKind::PersonId => named::<Person>(self, id),
+            IdKind::GroupId => named::<Group>(self, id),
+            IdKind::WorkloadId => named::<Workload>(self, id),
+            IdKind::BlueprintId => named::<Blueprint>(self, id),
+            IdKind::AgentId => named::<Agent>(self, id),
+            IdKind::ServerId => named::<Server>(self, id),
+            IdKind::ToolId => named::<Tool>(self, id),
+            IdKind::RoleId => named::<Role>(self, id),
+            IdKind::GrantId => named::<Grant>(self, id),
+            IdKind::PolicyId => named::<Rule>(self, id),
+            IdKind::SecretId => named::<KeptSecret>(self, id),
+            IdKind::CredentialId
+            | IdKind::DecisionId
+            | IdKind::KeyId
+            | IdKind::PayloadId
+            | IdKind::SessionId
+            | IdKind::TaskId
+            | IdKind::TenantId
+            | IdKind::TokenId => None,
+        };
+        name.unwrap_or_else(|| id.to_string())
+    }
+
+    /// The grants given to exactly this principal, group or blueprint, whether they still hold or not.
+    pub fn grants_of(&self, subject: &AnyId) -> Vec<Arc<Thing<Grant>>> {
+        self.grants_by_subject.of(subject).filter_map(|id| self.grants.get(id)).cloned().collect()
+    }
+
+    /// The groups that a principal is in.
+    pub fn groups_of(&self, member: &AnyId) -> impl Iterator<Item = &GroupId> {
+        self.groups_by_member.of(member)
+    }
+
+    /// Whether a person or workload holds an administrative permission now, directly or through a group.
+    pub fn has_permission(&self, principal: &AnyId, wanted: Permission, now: Timestamp) -> bool {
+        let groups = self.groups_of(principal).map(AnyId::from);
+        std::iter::once(principal.clone()).chain(groups).any(|subject| {
+            self.grants_by_subject.of(&subject).filter_map(|id| self.grants.get(id)).any(|grant| {
+                grant.body.holds(now)
+                    && self.roles.get(&grant.body.role).is_some_and(|role| {
+                        role.body.permissions.contains(&wanted)
+                            || role.body.permissions.contains(&Permission::Administer)
+                    })
+            })
+        })
+    }
+}

@@ -1,0 +1,285 @@
+//! Making and ending tasks.
+
+use base::{Actor, AgentId, AnyId, Ctx, Error, Event, EventKind, PersonId, Position, TaskId, limit};
+use policy::Scope;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    model::{Limits, Task, TaskRefusal, TaskState, child_depth, narrows, text},
+    store,
+};
+use crate::{
+    control::Control,
+    principal::{AgentOrigin, BlueprintBody},
+    snapshot::Snapshot,
+};
+
+/// What is asked for when a task is made. Everything that is left out is as wide as the blueprint or the parent
+/// admits.
+#[derive(Clone, Debug)]
+pub struct TaskRequest {
+    /// The agent that shall work on it.
+    pub agent: AgentId,
+    /// On behalf of whom; none for the agent itself.
+    pub person: Option<PersonId>,
+    /// The task that it descends from.
+    pub parent: Option<TaskId>,
+    /// What it is for.
+    pub purpose: String,
+    /// What the person asked for, in their words.
+    pub instruction: Option<String>,
+    /// What it covers. Its deadline is the wanted one.
+    pub scope: Scope,
+    /// What it may use up.
+    pub limits: Option<Limits>,
+    /// Whether later requests that name no task join it.
+    pub joinable: bool,
+}
+
+/// A task as the API shows it.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct TaskView {
+    /// Its id.
+    pub id: String,
+    /// The agent's name.
+    pub agent: String,
+    /// The person's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// The task that it descends from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// The first task of its tree.
+    pub root: String,
+    /// How deep in its tree, counted from the root's 1.
+    pub depth: i64,
+    /// What it is for.
+    pub purpose: String,
+    /// What the person asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instruction: Option<String>,
+    /// What it covers.
+    #[schema(value_type = Object)]
+    pub scope: Scope,
+    /// What it may use up.
+    pub limits: Limits,
+    /// Its state.
+    pub state: TaskState,
+    /// When it was made, RFC 3339.
+    pub created: String,
+    /// When it ends at the latest, RFC 3339.
+    pub deadline: String,
+}
+
+impl Task {
+    /// The task as the API shows it.
+    pub fn view(&self, known: &Snapshot) -> TaskView {
+        TaskView {
+            id: self.id.to_string(),
+            agent: known.agents.name_of(&self.agent),
+            person: self.person.as_ref().map(|person| known.people.name_of(person)),
+            parent: self.parent.as_ref().map(ToString::to_string),
+            root: self.root.to_string(),
+            depth: self.depth,
+            purpose: self.purpose.clone(),
+            instruction: self.instruction.clone(),
+            scope: self.scope.clone(),
+            limits: self.limits,
+            state: self.state,
+            created: self.created.to_string(),
+            deadline: self.scope.deadline.to_string(),
+        }
+    }
+}
+
+impl Control {
+    /// Makes a task. Who may ask is the caller's business: [`crate::oauth`] for credentials, the API for tokens.
+    pub async fn create_task(&self, ctx: &Ctx, request: TaskRequest) -> Result<Task, Error> {
+        let task = plan(&self.snapshot(), ctx, request)?;
+        let mut tx = self.store().begin(ctx).await?;
+        if let Some(parent) = &task.parent
+            && !store::is_open(&mut tx, parent).await?
+        {
+            // Ended between the check and the lock.
+            return Err(TaskRefusal::Over(parent.clone(), "ended").into());
+        }
+        store::insert(&mut tx, &task).await?;
+        let event = Event::new(EventKind::TaskCreated, &task.id, facts(&task)?).within(task.id.clone());
+        self.keep(tx, vec![event]).await?;
+        Ok(task)
+    }
+
+    /// Ends a task and all its descendants.
+    pub async fn end_task(
+        &self,
+        ctx: &Ctx,
+        id: &TaskId,
+        state: TaskState,
+        reason: &str,
+    ) -> Result<Position, Error> {
+        let mut tx = self.store().begin(ctx).await?;
+        let events = store::end(&mut tx, id, state, reason).await?;
+        if events.is_empty() {
+            tx.rollback().await?;
+            return Err(TaskRefusal::Over(id.clone(), "over").into());
+        }
+        self.keep(tx, events).await
+    }
+
+    /// Ends tasks whose deadline has passed; run from time to time. Decisions do not wait for this: a task is dead
+    /// from its deadline on.
+    pub async fn expire_tasks(&self) -> Result<usize, Error> {
+        const AT_ONCE: i64 = 256;
+        let ctx = self.ctx(Actor::System("expire tasks".into()));
+        let mut tx = self.store().begin(&ctx).await?;
+        let mut events = Vec::new();
+        for id in store::overdue(&mut tx, ctx.now, AT_ONCE).await? {
+            events.extend(store::end(&mut tx, &id, TaskState::Expired, "deadline").await?);
+        }
+        if events.is_empty() {
+            tx.rollback().await?;
+            return Ok(0);
+        }
+        let count = events.len();
+        self.keep(tx, events).await?;
+        Ok(count)
+    }
+
+    /// What a task has used: calls and bytes.
+    pub async fn task_usage(&self, id: &TaskId) -> Result<(i64, i64), Error> {
+        Ok(store::usage(&mut self.store().read().await?, id).await?)
+    }
+
+    /// A task, whatever its state.
+    pub async fn find_task(&self, id: &TaskId) -> Result<Task, Error> {
+        let open = self.snapshot().tasks.get(id).cloned();
+        match open {
+            Some(task) => Ok((*task).clone()),
+            None => {
+                let task = store::load_task(&mut self.store().read().await?, id).await?;
+                Ok(task.ok_or_else(|| TaskRefusal::Missing(id.to_string()))?)
+            }
+        }
+    }
+}
+
+/// What the record of a new task says. The instruction is a person's words: only its digest.
+fn facts(task: &Task) -> Result<serde_json::Value, Error> {
+    let scope =
+        serde_json::to_vec(&task.scope).map_err(|error| base::Fault::new("writing a scope", error))?;
+    let sha256 = |bytes: &[u8]| hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes));
+    Ok(json!({
+        "agent": task.agent, "person": task.person, "parent": task.parent, "root": task.root, "depth": task.depth,
+        "scope": sha256(&scope), "instruction": task.instruction.as_ref().map(|text| sha256(text.as_bytes())),
+        "calls_max": task.limits.calls_max, "bytes_max": task.limits.bytes_max, "deadline": task.scope.deadline,
+    }))
+}
+
+/// The task that a request asks for, if it may be made. Pure.
+pub(crate) fn plan(known: &Snapshot, ctx: &Ctx, request: TaskRequest) -> Result<Task, Error> {
+    let agent = known
+        .agents
+        .get(&request.agent)
+        .ok_or_else(|| TaskRefusal::NoSuchAgent(request.agent.to_string()))?;
+    known.agent_lives(&agent.id, ctx.now)?;
+    let blueprint = known
+        .blueprints
+        .get(&agent.body.blueprint)
+        .ok_or_else(|| crate::snapshot::Dead::Unknown(AnyId::from(&agent.body.blueprint)))?;
+    acts_for(&agent.name, blueprint.body.origin, &agent.body.owner, &request)?;
+    if let Some(person) = &request.person {
+        known.person_lives(person)?;
+    }
+    let parent = request.parent.as_ref().map(|parent| living_parent(known, parent, ctx)).transpose()?;
+    let limits = request.limits.unwrap_or_else(|| default_limits(&blueprint.body, parent));
+    check_limits(limits, &blueprint.body)?;
+    check_scope(&request.scope, ctx, blueprint.body.limits.task_seconds_max)?;
+    let (depth, root) = match parent {
+        Some(parent) => {
+            if parent.person != request.person {
+                return Err(TaskRefusal::NotThemself.into());
+            }
+            narrows(&request.scope, limits, parent)?;
+            (child_depth(parent, blueprint.body.limits.depth_max)?, Some(parent.root.clone()))
+        }
+        None => (1, None),
+    };
+    let id = TaskId::new(ctx.now, ctx.dice.as_ref());
+    Ok(Task {
+        root: root.unwrap_or_else(|| id.clone()),
+        id,
+        agent: request.agent,
+        person: request.person,
+        parent: request.parent,
+        depth,
+        purpose: text("purpose", &request.purpose, limit::LINE_BYTES_MAX)?,
+        instruction: request
+            .instruction
+            .map(|instruction| text("instruction", &instruction, limit::INSTRUCTION_BYTES_MAX))
+            .transpose()?,
+        scope: request.scope,
+        limits,
+        state: TaskState::Open,
+        created: ctx.now,
+        created_by: ctx.actor.clone(),
+        joinable: request.joinable,
+    })
+}
+
+fn living_parent<'a>(known: &'a Snapshot, id: &TaskId, ctx: &Ctx) -> Result<&'a Task, Error> {
+    let chain = known.living_chain(id, ctx.now)?;
+    Ok(chain.first().copied().ok_or_else(|| TaskRefusal::Missing(id.to_string()))?)
+}
+
+/// Whether an agent of this origin takes such a task.
+fn acts_for(
+    agent: &str,
+    origin: AgentOrigin,
+    owner: &PersonId,
+    request: &TaskRequest,
+) -> Result<(), TaskRefusal> {
+    let refuse = |origin, whom| Err(TaskRefusal::NotForThem { agent: agent.to_owned(), origin, whom });
+    match origin {
+        AgentOrigin::Company => Ok(()),
+        AgentOrigin::Assistant if request.person.as_ref().is_some_and(|person| person != owner) => {
+            refuse("its owner's assistant", "for anyone else")
+        }
+        AgentOrigin::Child if request.parent.is_none() => {
+            refuse("another agent's child", "outside a task of that agent")
+        }
+        AgentOrigin::Assistant | AgentOrigin::Child => Ok(()),
+    }
+}
+
+fn default_limits(blueprint: &BlueprintBody, parent: Option<&Task>) -> Limits {
+    let own = Limits { calls_max: blueprint.limits.calls_max, bytes_max: blueprint.limits.bytes_max };
+    parent.map_or(own, |parent| Limits {
+        calls_max: own.calls_max.min(parent.limits.calls_max),
+        bytes_max: own.bytes_max.min(parent.limits.bytes_max),
+    })
+}
+
+fn check_limits(limits: Limits, blueprint: &BlueprintBody) -> Result<(), TaskRefusal> {
+    let most = blueprint.limits;
+    for (field, value, max) in
+        [("calls", limits.calls_max, most.calls_max), ("bytes", limits.bytes_max, most.bytes_max)]
+    {
+        if !(1..=max).contains(&value) {
+            return Err(TaskRefusal::Limit { field, value, max });
+        }
+    }
+    Ok(())
+}
+
+fn check_scope(scope: &Scope, ctx: &Ctx, seconds_max: i64) -> Result<(), Error> {
+    let seconds_max = seconds_max.min(limit::TASK_SECONDS_MAX);
+    if scope.deadline <= ctx.now || scope.deadline > ctx.now.plus_seconds(seconds_max) {
+        return Err(TaskRefusal::Deadline { max_seconds: seconds_max }.into());
+    }
+    if scope.tools.is_empty() && scope.resources.is_empty() && scope.prompts.is_empty() {
+        return Err(TaskRefusal::Empty.into());
+    }
+    scope.check().map_err(TaskRefusal::from)?;
+    Ok(())
+}
