@@ -31,7 +31,7 @@ test: setup tidy fmt-check lint unit demo clients ## everything that must be gre
 	@echo "make test: tidy, format, lints, tests, demo and real clients are green"
 
 verify: test ## the same and the long tests at full size: crash rounds, mutations, more property cases
-	PROPTEST_CASES=4096 cargo test --workspace --lib --bins --tests -- --ignored
+	PROPTEST_CASES=4096 cargo test --workspace --lib --bins --tests -- --include-ignored
 	@echo "make verify: the long tests are green"
 
 bench: ## micro-benchmarks, then the load run next to its reference points

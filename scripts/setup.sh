@@ -57,8 +57,8 @@ check_clients() {
 install_python() {
     local venv=$cache/mcp-py$1 pins=$clients/py/requirements-$1.txt
     is_fresh "$venv" "$pins" && return
-    if ! command -v python3 >/dev/null || ! python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 10))'; then
-        install_package python3-venv "Python 3.10 or newer with venv, for the Python clients"
+    if ! command -v python3 >/dev/null || ! python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))'; then
+        install_package python3-venv "Python 3.11 or newer with venv, for the Python clients"
         command -v python3 >/dev/null || return 0
     fi
     echo "setup: Python SDK $1.x into $venv"
@@ -74,7 +74,7 @@ install_python() {
 install_node() {
     local folder=$cache/mcp-ts pins=$clients/ts/package-lock.json
     is_fresh "$folder" "$pins" && return
-    if ! command -v npm >/dev/null; then
+    if ! command -v npm >/dev/null || ! node -e 'process.exit(process.versions.node.split(".")[0] < 20)'; then
         missing+=("node 20 or newer with npm, for the TypeScript clients")
         return
     fi
