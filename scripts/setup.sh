@@ -74,7 +74,7 @@ install_python() {
 install_node() {
     local folder=$cache/mcp-ts pins=$clients/ts/package-lock.json
     is_fresh "$folder" "$pins" && return
-    if ! command -v npm >/dev/null || ! node -e 'process.exit(process.versions.node.split(".")[0] < 20)'; then
+    if ! command -v npm >/dev/null || ! node -e 'process.exit(Number(process.versions.node.split(".")[0] < 20))'; then
         missing+=("node 20 or newer with npm, for the TypeScript clients")
         return
     fi
