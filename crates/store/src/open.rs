@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, Weak},
     time::Duration,
 };
 
@@ -80,7 +80,7 @@ impl Store {
             positions: watch::Sender::new(head.position),
             time_floor,
             unrecorded: Default::default(),
-            _claim: claim,
+            claim: Mutex::new(Some(claim)),
         });
         sweep::own_intents(&inner, now).await?;
 

@@ -1,7 +1,8 @@
 //! The store's face.
 
+use std::fs::File;
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -36,7 +37,7 @@ pub(crate) struct Inner {
     pub(crate) time_floor: Timestamp,
     pub(crate) unrecorded: [AtomicU64; Unrecorded::ALL.len()],
     /// Held as long as this process uses the data folder.
-    pub(crate) _claim: std::fs::File,
+    pub(crate) claim: Mutex<Option<File>>,
 }
 
 impl Inner {
@@ -170,6 +171,7 @@ impl Store {
         }
         self.inner.keeper.flush().await?;
         self.inner.engine.close().await;
+        drop(self.inner.claim.lock().unwrap_or_else(PoisonError::into_inner).take());
         Ok(())
     }
 }

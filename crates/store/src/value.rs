@@ -117,11 +117,10 @@ macro_rules! getters {
         impl Row {$(
             $(#[$doc])*
             pub fn $get(&self, column: usize) -> Result<$type, Fault> {
-                match &self.0 {
-                    Cells::Sqlite(row) => row.try_get_unchecked(column),
-                    Cells::Postgres(row) => row.try_get_unchecked(column),
-                }
-                .map_err(|error| Fault::new("reading a column", error))
+                // SQLite's driver would give an empty text or zero for a null.
+                self.$opt(column)?.ok_or_else(|| {
+                    Fault::new("reading a column", format!("column {column} is null where a value was expected"))
+                })
             }
 
             $(#[$opt_doc])*
