@@ -91,6 +91,7 @@ impl Engine {
                     principal: subject.reference().to_string(),
                     permits: Vec::new(),
                     forbids: Vec::new(),
+                    blind: Vec::new(),
                     obstacles: Vec::new(),
                     lifted: Vec::new(),
                     errors: Vec::new(),
@@ -156,7 +157,7 @@ struct Case<'e> {
     verdict: Verdict,
     /// What would lift each of `verdict.obstacles`.
     needs: Vec<Need>,
-    /// A forbid that needs an argument which cannot be carried over: the argument and the reason.
+    /// Why the first of `verdict.blind` is blind: the argument and the reason.
     blind: Option<(String, Unreadable)>,
     /// The `@help` of the first forbid that matches.
     help: Option<String>,
@@ -170,9 +171,9 @@ impl Case<'_> {
         for rule in self.candidates.iter().filter(|rule| which(&rule.kind)) {
             if let Some((name, why)) = self.arguments.unreadable_for(rule) {
                 // A permit that cannot see does not permit; a forbid that cannot see stops.
-                if rule.kind != RuleKind::Permit && self.blind.is_none() {
-                    self.blind = Some((name.to_owned(), why.clone()));
-                    self.verdict.forbids.push(rule.reference());
+                if rule.kind != RuleKind::Permit {
+                    self.verdict.blind.push(rule.reference());
+                    self.blind.get_or_insert_with(|| (name.to_owned(), why.clone()));
                 }
                 continue;
             }
@@ -260,7 +261,7 @@ fn limits_are_left(question: &Question<'_>) -> Result<(), Cause> {
 /// Permits and plain forbids, over all principals.
 fn base_verdict(cases: &[Case<'_>], question: &Question<'_>) -> Result<(), Cause> {
     no_errors(cases)?;
-    if let Some(case) = cases.iter().find(|case| case.blind.is_none() && !case.verdict.forbids.is_empty()) {
+    if let Some(case) = cases.iter().find(|case| !case.verdict.forbids.is_empty()) {
         let cause = Cause::new(
             DenialCode::Forbidden,
             format!("a policy forbids {}", question.act.describe()),
@@ -314,7 +315,7 @@ fn no_blind_forbid(cases: &[Case<'_>]) -> Result<(), Cause> {
                 *help,
             ),
         };
-        return Err(cause.by(&case.verdict.forbids));
+        return Err(cause.by(&case.verdict.blind));
     }
     Ok(())
 }

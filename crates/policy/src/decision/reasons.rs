@@ -22,6 +22,8 @@ pub struct Verdict {
     pub permits: Vec<RuleRef>,
     /// Plain forbids that match.
     pub forbids: Vec<RuleRef>,
+    /// Forbids that need an argument whose value they cannot see exactly; they stop the act.
+    pub blind: Vec<RuleRef>,
     /// Annotated forbids that match and are not lifted.
     pub obstacles: Vec<RuleRef>,
     /// Annotated forbids that match and are lifted for this act.

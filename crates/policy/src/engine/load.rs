@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use cedar_policy_core::{
-    ast::{self, PolicyID, PrincipalOrResourceConstraint},
+    ast::{self, EntityUID, PolicyID, PrincipalOrResourceConstraint},
     parser::{Loc, parse_policyset_and_also_return_policy_text},
     validator::{ValidationMode, ValidationWarning, Validator},
 };
@@ -12,7 +12,7 @@ use miette::Diagnostic;
 
 use super::{
     catalogue::{PolicyProblem, PolicySource},
-    rule::{ActionScope, Near, Reads, Rule, RuleKind, RuleScope, attributes},
+    rule::{ActionScope, Near, Reads, Rule, RuleKind, RuleScope, attributes, equates_a_group},
 };
 use crate::{
     EntityKind,
@@ -25,9 +25,19 @@ const ANNOTATIONS: [&str; 6] = ["id", "description", "help", "confirm", "approva
 /// Turns policy texts into rules.
 pub(crate) struct Loader<'a> {
     validator: &'a Validator,
+    groups: &'a Groups,
     taken: HashSet<String>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) problems: Vec<PolicyProblem>,
+}
+
+/// The groups of actions.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    /// All of them.
+    pub(crate) all: HashSet<EntityUID>,
+    /// Those without a tool at present.
+    pub(crate) empty: HashSet<EntityUID>,
 }
 
 /// The place of a problem.
@@ -50,8 +60,8 @@ impl Place<'_> {
 }
 
 impl<'a> Loader<'a> {
-    pub(crate) fn new(validator: &'a Validator) -> Self {
-        Self { validator, taken: HashSet::new(), rules: Vec::new(), problems: Vec::new() }
+    pub(crate) fn new(validator: &'a Validator, groups: &'a Groups) -> Self {
+        Self { validator, groups, taken: HashSet::new(), rules: Vec::new(), problems: Vec::new() }
     }
 
     /// Takes in all policies of a text, in their order.
@@ -113,8 +123,14 @@ impl<'a> Loader<'a> {
         let kind = kind(policy, &annotations, &place).map_err(|problem| vec![problem])?;
         let scope = scope(policy, &place).map_err(|problem| vec![problem])?;
         let policy = policy.new_id(PolicyID::from_string(id));
-        self.validate(&policy, &place)?;
         let condition = policy.condition();
+        if equates_a_group(&condition, &self.groups.all) {
+            return Err(vec![place.problem(
+                "it compares an action with a group of actions, which no action ever equals",
+                "write `action in Action::\"...\"` instead of `==`",
+            )]);
+        }
+        self.validate(&policy, &scope, &place)?;
         let info = RuleInfo {
             id: id.to_owned(),
             hash: sha256(text),
@@ -128,13 +144,20 @@ impl<'a> Loader<'a> {
 
     /// Strict validation at level 1 (Cedar RFC 76): only what stands in the request itself is looked into, because
     /// nothing else is loaded, and a look into what is not loaded is false without an error.
-    fn validate(&self, policy: &ast::Policy, place: &Place<'_>) -> Result<(), Vec<PolicyProblem>> {
+    fn validate(
+        &self,
+        policy: &ast::Policy,
+        scope: &RuleScope,
+        place: &Place<'_>,
+    ) -> Result<(), Vec<PolicyProblem>> {
+        // A policy on groups that have no tool yet may well name arguments that no tool has yet.
+        let waits = matches!(&scope.action, ActionScope::In(uids) if uids.iter().all(|uid| self.groups.empty.contains(uid)));
         let set = ast::PolicySet::singleton(policy.clone());
         let result = self.validator.validate_with_level(&set, ValidationMode::Strict, 1);
         let errors = result.validation_errors().map(|error| (error as &dyn Diagnostic, None));
         let warnings = result
             .validation_warnings()
-            .filter_map(|warning| Some((warning as &dyn Diagnostic, Some(grave(warning)?))));
+            .filter_map(|warning| Some((warning as &dyn Diagnostic, Some(grave(warning, waits)?))));
         let problems: Vec<PolicyProblem> = errors
             .chain(warnings)
             .map(|(error, help)| {
@@ -149,8 +172,11 @@ impl<'a> Loader<'a> {
 }
 
 /// What to do about a warning that we do not accept; `None` for those that we do.
-fn grave(warning: &ValidationWarning) -> Option<&'static str> {
+fn grave(warning: &ValidationWarning, waits: bool) -> Option<&'static str> {
     match warning {
+        ValidationWarning::ImpossiblePolicy(_) | ValidationWarning::InvalidActionApplication(_) if waits => {
+            None
+        }
         ValidationWarning::ImpossiblePolicy(_) => Some(
             "it can never match: look for a misspelt attribute after `has`, or a condition against itself",
         ),

@@ -65,7 +65,8 @@ impl Engine {
             }]
         })?;
         let validator = Validator::new(schema);
-        let mut loader = Loader::new(&validator);
+        let groups = targets.groups();
+        let mut loader = Loader::new(&validator, &groups);
         loader.load(&PolicySource { id: "builtin".to_owned(), text: BUILTIN.to_owned() });
         for source in policies {
             loader.load(source);

@@ -1,6 +1,9 @@
 //! A policy, ready for evaluation.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use cedar_policy_core::ast::{
     self, ActionConstraint, EntityReference, EntityUID, Expr, ExprKind, PrincipalOrResourceConstraint, Var,
@@ -179,6 +182,20 @@ impl Reads {
     pub(crate) fn argument(&self, name: &str) -> bool {
         self.all_arguments || self.arguments.contains(name)
     }
+}
+
+/// Whether a group of actions stands elsewhere than to the right of `in`. The action of a request is never a group,
+/// so `action == Action::"write"` would be false without an error.
+pub(crate) fn equates_a_group(condition: &Expr, groups: &HashSet<EntityUID>) -> bool {
+    let named = |expr: &Expr| {
+        let is_group = |expr: &&Expr| matches!(expr.expr_kind(), ExprKind::Lit(ast::Literal::EntityUID(uid)) if groups.contains(uid.as_ref()));
+        expr.subexpressions().filter(is_group).count()
+    };
+    let under_in = |expr: &Expr| match expr.expr_kind() {
+        ExprKind::BinaryApp { op: ast::BinaryOp::In, arg2, .. } => named(arg2),
+        _ => 0,
+    };
+    named(condition) != condition.subexpressions().map(under_in).sum::<usize>()
 }
 
 /// The attributes that an expression reads, for explanations: `principal.department`, `context.task.depth`.

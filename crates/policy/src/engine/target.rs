@@ -10,6 +10,7 @@ use cedar_policy_core::ast::{self, Value};
 
 use super::{
     catalogue::{Catalogue, PolicyProblem, ToolDefinition},
+    load::Groups,
     schema,
     shape::{self, Field},
 };
@@ -90,6 +91,15 @@ impl Targets {
     /// All tools, in no order.
     pub(crate) fn tools(&self) -> impl Iterator<Item = &Tool> {
         self.servers.values().flat_map(HashMap::values)
+    }
+
+    /// The groups of tools by effect.
+    pub(crate) fn groups(&self) -> Groups {
+        let group = |effect: &Effect| action_uid(effect.as_str());
+        let used: HashSet<Effect> = self.tools().map(|tool| tool.effect).collect();
+        let all = Effect::ALL.iter().map(group).collect();
+        let empty = Effect::ALL.iter().filter(|effect| !used.contains(effect)).map(group).collect();
+        Groups { all, empty }
     }
 
     /// The act in the catalogue.

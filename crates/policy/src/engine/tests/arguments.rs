@@ -7,7 +7,9 @@ use crate::{Effect, engine::shape};
 fn forbidding(schema: &str, condition: &str) -> Engine {
     let mut catalogue = catalogue();
     catalogue.tools.push(tool("crm", "t", Effect::Read, schema));
-    let text = format!(r#"forbid (principal is Agent, action == Action::"crm/t", resource) when {{ {condition} }};"#);
+    let text = format!(
+        r#"forbid (principal is Agent, action == Action::"crm/t", resource) when {{ {condition} }};"#
+    );
     Engine::compile(&catalogue, &sources(&[&text])).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
@@ -77,7 +79,9 @@ fn a_permit_that_cannot_see_does_not_permit() {
     let engine = Engine::compile(&catalogue, &sources(&[text])).unwrap();
     let mut world = World::new();
     world.agent = super::subject(crate::EntityKind::Agent, "bot", &[]);
-    for (arguments, expected) in [(r#"{"n": 9}"#, "allow"), (r#"{"n": 0.00001}"#, "not_granted"), ("{}", "not_granted")] {
+    for (arguments, expected) in
+        [(r#"{"n": 9}"#, "allow"), (r#"{"n": 0.00001}"#, "not_granted"), ("{}", "not_granted")]
+    {
         world.act = super::call("crm", "t", Effect::Read, arguments);
         assert_eq!(world.word(&engine), expected, "{arguments}");
     }
@@ -99,7 +103,8 @@ fn the_record_as_a_whole_reads_every_argument() {
 
 #[test]
 fn undeclared_arguments_are_named() {
-    let engine = forbidding(&object(r#""s": {"type": "string"}"#, ""), r#"context.unmapped.contains("extra")"#);
+    let engine =
+        forbidding(&object(r#""s": {"type": "string"}"#, ""), r#"context.unmapped.contains("extra")"#);
     assert_eq!(word(&engine, r#"{"s": "a"}"#), "allow");
     assert_eq!(word(&engine, r#"{"s": "a", "extra": 1}"#), "forbidden");
 }
@@ -125,7 +130,10 @@ fn lists_are_sets_with_a_count() {
 
 #[test]
 fn each_branch_of_a_union_that_fits_is_seen() {
-    let schema = object(r#""v": {"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "number"}, {"type": "null"}]}"#, "");
+    let schema = object(
+        r#""v": {"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "number"}, {"type": "null"}]}"#,
+        "",
+    );
     let engine = forbidding(
         &schema,
         r#"context.arguments has v && ((context.arguments.v has decimal
@@ -147,7 +155,8 @@ fn each_branch_of_a_union_that_fits_is_seen() {
 
 #[test]
 fn choices_times_and_addresses() {
-    let engine = forbidding(&object(r#""c": {"enum": ["eur", "usd"]}"#, r#""c""#), r#"context.arguments.c == "usd""#);
+    let engine =
+        forbidding(&object(r#""c": {"enum": ["eur", "usd"]}"#, r#""c""#), r#"context.arguments.c == "usd""#);
     assert_eq!(word(&engine, r#"{"c": "eur"}"#), "allow");
     assert_eq!(word(&engine, r#"{"c": "usd"}"#), "forbidden");
     assert_eq!(word(&engine, r#"{"c": "USD"}"#), "arguments_invalid");
@@ -211,7 +220,15 @@ fn hostile_schemas_end() {
     let recursive = format!(r#"{{"type": "object", "properties": {{{wide} "z": {{"type": "string"}}}}}}"#);
     let loops = r##"{"$ref": "#"}"##;
     let elsewhere = r#"{"properties": {"a": {"$ref": "https://evil.example/x"}}}"#;
-    for schema in [&recursive, loops, elsewhere, "true", "null", "[]", r#"{"type": 5, "properties": 7, "required": {}}"#] {
+    for schema in [
+        &recursive,
+        loops,
+        elsewhere,
+        "true",
+        "null",
+        "[]",
+        r#"{"type": 5, "properties": 7, "required": {}}"#,
+    ] {
         shape::arguments(&json(schema));
         let mut catalogue = catalogue();
         catalogue.tools.push(tool("crm", "t", Effect::Read, schema));

@@ -13,10 +13,10 @@ fn with_grants_and_a_task_it_is_allowed() {
     let Decision::Allow(allow) = decision else { panic!("{decision:?}") };
     assert_eq!(allow.digest(), &super::DIGEST);
     let verdicts = &allow.reasons().verdicts;
-    assert_eq!(verdicts.iter().map(|v| v.principal.as_str()).collect::<Vec<_>>(), [
-        "Person::\"ada\"",
-        "Agent::\"bot\""
-    ]);
+    assert_eq!(
+        verdicts.iter().map(|v| v.principal.as_str()).collect::<Vec<_>>(),
+        ["Person::\"ada\"", "Agent::\"bot\""]
+    );
     assert_eq!(verdicts[0].permits[0].id(), "builtin-person-roles");
     assert_eq!(verdicts[1].roles, ["clerk@crm"]);
 }
@@ -79,7 +79,8 @@ fn each_refusal_precedes_the_next() {
 fn an_inactive_person_stops_the_agent() {
     let mut world = World::new();
     let role = world.roles[0].clone();
-    world.person = Some(Subject::new(EntityRef::new(EntityKind::Person, "ada"), [].into(), [role], false).unwrap());
+    world.person =
+        Some(Subject::new(EntityRef::new(EntityKind::Person, "ada"), [].into(), [role], false).unwrap());
     assert_eq!(world.word(&engine(&[])), "principal_inactive");
 }
 
@@ -115,8 +116,10 @@ fn a_workload_can_act_with_its_own_grants() {
 
 #[test]
 fn other_kinds_of_acts_are_decided_by_the_same_rules() {
-    let engine = engine(&[r#"@id("no-secrets") forbid (principal is Agent, action == Action::"read_resource", resource)
-        when { resource.uri like "file:///secret/*" };"#]);
+    let engine = engine(&[
+        r#"@id("no-secrets") forbid (principal is Agent, action == Action::"read_resource", resource)
+        when { resource.uri like "file:///secret/*" };"#,
+    ]);
     let mut world = World::new();
     for (kind, expected) in [
         (ActKind::Open, "allow"),
@@ -170,8 +173,10 @@ fn a_changed_rule_is_not_lifted_by_the_old_confirmation() {
 #[test]
 fn the_strictest_wins() {
     let confirm = CONFIRM_REFUNDS;
-    let approve = r#"@approval("finance") forbid (principal is Person, action in Action::"write", resource);"#;
-    let sign_in = r#"@step_up("urn:writ:passkey") forbid (principal is Person, action, resource in Server::"crm");"#;
+    let approve =
+        r#"@approval("finance") forbid (principal is Person, action in Action::"write", resource);"#;
+    let sign_in =
+        r#"@step_up("urn:writ:passkey") forbid (principal is Person, action, resource in Server::"crm");"#;
     let deny = r#"forbid (principal is Person, action, resource in Server::"crm");"#;
     let world = World::new();
     assert_eq!(world.word(&engine(&[])), "allow");
@@ -194,7 +199,9 @@ fn nobody_is_asked_for_what_would_be_denied() {
 
 #[test]
 fn the_answer_follows_the_contract() {
-    let engine = engine(&[r#"@id("no-refunds") @help("ask finance") forbid (principal is Person, action, resource);"#]);
+    let engine = engine(&[
+        r#"@id("no-refunds") @help("ask finance") forbid (principal is Person, action, resource);"#,
+    ]);
     let id: base::DecisionId = "dec_01k9m3abcdefghjkmnpqrstvwx".parse().unwrap();
     let answer = World::new().ask(&engine).answer(id.clone(), None).unwrap();
     insta::assert_json_snapshot!(answer, @r#"

@@ -55,7 +55,8 @@ fn an_unknown_action_or_type_is_refused() {
 
 #[test]
 fn a_policy_on_an_effect_stands_without_a_tool_of_that_effect() {
-    engine(&[r#"@approval("security") forbid (principal is Agent, action in Action::"destroy", resource);"#]);
+    engine(&[r#"@approval("security") forbid (principal is Agent, action in Action::"destroy", resource)
+        when { context.arguments has everything && context.arguments.everything };"#]);
 }
 
 #[test]
@@ -74,7 +75,8 @@ fn annotations_are_checked() {
 
 #[test]
 fn ids_come_from_the_annotation_and_are_unique() {
-    let two = "permit (principal is Agent, action, resource); permit (principal is Person, action, resource);";
+    let two =
+        "permit (principal is Agent, action, resource); permit (principal is Person, action, resource);";
     let found = problems(&[two]);
     assert_eq!(found.len(), 2);
     assert!(found[0].help.contains("@id"), "{found:#?}");
@@ -95,13 +97,19 @@ fn templates_and_bad_syntax_are_refused() {
 
 #[test]
 fn text_that_reads_otherwise_than_it_says_is_refused() {
-    let found = problems(&["forbid (principal is Agent, action, resource) when { resource in Server::\"a\u{202e}b\" };"]);
+    let found = problems(&[
+        "forbid (principal is Agent, action, resource) when { resource in Server::\"a\u{202e}b\" };",
+    ]);
     assert!(found[0].help.contains("direction"), "{found:#?}");
 }
 
 #[test]
 fn all_problems_are_told_at_once_and_nothing_is_loaded_in_part() {
-    let found = problems(&["nonsense", r#"forbid (principal, action, resource);"#, r#"permit (principal is Agent, action, resource);"#]);
+    let found = problems(&[
+        "nonsense",
+        r#"forbid (principal, action, resource);"#,
+        r#"permit (principal is Agent, action, resource);"#,
+    ]);
     assert_eq!(found.iter().map(|problem| problem.source.as_str()).collect::<Vec<_>>(), ["p0", "p1"]);
 }
 
@@ -114,7 +122,10 @@ fn a_tool_cannot_stand_twice_or_take_the_name_of_a_group() {
     let mut odd = catalogue();
     odd.tools.push(tool("crm", "write", Effect::Read, "{}"));
     odd.tools.push(tool("crm", "read_resource", Effect::Read, "{}"));
-    let engine = Engine::compile(&odd, &sources(&[r#"forbid (principal is Agent, action in Action::"write", resource);"#]));
+    let engine = Engine::compile(
+        &odd,
+        &sources(&[r#"forbid (principal is Agent, action in Action::"write", resource);"#]),
+    );
     let mut world = World::new();
     world.act = super::call("crm", "write", Effect::Read, "{}");
     assert_eq!(world.word(&engine.unwrap()), "allow");
@@ -122,7 +133,21 @@ fn a_tool_cannot_stand_twice_or_take_the_name_of_a_group() {
 
 #[test]
 fn odd_names_of_tools_and_arguments_are_taken_verbatim() {
-    for name in ["", "a/b", "if", "permit", "a::b", "\"quoted\"", "\\", "\u{202e}", "__cedar", "é", " ", "*", &"x".repeat(5000)] {
+    for name in [
+        "",
+        "a/b",
+        "if",
+        "permit",
+        "a::b",
+        "\"quoted\"",
+        "\\",
+        "\u{202e}",
+        "__cedar",
+        "é",
+        " ",
+        "*",
+        &"x".repeat(5000),
+    ] {
         let mut odd = catalogue();
         let quoted = serde_json::to_string(name).unwrap();
         let schema = format!(r#"{{"type": "object", "properties": {{{quoted}: {{"type": "string"}}}}}}"#);
@@ -136,7 +161,10 @@ fn odd_names_of_tools_and_arguments_are_taken_verbatim() {
 
 #[test]
 fn the_digest_depends_on_the_texts_and_not_on_their_order() {
-    let (a, b) = (r#"@id("a") forbid (principal is Agent, action, resource is Prompt);"#, r#"@id("b") permit (principal is Agent, action, resource is Prompt);"#);
+    let (a, b) = (
+        r#"@id("a") forbid (principal is Agent, action, resource is Prompt);"#,
+        r#"@id("b") permit (principal is Agent, action, resource is Prompt);"#,
+    );
     assert_eq!(engine(&[a, b]).digest(), engine(&[b, a]).digest());
     assert_ne!(engine(&[a, b]).digest(), engine(&[a]).digest());
     assert_ne!(engine(&[a]).digest(), engine(&[&a.replace("is Prompt", "is Tool")]).digest());

@@ -13,8 +13,8 @@ use wire::json::Json;
 
 use super::{Catalogue, Engine, PolicyProblem, PolicySource, ToolDefinition};
 use crate::{
-    Act, ActKind, AttributeValue, Circumstances, Decision, DenialCode, Effect, EntityKind, EntityRef, Lift, Pattern,
-    PromptRule, Question, ResourceRule, Scope, Subject, ToolRule, UriRule,
+    Act, ActKind, AttributeValue, Circumstances, Decision, DenialCode, Effect, EntityKind, EntityRef, Lift,
+    Pattern, PromptRule, Question, ResourceRule, Scope, Subject, ToolRule, UriRule,
 };
 
 pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_795_359_845);
@@ -48,8 +48,18 @@ pub(super) fn catalogue() -> Catalogue {
         servers: vec![server("crm"), server("empty")],
         tools: vec![
             tool("crm", "refund", Effect::Write, refund),
-            tool("crm", "find", Effect::Read, r#"{"type": "object", "properties": {"q": {"type": "string"}}}"#),
-            tool("mail", "send", Effect::Send, r#"{"type": "object", "properties": {"to": {"type": "string"}}}"#),
+            tool(
+                "crm",
+                "find",
+                Effect::Read,
+                r#"{"type": "object", "properties": {"q": {"type": "string"}}}"#,
+            ),
+            tool(
+                "mail",
+                "send",
+                Effect::Send,
+                r#"{"type": "object", "properties": {"to": {"type": "string"}}}"#,
+            ),
         ],
         ..Catalogue::default()
     }

@@ -63,7 +63,8 @@ fn an_annotated_forbid_that_errors_denies_even_when_it_was_lifted() {
     let mut world = World::new();
     let Decision::Pending(pending) = world.ask(&engine) else { panic!() };
     let rule = &pending.obstacles[0].rule;
-    world.lifted = vec![crate::Lift { rule: rule.id().into(), rule_hash: *rule.hash(), digest: super::DIGEST }];
+    world.lifted =
+        vec![crate::Lift { rule: rule.id().into(), rule_hash: *rule.hash(), digest: super::DIGEST }];
     assert_eq!(world.word(&engine), "allow");
     let world = world.with_arguments(r#"{"amount": 1, "order": 9223372036854775807}"#);
     assert_eq!(world.word(&engine), "policy_error");
@@ -71,13 +72,29 @@ fn an_annotated_forbid_that_errors_denies_even_when_it_was_lifted() {
 
 #[test]
 fn a_forbid_on_a_group_of_actions_matches() {
-    let text = r#"permit (principal, action, resource); forbid (principal, action in Action::"write", resource);"#;
+    let text =
+        r#"permit (principal, action, resource); forbid (principal, action in Action::"write", resource);"#;
     assert_eq!(cedar(text, vec![]), Cedar::Allow, "without the action's entity");
 
     let forbid = r#"forbid (principal is Agent, action in [Action::"write", Action::"destroy"], resource);"#;
     assert_eq!(World::new().word(&engine(&[forbid])), "forbidden");
     let in_condition = r#"forbid (principal is Agent, action, resource) when { action in Action::"write" };"#;
     assert_eq!(World::new().word(&engine(&[in_condition])), "forbidden");
+}
+
+#[test]
+fn an_action_that_equals_a_group_is_refused() {
+    for text in [
+        r#"forbid (principal is Agent, action == Action::"write", resource);"#,
+        r#"forbid (principal is Agent, action, resource) when { action == Action::"write" };"#,
+        r#"forbid (principal is Agent, action, resource) when { [Action::"write"].contains(action) };"#,
+        r#"forbid (principal is Agent, action, resource) when { !(action in Action::"read") && Action::"send" != action };"#,
+    ] {
+        let found = problems(&[text]);
+        assert!(found[0].help.contains("action in"), "{text}: {found:#?}");
+    }
+    let good = r#"forbid (principal is Agent, action, resource) when { !(action in [Action::"read", Action::"send"]) };"#;
+    assert_eq!(World::new().word(&engine(&[good])), "forbidden");
 }
 
 #[test]
@@ -127,7 +144,8 @@ fn an_attribute_of_another_type_than_declared_denies() {
     let mut world = World::new();
     let attributes = [("kind".to_owned(), AttributeValue::Texts(vec!["test".to_owned()]))].into();
     world.agent =
-        Subject::new(EntityRef::new(EntityKind::Agent, "bot"), attributes, world.roles.clone(), true).unwrap();
+        Subject::new(EntityRef::new(EntityKind::Agent, "bot"), attributes, world.roles.clone(), true)
+            .unwrap();
     assert_eq!(world.word(&engine), "policy_error");
 }
 
@@ -148,7 +166,12 @@ fn an_entity_escape_in_an_argument_stays_a_text() {
         when { context.arguments has q && context.arguments.q == "x" };"#;
     let engine = engine(&[text]);
     let mut world = World::new();
-    world.act = super::call("crm", "find", crate::Effect::Read, r#"{"q": {"__entity": {"type": "Person", "id": "ada"}}}"#);
+    world.act = super::call(
+        "crm",
+        "find",
+        crate::Effect::Read,
+        r#"{"q": {"__entity": {"type": "Person", "id": "ada"}}}"#,
+    );
     world.agent = subject(EntityKind::Agent, "bot", &[]);
     assert_eq!(world.word(&engine), "not_granted");
 }
