@@ -24,6 +24,7 @@ mod payload;
 mod seal;
 mod store;
 mod sweep;
+mod tree;
 mod tx;
 mod value;
 
@@ -36,5 +37,6 @@ pub use payload::{Payload, SealedPayload};
 pub use seal::Sealed;
 pub use store::Store;
 pub use sweep::Swept;
+pub use tree::Export;
 pub use tx::{Read, Tx, Unrecorded, View};
 pub use value::{Bind, Row, Value};

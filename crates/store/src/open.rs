@@ -20,6 +20,7 @@ use crate::{
     seal::Kek,
     store::Inner,
     sweep,
+    tree::open_key,
 };
 
 /// Entries that may wait for the batch writer; more are answered with `Busy`.
@@ -56,6 +57,7 @@ impl Store {
         let engine = Engine::open(&config.database, config.sqlite_pages_max).await?;
         migrate(&engine).await?;
         let kek = open_kek(&engine, &config, &*dice).await?;
+        let signer = open_key(&engine, &kek, &config.origin, &*dice).await?;
 
         let floor = mark.as_ref().map_or(Timestamp::default(), |mark| mark.time);
         let now = clock.now().max(floor);
@@ -75,6 +77,7 @@ impl Store {
             engine,
             dice,
             kek,
+            signer,
             keeper,
             node,
             positions: watch::Sender::new(head.position),

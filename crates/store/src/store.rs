@@ -8,6 +8,7 @@ use std::sync::{
 
 use base::{Ctx, Fault, Position, SharedDice, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
+use wire::tlog::NoteSigner;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -30,6 +31,7 @@ pub(crate) struct Inner {
     pub(crate) engine: Engine,
     pub(crate) dice: SharedDice,
     pub(crate) kek: Kek,
+    pub(crate) signer: NoteSigner,
     pub(crate) keeper: Keeper,
     /// This node's name in the database, kept in the data folder.
     pub(crate) node: String,

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use base::{Actor, Clock as _, Ctx, Fault, TenantId, TraceId};
+use base::{Actor, Clock as _, Ctx, Fault, SharedDice, TenantId, Timestamp, TraceId};
 use store::{Database, Store, StoreConfig};
 use tempfile::TempDir;
 
@@ -52,13 +52,7 @@ impl Bench {
 
     /// The circumstances of a request: the system acts, now.
     pub fn ctx(&self) -> Ctx {
-        Ctx {
-            actor: Actor::System("test".into()),
-            tenant: TenantId::first(),
-            now: self.clock.now(),
-            dice: self.dice.clone(),
-            trace: TraceId([7; 16]),
-        }
+        ctx(self.clock.now(), self.dice.clone())
     }
 
     /// The temporary folder, which goes with the bench.
@@ -85,6 +79,11 @@ impl Bench {
         std::fs::copy(self.config.data_dir.join("kek"), data_dir.join("kek")).unwrap();
         self.open(StoreConfig { data_dir, ..self.config.clone() }).await
     }
+}
+
+/// The circumstances of a request by the system at `now`.
+pub fn ctx(now: Timestamp, dice: SharedDice) -> Ctx {
+    Ctx { actor: Actor::System("test".into()), tenant: TenantId::first(), now, dice, trace: TraceId([7; 16]) }
 }
 
 /// Runs a test on SQLite, then on PostgreSQL, each time on a fresh store.

@@ -11,7 +11,7 @@ mod clock;
 mod dice;
 mod postgres;
 
-pub use bench::{Bench, each_database};
+pub use bench::{Bench, ctx, each_database};
 pub use clock::FixedClock;
 pub use dice::SeededDice;
 pub use postgres::Postgres;

@@ -1,6 +1,6 @@
 //! What these tests have in common.
 
-use base::{Event, EventKind, PersonId, Position, TaskId};
+use base::{Ctx, Event, EventKind, PersonId, Position, TaskId};
 use serde_json::json;
 use store::{Debit, Entry, Intent, Origin, ProofUse, Store, Submitted, Value};
 use testkit::Bench;
@@ -16,8 +16,12 @@ pub(crate) fn narrows() -> Event {
 }
 
 pub(crate) fn intent(bench: &Bench, guard: Position) -> Intent {
+    intent_at(&bench.ctx(), guard)
+}
+
+pub(crate) fn intent_at(ctx: &Ctx, guard: Position) -> Intent {
     Intent {
-        origin: Origin::from(&bench.ctx()),
+        origin: Origin::from(ctx),
         event: Event::global(EventKind::CallAllowed, json!({ "tool": "send" })),
         guard,
         digest: [9; 32],
