@@ -10,11 +10,11 @@ use aws_lc_rs::{
     digest::{Context, SHA256, digest},
 };
 use base::{Class, Fault, Refuse, Timestamp};
-use url::Url;
 
 use crate::{
     jose::{Compact, KeyInHeader, KeyRefusal, PublicJwk, SigningKey, TokenRefusal, base64url, seconds_of},
     json::Json,
+    uri::strict_url,
 };
 
 /// The `typ` of a proof.
@@ -30,19 +30,9 @@ const JTI_BYTES_MAX: usize = 256;
 pub struct TargetUri(String);
 
 impl TargetUri {
-    /// The target of an `http` or `https` URI; `None` for anything else, and for user information, backslashes,
-    /// spaces and control characters, which URL parsers repair in different ways.
+    /// The target of a URI; `None` unless it is an absolute `http` or `https` URL that every parser reads alike.
     pub fn parse(uri: &str) -> Option<Self> {
-        let suspicious = |byte: u8| byte <= b' ' || byte == b'\\' || byte >= 0x7f;
-        let rest = uri.split_once("://")?.1;
-        if uri.len() > 4096 || uri.bytes().any(suspicious) || rest.starts_with(['/', '?', '#']) {
-            return None;
-        }
-        let mut url = Url::parse(uri).ok()?;
-        if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some()
-        {
-            return None;
-        }
+        let mut url = strict_url(uri)?;
         url.set_query(None);
         url.set_fragment(None);
         Some(Self(url.into()))

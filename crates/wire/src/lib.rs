@@ -6,5 +6,8 @@ pub mod dpop;
 pub mod jose;
 pub mod json;
 pub mod mcp;
+pub mod oauth;
 pub mod sse;
 pub mod tlog;
+
+mod uri;

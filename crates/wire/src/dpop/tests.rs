@@ -196,6 +196,7 @@ fn targets_are_normalised_but_never_repaired() {
         "https://h\\x",
         "https://u@h/",
         "https://u:p@h/",
+        "https://@h/",
         "https://h /",
         " https://h/",
         "https://h/\n",
