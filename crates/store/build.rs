@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut text = String::from("const MIGRATIONS: &[Migration] = &[\n");
     for (name, Step(files)) in steps {
         let [common, sqlite, postgres] = files.map(|file| match file {
-            Some(path) => format!("Some(include_str!({path:?}))"),
+            Some(path) => format!("Some(include_str!(r#\"{}\"#))", path.display()),
             None => "None".to_owned(),
         });
         writeln!(

@@ -25,7 +25,7 @@ pub fn conflict(fault: &Fault) -> Option<&SqlConflict> {
 
 /// Whether the fault is a database that is busy: the same request may succeed a moment later.
 pub fn is_busy(fault: &Fault) -> bool {
-    fault.source().is_some_and(|source| source.is::<SqlBusy>())
+    fault.source().is_some_and(<dyn std::error::Error>::is::<SqlBusy>)
 }
 
 /// A driver's error as a fault.

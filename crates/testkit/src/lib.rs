@@ -4,7 +4,12 @@
 //! PostgreSQL that is started from the installed binaries, see [`each_database`].
 
 #![warn(missing_docs)]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test stops at the first surprise"
+)]
 
 mod bench;
 mod clock;

@@ -25,6 +25,8 @@ pub(super) async fn open(path: &Path, pages_max: Option<u32>) -> Result<Engine, 
         .clone()
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
+        // SECURITY: an erased payload's key is overwritten, not only unlinked.
+        .pragma("secure_delete", "on")
         .synchronous(SqliteSynchronous::Full);
     if let Some(pages) = pages_max {
         writing = writing.pragma("max_page_count", pages.to_string());

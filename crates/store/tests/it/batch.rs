@@ -149,8 +149,8 @@ async fn a_proof_is_good_once_on_all_nodes_and_after_a_restart() {
                 let store = if number % 2 == 0 { bench.store.clone() } else { second.clone() };
                 // The same proofs in opposite orders, so that nodes meet.
                 let which = if number % 4 < 2 { round * 8 + number % 8 } else { round * 8 + 7 - number % 8 };
-                let used = proof(&bench, which);
-                uses.spawn(async move { (which, store.submit(Entry::Proof(used)).await) });
+                let entry = Entry::Proof(proof(&bench, which));
+                uses.spawn(async move { (which, store.submit(entry).await) });
             }
             let mut noted = std::collections::BTreeMap::<u8, u32>::new();
             for (which, answer) in uses.join_all().await {
@@ -316,4 +316,29 @@ async fn after_closing_everything_is_a_fault() {
         assert!(bench.store.head().await.is_err());
     })
     .await;
+}
+
+/// More than the queue holds is turned away at once; what waits is written when the database is free.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_is_busy() {
+    let bench = Bench::sqlite().await;
+    let tx = bench.store.begin(&bench.ctx()).await.unwrap();
+    let origin = Origin::from(&bench.ctx());
+    let mut entries = tokio::task::JoinSet::new();
+    for number in 0..6000 {
+        let (store, origin) = (bench.store.clone(), origin.clone());
+        entries.spawn(async move { store.submit(Entry::Event(origin, keeps(number))).await.unwrap() });
+    }
+    let mut answers = Vec::new();
+    // Nothing can be written now, so the first answers are those of the queue.
+    while answers.len() < 500 {
+        answers.push(entries.join_next().await.unwrap().unwrap());
+    }
+    assert!(answers.iter().all(|answer| matches!(answer, Submitted::Busy)));
+    tx.rollback().await.unwrap();
+    answers.extend(entries.join_all().await);
+    let recorded = answers.iter().filter(|answer| matches!(answer, Submitted::Recorded(_))).count();
+    let busy = answers.iter().filter(|answer| matches!(answer, Submitted::Busy)).count();
+    assert_eq!(recorded + busy, 6000);
+    assert_eq!(head(&bench).await, Position(1 + i64::try_from(recorded).unwrap()));
 }

@@ -224,3 +224,23 @@ async fn a_database_that_goes_back_under_a_running_node_is_a_fault() {
     let tx = bench.store.begin(&bench.ctx()).await.unwrap();
     assert!(tx.commit([keeps(1)]).await.is_err());
 }
+
+/// A revocation is acknowledged only when a restored older database would be noticed: where the mark cannot be
+/// written, it stands but is not acknowledged.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_that_cannot_be_written_holds_back_the_acknowledgement() {
+    each_database(async |bench| {
+        let data_dir = &bench.config.data_dir;
+        let away = bench.folder().join("away");
+        fs::rename(data_dir, &away).unwrap();
+        let commit = async |event| bench.store.begin(&bench.ctx()).await.unwrap().commit([event]).await;
+        assert!(commit(keeps(1)).await.is_ok(), "nothing hangs on the mark here");
+        assert!(commit(narrows()).await.is_err());
+        assert_eq!(bench.store.head().await.unwrap().guard, Position(3), "it stands nevertheless");
+        fs::rename(&away, data_dir).unwrap();
+        assert!(commit(narrows()).await.is_ok());
+        let mark = fs::read_to_string(data_dir.join("high-water")).unwrap();
+        assert!(mark.contains("\"position\":4,\"guard\":4"), "{mark}");
+    })
+    .await;
+}

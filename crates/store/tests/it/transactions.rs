@@ -197,6 +197,11 @@ async fn futures_poll_once<T>(mut future: std::pin::Pin<&mut impl Future<Output 
     .await
 }
 
+/// Called with a transaction; a read would do.
+async fn everything(view: &mut View) -> Vec<store::Row> {
+    view.rows("select * from everything where t = $1", &["caf\u{e9}".into()]).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn values_come_back_as_they_went_in() {
     each_database(async |bench| {
@@ -222,10 +227,7 @@ async fn values_come_back_as_they_went_in() {
         ];
         let insert = "insert into everything values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         tx.exec(insert, &args).await.unwrap();
-        async fn read(view: &mut View) -> Vec<store::Row> {
-            view.rows("select * from everything where t = $1", &["caf\u{e9}".into()]).await.unwrap()
-        }
-        let row = read(&mut tx).await.remove(0);
+        let row = everything(&mut tx).await.remove(0);
         assert_eq!(row.text(0).unwrap(), "caf\u{e9}");
         assert_eq!((row.int(1).unwrap(), row.int(2).unwrap()), (i64::MAX, 7));
         assert!(row.bool(3).unwrap());

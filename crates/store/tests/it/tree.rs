@@ -30,7 +30,9 @@ async fn model(store: &Store) -> Frontier {
         let records = store.follow(after, 4096).await.unwrap();
         let Some(last) = records.last() else { return frontier };
         after = last.position;
-        records.iter().for_each(|record| frontier.push(leaf_hash(record.body.as_bytes())));
+        for record in &records {
+            frontier.push(leaf_hash(record.body.as_bytes()));
+        }
     }
 }
 
