@@ -2,6 +2,8 @@
 //!
 //! INVARIANT: pure. No sockets, files, clock or SQL; whatever depends on the present takes it as an argument.
 
+#![warn(missing_docs)]
+
 pub mod dpop;
 pub mod jose;
 pub mod json;
