@@ -124,7 +124,7 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { headers: Duration::from_secs(60), idle: Duration::from_secs(300) }
+        Self { headers: Duration::from_mins(1), idle: Duration::from_mins(5) }
     }
 }
 
@@ -227,7 +227,7 @@ pub struct Outcome {
     pub code: Option<&'static str>,
     /// How many bytes came back, decoded from framing.
     pub bytes: u64,
-    /// SHA-256 over the canonical answer, where there was one.
+    /// SHA-256 of the JSON-RPC response as it was given to the client, where it was the server's.
     pub digest: Option<[u8; 32]>,
     /// When it ended.
     pub at: Timestamp,

@@ -1,5 +1,7 @@
 //! A "no" that a model can read and act on.
 
+use std::fmt::Write;
+
 use base::DecisionId;
 
 use super::{RpcError, code};
@@ -69,14 +71,15 @@ impl Denial {
     /// One paragraph for the model.
     pub fn text(&self) -> String {
         let mut text = format!("Denied ({}): {}. {}.", self.code, self.reason, self.what_would_help);
+        // Writing to a text cannot fail.
         if let Some(url) = &self.approval_url {
-            text.push_str(&format!(" A person can agree at {url}."));
+            let _ = write!(text, " A person can agree at {url}.");
         }
         if let Some(seconds) = self.retry_after {
-            text.push_str(&format!(" Try again in {seconds} s."));
+            let _ = write!(text, " Try again in {seconds} s.");
         }
         if let Some(decision) = &self.decision_id {
-            text.push_str(&format!(" Decision {decision}."));
+            let _ = write!(text, " Decision {decision}.");
         }
         text
     }

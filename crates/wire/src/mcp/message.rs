@@ -140,19 +140,13 @@ impl Message {
             other => return Err(invalid(None, &format!("the message is {}; send an object", other.kind()))),
         };
         let id = match members.remove("id") {
-            None => None,
-            Some(Json::Null) => Some(None),
-            Some(value) => match Id::read(&value) {
-                Some(id) => Some(Some(id)),
-                None => {
-                    return Err(invalid(
-                        None,
-                        "`id` must be a whole number or a string of at most 256 bytes",
-                    ));
-                }
-            },
+            None => GivenId::Absent,
+            Some(Json::Null) => GivenId::Null,
+            Some(value) => GivenId::Id(Id::read(&value).ok_or_else(|| {
+                invalid(None, "`id` must be a whole number or a string of at most 256 bytes")
+            })?),
         };
-        let shown = id.clone().flatten();
+        let shown = if let GivenId::Id(id) = &id { Some(id.clone()) } else { None };
         if members.remove("jsonrpc").as_ref().and_then(Json::as_str) != Some("2.0") {
             return Err(invalid(shown, "`jsonrpc` must be \"2.0\""));
         }
@@ -163,7 +157,7 @@ impl Message {
         }
     }
 
-    fn read_call(id: Option<Option<Id>>, mut members: Object) -> Result<Self, &'static str> {
+    fn read_call(id: GivenId, mut members: Object) -> Result<Self, &'static str> {
         let Some(Json::String(method)) = members.remove("method") else {
             return Err("`method` must be a string");
         };
@@ -182,13 +176,13 @@ impl Message {
             return Err("`params._meta` must be an object");
         }
         match id {
-            Some(Some(id)) => Ok(Self::Request(Request { id, method, params, rest: members })),
-            Some(None) => Err("`id` must not be null"),
-            None => Ok(Self::Notification(Notification { method, params, rest: members })),
+            GivenId::Id(id) => Ok(Self::Request(Request { id, method, params, rest: members })),
+            GivenId::Null => Err("`id` must not be null"),
+            GivenId::Absent => Ok(Self::Notification(Notification { method, params, rest: members })),
         }
     }
 
-    fn read_response(id: Option<Option<Id>>, mut members: Object) -> Result<Self, &'static str> {
+    fn read_response(id: GivenId, mut members: Object) -> Result<Self, &'static str> {
         let outcome = match (members.remove("result"), members.remove("error")) {
             (Some(result @ Json::Object(_)), None) => Ok(result),
             (Some(_), None) => return Err("`result` must be an object"),
@@ -197,12 +191,19 @@ impl Message {
             (Some(_), Some(_)) => return Err("a response has either `result` or `error`"),
             (None, None) => return Err("a message has `method`, `result` or `error`"),
         };
-        let id = id.flatten();
+        let id = if let GivenId::Id(id) = id { Some(id) } else { None };
         if id.is_none() && outcome.is_ok() {
             return Err("a result needs the `id` of its request");
         }
         Ok(Self::Response(Response { id, outcome, rest: members }))
     }
+}
+
+/// The member `id` as it stands in a message.
+enum GivenId {
+    Absent,
+    Null,
+    Id(Id),
 }
 
 /// What carries a request and is no part of the act.
@@ -263,9 +264,7 @@ impl Request {
         if !self.rest.is_empty() {
             part(&Json::Object(self.rest.clone()).canonical());
         }
-        let mut digest = [0; 32];
-        digest.copy_from_slice(context.finish().as_ref());
-        digest
+        finish(context)
     }
 
     /// The text of the request.
@@ -316,6 +315,13 @@ impl Response {
         Self { id, outcome: Err(error), rest: Object::new() }
     }
 
+    /// SHA-256 of the response's text.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut context = Context::new(&SHA256);
+        context.update(&self.to_bytes());
+        finish(context)
+    }
+
     /// The text of the response.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = br#"{"jsonrpc":"2.0","id":"#.to_vec();
@@ -336,6 +342,12 @@ impl Response {
         write_rest(&self.rest, &mut out);
         out
     }
+}
+
+fn finish(context: Context) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(context.finish().as_ref());
+    digest
 }
 
 fn write_call(id: Option<&Id>, method: &str, params: Option<&Json>, rest: &Object) -> Vec<u8> {

@@ -1,0 +1,199 @@
+//! The gateway, and the door of `/mcp/{server}`.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use axum::{Router, extract::State, response::Response, routing::any};
+use base::{Name, TraceId};
+use http::{HeaderMap, Method, StatusCode, request::Parts};
+use tokio::sync::Semaphore;
+use wire::mcp::{Revision, code};
+
+use crate::{
+    Holder, Plane, Presented, Refused, Upstream,
+    config::Config,
+    door::Door,
+    leash::Leash,
+    post,
+    reply::{self, Stop},
+    session::{Session, Sessions},
+    stream::{self, Listener},
+    upstream::{Client, PROTOCOL_VERSION, SESSION_ID, Way},
+};
+
+/// The longest session id that is looked up, in bytes.
+const SESSION_ID_BYTES_MAX: usize = 128;
+
+/// The data plane in front of MCP servers.
+pub struct Gateway<P: Plane> {
+    pub(crate) plane: Arc<P>,
+    pub(crate) config: Config,
+    pub(crate) sessions: Sessions,
+    pub(crate) client: Client,
+    pub(crate) errands: Arc<Semaphore>,
+    door: Door,
+    numbers: AtomicI64,
+}
+
+impl<P: Plane> Gateway<P> {
+    /// A gateway that asks `plane`.
+    ///
+    /// Fails only when the platform's cryptography offers no usable version of TLS.
+    pub fn new(plane: Arc<P>, config: Config) -> Result<Arc<Self>, rustls::Error> {
+        Ok(Arc::new(Self {
+            plane,
+            sessions: Sessions::new(Arc::clone(&config.dice), config.limits),
+            client: Client::new()?,
+            errands: Arc::new(Semaphore::new(config.limits.errands_max)),
+            door: Door::new(&config.public_url, &config.hosts),
+            numbers: AtomicI64::new(1),
+            config,
+        }))
+    }
+
+    /// The routes of the data plane: `/mcp/{server}`. To be merged into the application's router at its root.
+    pub fn router(self: &Arc<Self>) -> Router {
+        Router::new().route("/mcp/{server}", any(enter::<P>)).with_state(Arc::clone(self))
+    }
+
+    /// A number that no other request of this process has.
+    pub(crate) fn number(&self) -> i64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Checks, authenticates and locates: all that comes before the body is read.
+    fn admit(self: &Arc<Self>, parts: &Parts) -> Result<Visit<P>, Stop> {
+        if let Some(objection) = self.door.objection(&parts.uri, &parts.headers) {
+            return Err(reply::refusal(StatusCode::FORBIDDEN, code::BAD_REQUEST, objection));
+        }
+        // SECURITY: the name as it stands in the path, not decoded: one spelling per server (threat class 25).
+        let server = parts.uri.path().strip_prefix("/mcp/").filter(|name| name.parse::<Name>().is_ok());
+        let server = server.ok_or_else(reply::missing)?;
+        if ![Method::POST, Method::GET, Method::DELETE].contains(&parts.method) {
+            return Err(reply::wrong_method());
+        }
+        let now = self.config.clock.now();
+        // Subscribed before the caller is known to be alive: what happens in between is seen.
+        let revocations = self.plane.revocations();
+        let url = format!("{}/mcp/{server}", self.config.public_url.as_str().trim_end_matches('/'));
+        let trace = TraceId(self.config.dice.bytes());
+        let presented =
+            Presented { headers: &parts.headers, method: &parts.method, url: &url, server, now, trace };
+        let caller = self.plane.authenticate(&presented).map_err(reply::challenge)?;
+        let upstream = self.plane.upstream(&caller, server).ok_or_else(reply::missing)?;
+        let clock = Arc::clone(&self.config.clock);
+        let leash = Leash::new(Arc::clone(&self.plane), caller.clone(), revocations, clock);
+        let holder = self.plane.holder(&caller);
+        Ok(Visit { gate: Arc::clone(self), caller, holder, upstream, leash })
+    }
+}
+
+async fn enter<P: Plane>(State(gate): State<Arc<Gateway<P>>>, request: axum::extract::Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let served = async {
+        let visit = gate.admit(&parts)?;
+        match parts.method {
+            Method::POST => post::serve(visit, &parts.headers, body).await,
+            Method::GET => visit.listen(&parts.headers).await,
+            _ => visit.close(&parts.headers).await,
+        }
+    };
+    served.await.unwrap_or_else(Stop::into_response)
+}
+
+/// One authenticated request for one server.
+pub(crate) struct Visit<P: Plane> {
+    pub(crate) gate: Arc<Gateway<P>>,
+    pub(crate) caller: P::Caller,
+    pub(crate) holder: Holder,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) leash: Leash<P>,
+}
+
+impl<P: Plane> Visit<P> {
+    /// The session that the request belongs to, with the version that it names checked.
+    pub(crate) fn session(&self, headers: &HeaderMap) -> Result<Arc<Session>, Stop> {
+        let (now, sessions) = (self.gate.config.clock.now(), &self.gate.sessions);
+        let mut ids = headers.get_all(SESSION_ID).iter();
+        let session = match (ids.next(), ids.next()) {
+            (None, _) => {
+                let latest = sessions.latest(&self.holder, &self.upstream, now);
+                latest.ok_or_else(|| {
+                    reply::bad_request(
+                        "no session; send `initialize` first, then `Mcp-Session-Id` with each request",
+                    )
+                })?
+            }
+            (Some(id), None) => {
+                let id = id.to_str().ok().filter(|id| id.len() <= SESSION_ID_BYTES_MAX);
+                let session = id.and_then(|id| sessions.find(id, &self.holder, &self.upstream, now));
+                session.ok_or_else(|| reply::no_session(None))?
+            }
+            _ => return Err(reply::bad_request("`Mcp-Session-Id` stands twice; send it once")),
+        };
+        check_version(headers, session.revision)?;
+        Ok(session)
+    }
+
+    /// Uses up the sender proof of a message that is no act.
+    pub(crate) async fn be_admitted(&self) -> Result<(), Stop> {
+        self.gate.plane.admit(&self.caller).await.map_err(|refused| match refused {
+            Refused::Unauthorized(unauthorized) => reply::challenge(unauthorized),
+            Refused::Denied(denial) => {
+                reply::refusal_to(StatusCode::SERVICE_UNAVAILABLE, None, denial.error())
+            }
+        })
+    }
+
+    async fn listen(self, headers: &HeaderMap) -> Result<Response, Stop> {
+        if !post::accepts(headers, "text/event-stream") {
+            let why = "`Accept` must include `text/event-stream`";
+            return Err(reply::refusal(StatusCode::NOT_ACCEPTABLE, code::BAD_REQUEST, why));
+        }
+        let session = self.session(headers)?;
+        self.be_admitted().await?;
+        let place = session.listen(self.gate.config.limits.listeners_max).ok_or_else(|| {
+            let why = "the session has too many listening streams; close one";
+            reply::refusal(StatusCode::TOO_MANY_REQUESTS, code::BAD_REQUEST, why)
+        })?;
+        let Self { gate, upstream, leash, .. } = self;
+        Ok(stream::of_listener(Listener { gate, upstream, session, leash, _place: place }))
+    }
+
+    async fn close(self, headers: &HeaderMap) -> Result<Response, Stop> {
+        if !headers.contains_key(SESSION_ID) {
+            return Err(reply::bad_request("`Mcp-Session-Id` must say which session to end"));
+        }
+        let session = self.session(headers)?;
+        self.be_admitted().await?;
+        self.gate.sessions.close(&session);
+        if session.upstream_id.is_some() {
+            let way = Way::within(&self.upstream, &session);
+            // Ended on our side whatever the server says; it may refuse to end sessions (405).
+            if let Err(trouble) = self.gate.client.close(&session.standing(), way).await {
+                tracing::debug!(server = %self.upstream.name, %trouble, "the server did not end its session");
+            }
+        }
+        let mut response = Response::default();
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        Ok(response)
+    }
+}
+
+/// `MCP-Protocol-Version`, where it stands, is what was agreed on (MCP 2025-06-18, transports).
+fn check_version(headers: &HeaderMap, agreed: Revision) -> Result<(), Stop> {
+    let mut versions = headers.get_all(PROTOCOL_VERSION).iter();
+    match (versions.next().map(|version| version.to_str()), versions.next()) {
+        (None, _) => Ok(()),
+        (Some(Ok(version)), None) if version == agreed.as_str() => Ok(()),
+        (Some(Ok(version)), None) => {
+            let shown: String = version.chars().take(32).collect();
+            Err(reply::bad_request(format!(
+                "`MCP-Protocol-Version` is `{shown}`, but the session speaks `{agreed}`; send that"
+            )))
+        }
+        _ => Err(reply::bad_request("`MCP-Protocol-Version` is unreadable or stands twice")),
+    }
+}

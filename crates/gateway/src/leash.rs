@@ -1,0 +1,78 @@
+//! The end of authority while something is under way.
+
+use std::{sync::Arc, time::Duration};
+
+use base::{Clock, Position};
+use tokio::sync::watch;
+
+use crate::Plane;
+
+/// Waits until a caller's authority ends.
+pub(crate) struct Leash<P: Plane> {
+    plane: Arc<P>,
+    caller: P::Caller,
+    revocations: watch::Receiver<Position>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Why something under way was cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Something that the caller's authority rests on was revoked, suspended or completed.
+    Revoked,
+    /// The token or the task has reached its end.
+    Deadline,
+    /// The control plane is gone; without it nobody can tell.
+    Blind,
+}
+
+impl Cut {
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::Revoked => "authority_revoked",
+            Self::Deadline => "deadline_reached",
+            Self::Blind => "control_plane_gone",
+        }
+    }
+
+    pub(crate) const fn reason(self) -> &'static str {
+        match self {
+            Self::Revoked => "the authority of this task or agent was ended while the request was under way",
+            Self::Deadline => "the task or its token reached its end while the request was under way",
+            Self::Blind => "the control plane stopped while the request was under way",
+        }
+    }
+}
+
+impl<P: Plane> Leash<P> {
+    /// `revocations` must be older than the authentication of `caller`, so that nothing falls in between.
+    pub(crate) const fn new(
+        plane: Arc<P>,
+        caller: P::Caller,
+        revocations: watch::Receiver<Position>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { plane, caller, revocations, clock }
+    }
+
+    /// Resolves when authority has ended; at once if it has. May be dropped and called again.
+    pub(crate) async fn ended(&mut self) -> Cut {
+        /// Timers hold no longer spans well; looking again costs nothing.
+        const LOOK_AGAIN: i64 = 3_600_000;
+        loop {
+            self.revocations.borrow_and_update();
+            let left = self.plane.deadline(&self.caller).millis_since(self.clock.now());
+            if left <= 0 {
+                return Cut::Deadline;
+            }
+            if !self.plane.is_live(&self.caller) {
+                return Cut::Revoked;
+            }
+            let left = Duration::from_millis(left.min(LOOK_AGAIN).unsigned_abs());
+            tokio::select! {
+                changed = self.revocations.changed() => if changed.is_err() { return Cut::Blind },
+                () = tokio::time::sleep(left) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! POST: one message of a client.
+
+use std::sync::Arc;
+
+use axum::{body::Body, response::Response};
+use http::{HeaderMap, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use wire::{
+    json::Json,
+    mcp::{self, Id, Message, Method, Notice, Notification, RpcError, code},
+};
+
+use crate::{
+    Plane, Request, call,
+    exchange::cancellation,
+    gateway::Visit,
+    reply::{self, Stop},
+    session::Session,
+    upstream::Way,
+};
+
+/// Reads one message and serves it.
+pub(crate) async fn serve<P: Plane>(
+    visit: Visit<P>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Stop> {
+    let is_json = single(headers, header::CONTENT_TYPE)
+        .is_some_and(|value| media_type(value).eq_ignore_ascii_case("application/json"));
+    if !is_json || headers.contains_key(header::CONTENT_ENCODING) {
+        let why = "`Content-Type` must be `application/json`, without a content encoding";
+        return Err(reply::refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, why));
+    }
+    if !(accepts(headers, "application/json") && accepts(headers, "text/event-stream")) {
+        let why = "`Accept` must include both `application/json` and `text/event-stream`";
+        return Err(reply::refusal(StatusCode::NOT_ACCEPTABLE, code::BAD_REQUEST, why));
+    }
+    let text = read(&visit, headers, body).await?;
+    let message = Message::parse(&text)
+        .map_err(|invalid| reply::refusal_to(StatusCode::BAD_REQUEST, invalid.id, invalid.error))?;
+    match message {
+        Message::Request(request) => serve_request(visit, headers, request).await,
+        Message::Notification(notification) => {
+            let session = visit.session(headers)?;
+            visit.be_admitted().await?;
+            visit.tell(&session, notification).await;
+            Ok(reply::taken())
+        }
+        // Servers' requests are not carried, so nobody waits for this.
+        Message::Response(_) => {
+            visit.session(headers)?;
+            visit.be_admitted().await?;
+            Ok(reply::taken())
+        }
+    }
+}
+
+async fn read<P: Plane>(visit: &Visit<P>, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Stop> {
+    let limits = visit.gate.config.limits;
+    let too_large = || {
+        let why = format!("the message is larger than {} bytes", limits.request_bytes_max);
+        reply::refusal(StatusCode::PAYLOAD_TOO_LARGE, code::INVALID_REQUEST, why)
+    };
+    let announced = single(headers, header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limits.request_bytes_max as u64) {
+        return Err(too_large());
+    }
+    let reading = Limited::new(body, limits.request_bytes_max).collect();
+    match tokio::time::timeout(limits.request_wait, reading).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes().into()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(reply::bad_request("the message broke off")),
+        Err(_elapsed) => {
+            let why = "the message did not arrive in time";
+            Err(reply::refusal(StatusCode::REQUEST_TIMEOUT, code::BAD_REQUEST, why))
+        }
+    }
+}
+
+async fn serve_request<P: Plane>(
+    visit: Visit<P>,
+    headers: &HeaderMap,
+    request: mcp::Request,
+) -> Result<Response, Stop> {
+    let method = Method::parse(&request.method);
+    let session = match method {
+        Some(Method::Initialize) => None,
+        _ => Some(visit.session(headers).map_err(|stop| with_id(stop, &request.id))?),
+    };
+    let asked = match Request::read(&request) {
+        Ok(asked) => asked,
+        Err(error) => {
+            visit.be_admitted().await?;
+            let answer = if method == Some(Method::Ping) {
+                mcp::Response::result(request.id, Json::object::<&str, 0>([]))
+            } else {
+                mcp::Response::error(Some(request.id), error)
+            };
+            return Ok(reply::message(&answer));
+        }
+    };
+    match session {
+        Some(session) => call::serve(visit, session, asked, request).await,
+        None => call::open(visit, request).await,
+    }
+}
+
+/// A refusal that was made before it was known what it answers, with the id filled in.
+fn with_id(stop: Stop, id: &Id) -> Stop {
+    match stop.status() {
+        StatusCode::NOT_FOUND => reply::no_session(Some(id.clone())),
+        _ => stop,
+    }
+}
+
+impl<P: Plane> Visit<P> {
+    /// Carries a notification of a client to the server, if it is of a kind that is carried.
+    async fn tell(&self, session: &Arc<Session>, notification: Notification) {
+        let message = match Notice::parse(&notification.method) {
+            Some(Notice::Initialized) => notification,
+            Some(Notice::Cancelled) => {
+                let id = notification.param("requestId").and_then(Id::read);
+                let Some(upstream_id) = id.and_then(|id| session.upstream_id_of(&id)) else { return };
+                cancellation(upstream_id, notification.param("reason").and_then(Json::as_str))
+            }
+            _ => return,
+        };
+        // Waited for: what the client sends next may rest on it.
+        let way = Way::within(&self.upstream, session);
+        if let Err(trouble) = self.gate.client.tell(&session.standing(), message.to_bytes(), way).await {
+            tracing::debug!(server = %self.upstream.name, %trouble, "a notification was not delivered");
+        }
+    }
+}
+
+/// Whether the request accepts a media type: by name, by range, or because it does not say.
+pub(crate) fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
+    if !headers.contains_key(header::ACCEPT) {
+        return true;
+    }
+    let kind = wanted.split('/').next().unwrap_or(wanted);
+    headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+        value.split(',').map(media_type).any(|range| {
+            let range = range.to_ascii_lowercase();
+            range == wanted || range == "*/*" || range.strip_suffix("/*") == Some(kind)
+        })
+    })
+}
+
+/// A media type without its parameters.
+fn media_type(value: &str) -> &str {
+    value.split(';').next().unwrap_or(value).trim()
+}
+
+/// The value of a header that stands exactly once.
+fn single(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    }
+}
+
+/// A request id that is in use, or one too many.
+pub(crate) fn crowded(id: &Id) -> Response {
+    reply::error(
+        id,
+        RpcError::new(
+            code::INVALID_REQUEST,
+            "a request with this `id` is under way in this session, or too many requests are; wait for an answer",
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, header};
+
+    use super::accepts;
+
+    #[test]
+    fn ranges_count_as_their_types() {
+        let both = |value: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = value {
+                headers.insert(header::ACCEPT, HeaderValue::from_static(value));
+            }
+            accepts(&headers, "application/json") && accepts(&headers, "text/event-stream")
+        };
+        for good in [
+            "application/json, text/event-stream",
+            "*/*",
+            "text/*;q=0.1,Application/JSON; x=1",
+            "a/b, */*;q=0",
+        ] {
+            assert!(both(Some(good)), "{good}");
+        }
+        assert!(both(None));
+        for bad in
+            ["application/json", "text/event-stream", "", "text/*", "application/jsonx, text/event-stream"]
+        {
+            assert!(!both(Some(bad)), "{bad}");
+        }
+    }
+}

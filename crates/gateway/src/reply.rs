@@ -1,0 +1,127 @@
+//! Answers over HTTP.
+
+use axum::{body::Body, response::Response};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use wire::{
+    json::Json,
+    mcp::{self, Id, RpcError, code},
+};
+
+use crate::{Unauthorized, upstream::SESSION_ID};
+
+/// An answer that ends a request early. Boxed: it is the rare way.
+#[derive(Debug)]
+pub(crate) struct Stop(Box<Response>);
+
+impl Stop {
+    pub(crate) fn new(response: Response) -> Self {
+        Self(Box::new(response))
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+
+    pub(crate) fn into_response(self) -> Response {
+        *self.0
+    }
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// One JSON text.
+pub(crate) fn json(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
+    response
+}
+
+/// A JSON-RPC response with HTTP 200.
+pub(crate) fn message(response: &mcp::Response) -> Response {
+    json(StatusCode::OK, response.to_bytes())
+}
+
+/// A JSON-RPC error in answer to this request, with HTTP 200.
+pub(crate) fn error(id: &Id, error: RpcError) -> Response {
+    message(&mcp::Response::error(Some(id.clone()), error))
+}
+
+/// An HTTP error whose body is a JSON-RPC error, so that clients of every generation can read it.
+pub(crate) fn refusal(status: StatusCode, code: i64, why: impl Into<String>) -> Stop {
+    refusal_to(status, None, RpcError::new(code, why))
+}
+
+/// The same in answer to a request whose id is known.
+pub(crate) fn refusal_to(status: StatusCode, id: Option<Id>, error: RpcError) -> Stop {
+    Stop::new(json(status, mcp::Response::error(id, error).to_bytes()))
+}
+
+/// HTTP 400.
+pub(crate) fn bad_request(why: impl Into<String>) -> Stop {
+    refusal(StatusCode::BAD_REQUEST, code::BAD_REQUEST, why)
+}
+
+/// HTTP 404 for what is not there, or not for this caller.
+pub(crate) fn missing() -> Stop {
+    let body = Json::object([
+        ("error", Json::from("not_found")),
+        ("error_description", Json::from("there is no such MCP server here; check the name in the URL")),
+    ]);
+    Stop::new(json(StatusCode::NOT_FOUND, body.to_text()))
+}
+
+/// HTTP 404 for a session that is not (any more) the caller's: clients open a new one then.
+pub(crate) fn no_session(id: Option<Id>) -> Stop {
+    let error = RpcError::new(code::NO_SESSION, "session not found; send `initialize` to open a new one");
+    refusal_to(StatusCode::NOT_FOUND, id, error)
+}
+
+/// HTTP 405.
+pub(crate) fn wrong_method() -> Stop {
+    let why = "use POST, GET or DELETE on an MCP endpoint";
+    let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, code::BAD_REQUEST, why).into_response();
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
+    Stop::new(response)
+}
+
+/// HTTP 202, without a body: the message was taken.
+pub(crate) fn taken() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}
+
+/// A challenge, as the control plane made it.
+pub(crate) fn challenge(unauthorized: Unauthorized) -> Stop {
+    let Unauthorized { status, challenges, headers, body } = unauthorized;
+    let mut response = json(status, body);
+    for line in challenges {
+        response.headers_mut().append(header::WWW_AUTHENTICATE, line);
+    }
+    for (name, value) in headers {
+        response.headers_mut().append(name, value);
+    }
+    Stop::new(response)
+}
+
+/// An event stream.
+pub(crate) fn stream(body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store"));
+    // Reverse proxies of the nginx family would otherwise hold events back.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+/// Tells the client its session.
+pub(crate) fn with_session(mut response: Response, id: &str) -> Response {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        response.headers_mut().insert(SESSION_ID, id);
+    }
+    response
+}

@@ -1,0 +1,151 @@
+//! Streams to clients.
+
+use std::{convert::Infallible, future::Future, sync::Arc};
+
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use wire::{
+    mcp::{Message, Notice},
+    sse,
+};
+
+use crate::{
+    Gateway, Plane, Upstream,
+    exchange::{Exchange, Step, is_carried_unasked},
+    leash::Leash,
+    reply,
+    session::{Listening, Session},
+    upstream::{Frames, Way},
+};
+
+/// A stream that ends with the answer to one request, beginning with `head`.
+pub(crate) fn of_exchange<P: Plane>(exchange: Exchange<P>, head: Option<Vec<u8>>) -> Response {
+    // Boxed: the state is large, and moved at each step.
+    let state = Some((Box::new(exchange), head));
+    let events = stream::unfold(state, |state| async move {
+        let (mut exchange, head) = state?;
+        if let Some(head) = head {
+            return Some((event(&head), Some((exchange, None))));
+        }
+        let keep_alive = exchange.gate.config.limits.keep_alive;
+        match tokio::time::timeout(keep_alive, exchange.step()).await {
+            Err(_elapsed) => Some((Bytes::from_static(sse::KEEP_ALIVE), Some((exchange, None)))),
+            Ok(Step::Pass(notification)) => Some((event(&notification), Some((exchange, None)))),
+            Ok(Step::Last(last)) => {
+                let answer = exchange.settle(last).await;
+                Some((event(&answer.to_bytes()), None))
+            }
+        }
+    });
+    reply::stream(Body::from_stream(events.map(Ok::<_, Infallible>)))
+}
+
+/// One listening stream of a session (MCP 2025-11-25, transports, "Listening for Messages from the Server").
+pub(crate) struct Listener<P: Plane> {
+    pub(crate) gate: Arc<Gateway<P>>,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) session: Arc<Session>,
+    pub(crate) leash: Leash<P>,
+    /// Uncounts the stream with the listener.
+    pub(crate) _place: Listening,
+}
+
+enum Hearing<P: Plane> {
+    Connecting(Box<Listener<P>>),
+    Open(Box<Listener<P>>, Box<Frames>),
+    /// The server has nothing to say; the client's stream stays, because some clients take its absence for failure.
+    Deaf(Box<Listener<P>>),
+}
+
+/// A stream of what a server tells without being asked.
+pub(crate) fn of_listener<P: Plane>(listener: Listener<P>) -> Response {
+    let state = Some((Hearing::Connecting(Box::new(listener)), true));
+    let events = stream::unfold(state, |state| async move {
+        let (hearing, is_first) = state?;
+        if is_first {
+            // Headers alone may be held back on the way; something to read makes the stream visibly open.
+            return Some((Bytes::from_static(sse::KEEP_ALIVE), Some((hearing, false))));
+        }
+        let (piece, hearing) = hearing.next().await?;
+        Some((piece, Some((hearing, false))))
+    });
+    reply::stream(Body::from_stream(events.map(Ok::<_, Infallible>)))
+}
+
+impl<P: Plane> Hearing<P> {
+    /// The next piece of the client's stream; `None` at its end.
+    async fn next(mut self) -> Option<(Bytes, Self)> {
+        loop {
+            self = match self {
+                Self::Connecting(mut listener) => {
+                    let Listener { gate, upstream, session, leash, .. } = &mut *listener;
+                    let standing = session.standing();
+                    let connecting = gate.client.listen(&standing, Way::within(upstream, session));
+                    match before_cut(leash, connecting).await? {
+                        Ok(answer) => match Frames::of_listening(answer, upstream) {
+                            Some(frames) => Self::Open(listener, Box::new(frames)),
+                            None => Self::Deaf(listener),
+                        },
+                        Err(_trouble) => Self::Deaf(listener),
+                    }
+                }
+                Self::Open(mut listener, mut frames) => {
+                    let keep_alive = listener.gate.config.limits.keep_alive;
+                    let reading = tokio::time::timeout(keep_alive, frames.next());
+                    match before_cut(&mut listener.leash, reading).await? {
+                        Err(_elapsed) => return Some(signs_of_life(Self::Open(listener, frames))),
+                        // The client comes back when it wants to; a broken stream is not made whole here.
+                        Ok(Ok(None) | Err(_)) => return None,
+                        Ok(Ok(Some(message))) => match listener.hear(message) {
+                            Some(text) => return Some((event(&text), Self::Open(listener, frames))),
+                            None => Self::Open(listener, frames),
+                        },
+                    }
+                }
+                Self::Deaf(mut listener) => {
+                    let keep_alive = listener.gate.config.limits.keep_alive;
+                    before_cut(&mut listener.leash, tokio::time::sleep(keep_alive)).await?;
+                    return Some(signs_of_life(Self::Deaf(listener)));
+                }
+            }
+        }
+    }
+}
+
+impl<P: Plane> Listener<P> {
+    /// What the client gets to hear of a message.
+    fn hear(&self, message: Message) -> Option<Vec<u8>> {
+        match message {
+            Message::Notification(notification) => Notice::parse(&notification.method)
+                .filter(|notice| is_carried_unasked(*notice))
+                .map(|_| notification.to_bytes()),
+            Message::Request(request) => {
+                self.gate.answer_server(&self.upstream, &self.session, request);
+                None
+            }
+            // Answers come on the stream of their request.
+            Message::Response(_) => None,
+        }
+    }
+}
+
+/// The future's value, or `None` when authority ends first.
+async fn before_cut<P: Plane, T>(leash: &mut Leash<P>, future: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        _cut = leash.ended() => None,
+        value = future => Some(value),
+    }
+}
+
+fn signs_of_life<P: Plane>(hearing: Hearing<P>) -> (Bytes, Hearing<P>) {
+    (Bytes::from_static(sse::KEEP_ALIVE), hearing)
+}
+
+/// A message as an event. Messages are compact JSON: one line.
+fn event(message: &[u8]) -> Bytes {
+    let mut out = Vec::new();
+    sse::encode(&String::from_utf8_lossy(message), &mut out);
+    out.into()
+}

@@ -1,0 +1,182 @@
+//! The HTTP client: pooled connections, no redirects, no header but our own.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use policy::Permit;
+use wire::mcp::Revision;
+
+use super::{Outbound, Trouble};
+use crate::{Upstream, session::Session};
+
+pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const BOTH_FORMS: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+const CONNECT_WAIT: Duration = Duration::from_secs(10);
+
+/// The right to keep an opened session up: to say that it is open, cancel its requests, listen and close it. Made
+/// only from a permit; it holds the credential that came with it.
+#[derive(Clone)]
+pub(crate) struct Standing {
+    inject: Arc<[(HeaderName, HeaderValue)]>,
+}
+
+/// The way to one server within one session, or before there is one.
+pub(crate) struct Way<'a> {
+    pub(crate) upstream: &'a Upstream,
+    pub(crate) revision: Option<Revision>,
+    pub(crate) session_id: Option<&'a HeaderValue>,
+}
+
+impl<'a> Way<'a> {
+    pub(crate) const fn opening(upstream: &'a Upstream) -> Self {
+        Self { upstream, revision: None, session_id: None }
+    }
+
+    pub(crate) const fn within(upstream: &'a Upstream, session: &'a Session) -> Self {
+        Self { upstream, revision: Some(session.revision), session_id: session.upstream_id.as_ref() }
+    }
+}
+
+/// Connections to all servers.
+pub(crate) struct Client {
+    http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+impl Client {
+    /// Fails only when the platform's cryptography offers no usable version of TLS.
+    pub(crate) fn new() -> Result<Self, rustls::Error> {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT_WAIT));
+        connector.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(rustls::crypto::aws_lc_rs::default_provider())?
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        let http = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_mins(1))
+            .pool_max_idle_per_host(64)
+            .build(connector);
+        Ok(Self { http })
+    }
+
+    /// Sends one permitted message, and nothing else, and waits for the head of the answer.
+    ///
+    /// SECURITY: uses the permit up, and sends only when it is of this very message. What is sent is `outbound`'s
+    /// body, the headers of MCP, and the injected credential: no header of the client is in reach here.
+    pub(crate) async fn forward(
+        &self,
+        permit: Permit,
+        inject: Vec<(HeaderName, HeaderValue)>,
+        outbound: &Outbound,
+        way: Way<'_>,
+    ) -> (Standing, Result<Response<Incoming>, Trouble>) {
+        let standing = Standing { inject: inject.into() };
+        if permit.digest() != outbound.digest() {
+            tracing::error!(intent = %permit.position(), "a permit was given for another message; nothing was sent");
+            return (standing, Err(Trouble::NotPermitted));
+        }
+        let answer = self.send(Method::POST, outbound.body().clone(), &standing, &way).await;
+        (standing, answer)
+    }
+
+    /// Sends a message of a session's upkeep: no request of a client.
+    pub(crate) async fn tell(
+        &self,
+        standing: &Standing,
+        message: Vec<u8>,
+        way: Way<'_>,
+    ) -> Result<StatusCode, Trouble> {
+        Ok(self.send(Method::POST, message.into(), standing, &way).await?.status())
+    }
+
+    /// Opens the server's listening stream.
+    pub(crate) async fn listen(
+        &self,
+        standing: &Standing,
+        way: Way<'_>,
+    ) -> Result<Response<Incoming>, Trouble> {
+        self.send(Method::GET, Bytes::new(), standing, &way).await
+    }
+
+    /// Ends the session on the server's side.
+    pub(crate) async fn close(&self, standing: &Standing, way: Way<'_>) -> Result<StatusCode, Trouble> {
+        Ok(self.send(Method::DELETE, Bytes::new(), standing, &way).await?.status())
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        body: Bytes,
+        standing: &Standing,
+        way: &Way<'_>,
+    ) -> Result<Response<Incoming>, Trouble> {
+        let mut request = Request::new(Full::new(body));
+        *request.uri_mut() = way.upstream.url.clone();
+        let headers = request.headers_mut();
+        headers.insert(header::ACCEPT, BOTH_FORMS);
+        if method == Method::POST {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        } else if method == Method::GET {
+            headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        }
+        *request.method_mut() = method;
+        let headers = request.headers_mut();
+        if let Some(revision) = way.revision.filter(|revision| *revision > Revision::V20250326) {
+            headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(revision.as_str()));
+        }
+        if let Some(id) = way.session_id {
+            headers.insert(SESSION_ID, id.clone());
+        }
+        for (name, value) in standing.inject.iter() {
+            if is_ours(name) {
+                tracing::error!(header = %name, server = %way.upstream.name, "a credential may not be injected as this header; nothing was sent");
+                return Err(Trouble::NotPermitted);
+            }
+            let mut value = value.clone();
+            value.set_sensitive(true);
+            headers.append(name.clone(), value);
+        }
+        match tokio::time::timeout(way.upstream.patience.headers, self.http.request(request)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                let trouble = if error.is_connect() { Trouble::Unreachable } else { Trouble::Broken };
+                // The error's text names addresses and causes, never headers or bodies.
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(server = %way.upstream.name, %error, cause, "request to the server failed");
+                Err(trouble)
+            }
+            Err(_elapsed) => Err(Trouble::Silent),
+        }
+    }
+}
+
+/// Headers that frame or route a message: what is injected there would change what is sent.
+fn is_ours(name: &HeaderName) -> bool {
+    [
+        header::HOST,
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::ACCEPT,
+        header::TRANSFER_ENCODING,
+        header::CONNECTION,
+        header::UPGRADE,
+        header::TE,
+        header::TRAILER,
+        header::EXPECT,
+        SESSION_ID,
+        PROTOCOL_VERSION,
+    ]
+    .contains(name)
+}

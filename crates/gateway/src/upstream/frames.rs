@@ -1,0 +1,173 @@
+//! A server's answer, message by message.
+
+use std::{collections::VecDeque, time::Duration};
+
+use bytes::Bytes;
+use http::{Response, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use wire::{
+    mcp::Message,
+    sse::{Decoder, Event},
+};
+
+use super::Trouble;
+use crate::Upstream;
+
+/// How much of a stream may follow the answer before the connection is given up instead of kept.
+const REMNANT_BYTES_MAX: usize = 64 * 1024;
+
+/// The messages in the body of an answer: one JSON text, or the events of a stream. Each is read strictly.
+pub(crate) struct Frames {
+    body: Incoming,
+    form: Form,
+    ready: VecDeque<Event>,
+    /// How long to wait for the next piece; listening streams may be silent forever.
+    idle: Option<Duration>,
+    /// How much may come in all; of a listening stream, only each event is bounded.
+    limit: Option<usize>,
+    bytes: usize,
+    ended: bool,
+}
+
+enum Form {
+    Json { text: Vec<u8>, limit: usize },
+    Stream(Decoder),
+}
+
+impl Frames {
+    /// The messages of the answer to one request.
+    pub(crate) fn of_answer(
+        answer: Response<Incoming>,
+        upstream: &Upstream,
+        in_session: bool,
+    ) -> Result<Self, Trouble> {
+        match answer.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND if in_session => return Err(Trouble::SessionGone),
+            other => return Err(Trouble::Status(other.as_u16())),
+        }
+        let limit = upstream.answer_bytes_max;
+        let form = match media_type(&answer).as_deref() {
+            Some("application/json") => Form::Json { text: Vec::new(), limit },
+            Some("text/event-stream") => Form::Stream(Decoder::new(limit)),
+            _ => return Err(Trouble::Garbage("neither JSON nor an event stream")),
+        };
+        let idle = Some(upstream.patience.idle);
+        Ok(Self::new(answer.into_body(), form, idle, Some(limit)))
+    }
+
+    /// The messages of a listening stream; `None` when the server offers none.
+    pub(crate) fn of_listening(answer: Response<Incoming>, upstream: &Upstream) -> Option<Self> {
+        let is_stream = answer.status() == StatusCode::OK
+            && media_type(&answer).is_some_and(|media_type| media_type == "text/event-stream");
+        let form = Form::Stream(Decoder::new(upstream.answer_bytes_max));
+        is_stream.then(|| Self::new(answer.into_body(), form, None, None))
+    }
+
+    fn new(body: Incoming, form: Form, idle: Option<Duration>, limit: Option<usize>) -> Self {
+        Self { body, form, ready: VecDeque::new(), idle, limit, bytes: 0, ended: false }
+    }
+
+    /// How many bytes have come.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The next message; `None` at the end. May be dropped and called again without losing anything.
+    pub(crate) async fn next(&mut self) -> Result<Option<Message>, Trouble> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                // Servers prime streams with empty events, and may send events of their own types.
+                if event.data.is_empty() || event.name.as_deref().is_some_and(|name| name != "message") {
+                    continue;
+                }
+                return read(event.data.as_bytes()).map(Some);
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            if let Some(piece) = self.piece().await? {
+                self.take(&piece)?;
+                continue;
+            }
+            self.ended = true;
+            if let Form::Json { text, .. } = &mut self.form {
+                let text = std::mem::take(text);
+                return read(&text).map(Some);
+            }
+        }
+    }
+
+    async fn piece(&mut self) -> Result<Option<Bytes>, Trouble> {
+        loop {
+            let frame = self.body.frame();
+            let frame = match self.idle {
+                Some(idle) => tokio::time::timeout(idle, frame).await.map_err(|_elapsed| Trouble::Stalled)?,
+                None => frame.await,
+            };
+            match frame {
+                None => return Ok(None),
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "the server's answer broke off");
+                    return Err(Trouble::Broken);
+                }
+                // Trailers carry nothing in MCP.
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, piece: &[u8]) -> Result<(), Trouble> {
+        self.bytes += piece.len();
+        if let Some(limit) = self.limit.filter(|limit| self.bytes > *limit) {
+            return Err(Trouble::TooLarge(limit));
+        }
+        match &mut self.form {
+            Form::Json { text, limit } => {
+                if text.len() + piece.len() > *limit {
+                    return Err(Trouble::TooLarge(*limit));
+                }
+                text.extend_from_slice(piece);
+                Ok(())
+            }
+            Form::Stream(decoder) => {
+                let mut events = Vec::new();
+                let read = decoder.push(piece, &mut events);
+                self.ready.extend(events);
+                read.map_err(|error| {
+                    tracing::debug!(%error, "the server's stream is not readable");
+                    Trouble::Garbage("a broken event stream")
+                })
+            }
+        }
+    }
+
+    /// Reads what follows the answer, up to a bound.
+    pub(crate) async fn drain(&mut self) {
+        let mut remnant = 0;
+        while !self.ended && remnant <= REMNANT_BYTES_MAX {
+            match self.body.frame().await {
+                Some(Ok(frame)) => remnant += frame.data_ref().map_or(0, Bytes::len),
+                None | Some(Err(_)) => self.ended = true,
+            }
+        }
+    }
+}
+
+fn read(text: &[u8]) -> Result<Message, Trouble> {
+    Message::parse(text).map_err(|invalid| {
+        tracing::debug!(error = %invalid.error.message, "the server sent no message");
+        Trouble::Garbage("no JSON-RPC message")
+    })
+}
+
+/// The media type without parameters, lower case.
+fn media_type<B>(answer: &Response<B>) -> Option<String> {
+    let value = answer.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or(value).trim().to_ascii_lowercase())
+}

@@ -1,0 +1,11 @@
+//! The way to the servers.
+
+mod client;
+mod frames;
+mod outbound;
+mod trouble;
+
+pub(crate) use client::{Client, PROTOCOL_VERSION, SESSION_ID, Standing, Way};
+pub(crate) use frames::Frames;
+pub(crate) use outbound::Outbound;
+pub(crate) use trouble::Trouble;
