@@ -60,7 +60,8 @@ fn engine(policies: usize) -> Engine {
         labels: vec![],
     };
     let policy = |at: usize| {
-        let (person, group) = if at % 2 == 0 { ("Person", "PersonGroup") } else { ("Agent", "AgentGroup") };
+        let (person, group) =
+            if at.is_multiple_of(2) { ("Person", "PersonGroup") } else { ("Agent", "AgentGroup") };
         format!(
             r#"@id("p{at}") forbid (principal is {person} in {group}::"g{}", action == Action::"crm/t{}", resource)
                when {{ context.arguments.order > 1000000 || context.task.depth > 7 }};"#,
@@ -68,7 +69,7 @@ fn engine(policies: usize) -> Engine {
             at % TOOLS
         )
     };
-    let text: String = (0..policies).map(policy).collect();
+    let text = (0..policies).map(policy).collect::<Vec<_>>().concat();
     let catalogue = Catalogue { tools: (0..TOOLS).map(tool).collect(), ..Catalogue::default() };
     let sources = [PolicySource { id: "bench".to_owned(), text }];
     Engine::compile(&catalogue, &sources).map_err(|problems| problems[0].to_string()).unwrap()

@@ -32,7 +32,7 @@ fn an_optional_attribute_must_be_asked_for_first() {
 #[test]
 fn a_policy_that_can_never_match_is_refused() {
     for text in [
-        r#"forbid (principal is Agent, action, resource) when { 1 == 2 };"#,
+        r"forbid (principal is Agent, action, resource) when { 1 == 2 };",
         r#"forbid (principal is Agent, action == Action::"crm/refund", resource) when { context.arguments has amuont };"#,
         r#"forbid (principal is Agent, action == Action::"crm/refund", resource is Prompt);"#,
         r#"forbid (principal is Agent, action == Action::"open", resource in Server::"crm") when { principal is Person };"#,
@@ -46,8 +46,8 @@ fn a_policy_that_can_never_match_is_refused() {
 fn an_unknown_action_or_type_is_refused() {
     for text in [
         r#"forbid (principal is Agent, action == Action::"crm/refnud", resource);"#,
-        r#"forbid (principal is Agnet, action, resource);"#,
-        r#"forbid (principal is Agent, action, resource is Toool);"#,
+        r"forbid (principal is Agnet, action, resource);",
+        r"forbid (principal is Agent, action, resource is Toool);",
     ] {
         assert!(!problems(&[text]).is_empty(), "{text}");
     }
@@ -107,8 +107,8 @@ fn text_that_reads_otherwise_than_it_says_is_refused() {
 fn all_problems_are_told_at_once_and_nothing_is_loaded_in_part() {
     let found = problems(&[
         "nonsense",
-        r#"forbid (principal, action, resource);"#,
-        r#"permit (principal is Agent, action, resource);"#,
+        r"forbid (principal, action, resource);",
+        r"permit (principal is Agent, action, resource);",
     ]);
     assert_eq!(found.iter().map(|problem| problem.source.as_str()).collect::<Vec<_>>(), ["p0", "p1"]);
 }

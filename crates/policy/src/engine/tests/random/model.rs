@@ -216,12 +216,11 @@ fn applies(policy: &Policy, principal: &Principal, case: &Case) -> bool {
 
 fn holds(policy: &Policy, principal: &Principal, case: &Case) -> Result<bool, &'static str> {
     match (policy.condition, case.order) {
-        (If::Always, _) => Ok(true),
         (If::OrderAbove(_) | If::Overflow, Order::Huge) => Err("argument_unreadable"),
         (If::OrderAbove(_) | If::Overflow, Order::Missing) => Err("arguments_invalid"),
         (If::OrderAbove(least), Order::Is(order)) => Ok(order > least),
         (If::Overflow, Order::Is(order)) if order > 0 => Err("policy_error"),
-        (If::Overflow, Order::Is(_)) => Ok(true),
+        (If::Always, _) | (If::Overflow, Order::Is(_)) => Ok(true),
         (If::KindIs(kind), _) => Ok(principal.kind == Some(kind)),
         (If::HoldsRole, _) => Ok(principal.roles.iter().any(|role| case.covering.contains(role))),
     }
