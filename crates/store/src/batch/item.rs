@@ -119,6 +119,11 @@ impl Item {
         let _ = self.reply.send(submitted);
     }
 
+    /// Answers that the database was busy and nothing was kept.
+    pub(super) fn put_off(self) {
+        let _ = self.reply.send(Ok(Submitted::Busy));
+    }
+
     pub(super) fn fail(self, fault: Fault) {
         let _ = self.reply.send(Err(fault));
     }

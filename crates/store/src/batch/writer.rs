@@ -75,12 +75,26 @@ async fn write(inner: &Inner, mut items: Vec<Item>) {
             }
             Err(fault) => {
                 tracing::error!(%fault, entries = items.len(), "a batch could not be written");
-                let text = fault.to_string();
-                for item in items {
-                    item.fail(Fault::new("writing a batch", text.clone()));
-                }
+                fail(items, fault);
                 return;
             }
         }
+    }
+}
+
+/// Answers items that could not be written. Nothing of them was kept where the database was busy; of any other
+/// fault the callers learn that it is not known to be durable.
+fn fail(mut items: Vec<Item>, fault: Fault) {
+    if is_busy(&fault) {
+        items.into_iter().for_each(Item::put_off);
+        return;
+    }
+    let text = fault.to_string();
+    if let Some(first) = items.pop() {
+        // A fault cannot be copied; one caller gets it with its cause, the others in words.
+        first.fail(fault);
+    }
+    for item in items {
+        item.fail(Fault::new("writing a batch", text.clone()));
     }
 }
