@@ -17,11 +17,11 @@ pub use self::{
 
 /// The four answers.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0599
 /// let decision = policy::Decision::default();
 /// ```
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// let decision: policy::Decision = true.into();
 /// ```
 #[derive(Debug)]
@@ -39,12 +39,12 @@ pub enum Decision {
 
 /// The right to do one exact act, as soon as its record is durable.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0451
 /// // There is no way to make one but to ask the engine.
-/// let allow = policy::Allow { digest: [0; 32], reasons: unimplemented!() };
+/// let allow = policy::Allow { digest: [0; 32], reasons: policy::Reasons::default() };
 /// ```
 ///
-/// ```compile_fail
+/// ```compile_fail,E0599
 /// fn twice(allow: policy::Allow) -> (policy::Allow, policy::Allow) {
 ///     (allow.clone(), allow)
 /// }

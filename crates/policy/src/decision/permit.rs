@@ -6,18 +6,18 @@ use super::{Allow, Reasons};
 
 /// The right to forward one exact act, once. Forwarding takes it by value.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0451
 /// // It cannot be forged: the fields are private and only `seal` makes one.
 /// let permit = policy::Permit { digest: [0; 32], position: base::Position(1), reasons: Default::default() };
 /// ```
 ///
-/// ```compile_fail
+/// ```compile_fail,E0599
 /// fn twice(permit: policy::Permit) -> (policy::Permit, policy::Permit) {
 ///     (permit.clone(), permit)
 /// }
 /// ```
 ///
-/// ```compile_fail
+/// ```compile_fail,E0382
 /// // An allow makes one permit: sealing consumes it.
 /// fn twice(allow: policy::Allow, a: base::Receipt, b: base::Receipt) {
 ///     let _ = policy::Permit::seal(allow, a);

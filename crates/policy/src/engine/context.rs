@@ -2,7 +2,10 @@
 //!
 //! SECURITY: Cedar's JSON forms accept duplicate keys and entity escapes; nothing here goes through JSON.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use cedar_policy_core::ast::{self, Literal, Value};
 use wire::json::Json;
@@ -18,6 +21,8 @@ use crate::Circumstances;
 #[derive(Debug)]
 pub(crate) struct Arguments {
     converted: Converted,
+    /// Whether some candidate reads the time, which costs more than the rest of the context.
+    time_is_read: bool,
 }
 
 impl Arguments {
@@ -25,7 +30,8 @@ impl Arguments {
         let none = BTreeMap::new();
         let fields = target.tool.map_or(&none, |tool| &tool.arguments);
         let reads = |name: &str| candidates.iter().any(|rule| rule.reads.argument(name));
-        Self { converted: convert::arguments(fields, arguments, reads) }
+        let time_is_read = candidates.iter().any(|rule| rule.reads.now);
+        Self { converted: convert::arguments(fields, arguments, reads), time_is_read }
     }
 
     /// The first argument that the policy reads and that could not be carried over, with the reason.
@@ -44,6 +50,11 @@ pub(crate) fn build(
     arguments: &Arguments,
     for_person: bool,
 ) -> Option<ast::Context> {
+    let now = if arguments.time_is_read {
+        extension("datetime", &circumstances.now.to_string())?
+    } else {
+        NO_TIME.clone()
+    };
     let long = |value: u64| Value::new(Literal::from(i64::try_from(value).unwrap_or(i64::MAX)), None);
     let mut task =
         vec![("purpose", circumstances.purpose.as_str().into()), ("depth", long(circumstances.depth.into()))];
@@ -54,7 +65,7 @@ pub(crate) fn build(
         ("arguments".into(), arguments.converted.record.clone()),
         ("unmapped".into(), Value::set_of_lits(unmapped, None)),
         ("task".into(), Value::record(task, None)),
-        ("now".into(), extension("datetime", &circumstances.now.to_string())?),
+        ("now".into(), now),
         ("for_person".into(), for_person.into()),
     ]);
     if let Some(acr) = &circumstances.acr {
@@ -62,3 +73,8 @@ pub(crate) fn build(
     }
     Some(ast::Context::Value(Arc::new(context)))
 }
+
+/// Stands for the time where no candidate reads it. Not a time on purpose if Cedar could not make one: the request
+/// would be refused as not fitting the schema.
+static NO_TIME: LazyLock<Value> =
+    LazyLock::new(|| extension("datetime", "1970-01-01T00:00:00Z").unwrap_or_else(|| Value::from("")));

@@ -70,6 +70,8 @@ pub(crate) struct Reads {
     pub(crate) all_arguments: bool,
     /// These.
     pub(crate) arguments: BTreeSet<String>,
+    /// The present time, too.
+    pub(crate) now: bool,
 }
 
 impl Rule {
@@ -153,6 +155,7 @@ impl Reads {
                 ExprKind::ExtHasAttr { expr, attrs } if is_context(expr) => {
                     // `context has arguments.amount`: as `context has arguments && context.arguments has amount`.
                     attributes += 1;
+                    reads.now |= attrs.first() == "now";
                     reads.all_arguments |= attrs.first() == "unmapped";
                     if let (true, Some(name)) = (attrs.first() == "arguments", attrs.get(1)) {
                         reads.arguments.insert(name.to_string());
@@ -165,6 +168,7 @@ impl Reads {
             let (inner, attr) = step;
             if is_context(inner) {
                 attributes += 1;
+                reads.now |= attr == "now";
                 if attr == "arguments" && matches!(expr.expr_kind(), ExprKind::GetAttr { .. }) {
                     records += 1;
                 }
@@ -175,6 +179,7 @@ impl Reads {
             }
         }
         reads.all_arguments |= contexts != attributes || records != named;
+        reads.now |= contexts != attributes;
         reads
     }
 

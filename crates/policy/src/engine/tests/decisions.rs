@@ -1,7 +1,9 @@
 //! The order of refusals, one after the other, and how principals and lifts combine.
 
 use super::{World, call, code, engine, everything, server, subject};
-use crate::{ActKind, Decision, DenialCode, Effect, EntityKind, EntityRef, Lift, Need, Scope, Subject};
+use crate::{
+    ActKind, Circumstances, Decision, DenialCode, Effect, EntityKind, EntityRef, Lift, Need, Scope, Subject,
+};
 
 const FORBID_SENDING: &str = r#"forbid (principal is Agent, action in Action::"send", resource);"#;
 const CONFIRM_REFUNDS: &str =
@@ -229,4 +231,50 @@ fn the_answer_follows_the_contract() {
       "decision_id": "dec_01k9m3abcdefghjkmnpqrstvwx"
     }
     "#);
+}
+
+#[test]
+fn policies_can_tell_the_time_and_the_circumstances() {
+    let at_night = r#"forbid (principal is Agent, action, resource)
+        when { context.now.toTime() > duration("15h") || context has now && context.now < datetime("2026-11-22") };"#;
+    let mut world = World::new();
+    // 2026-11-22T15:04:05Z
+    assert_eq!(world.word(&engine(&[at_night])), "forbidden");
+    world.circumstances.now = super::NOW.plus_seconds(-300);
+    assert_eq!(world.word(&engine(&[at_night])), "allow");
+    world.circumstances.now = super::NOW.plus_seconds(-86_400 - 300);
+    assert_eq!(world.word(&engine(&[at_night])), "forbidden");
+
+    let deep = r"forbid (principal is Agent, action, resource)
+        when { context.task.depth > 2 || !context.for_person || (context.task has calls_left && context.task.calls_left < 3) };";
+    let engine = engine(&[deep]);
+    let mut world = World::new();
+    assert_eq!(world.word(&engine), "allow");
+    world.circumstances.calls_left = Some(2);
+    assert_eq!(world.word(&engine), "forbidden");
+    world.circumstances = Circumstances { depth: 3, calls_left: None, ..world.circumstances };
+    assert_eq!(world.word(&engine), "forbidden");
+    world.circumstances.depth = 2;
+    assert_eq!(world.word(&engine), "allow");
+    world.person = None;
+    assert_eq!(world.word(&engine), "forbidden");
+}
+
+#[test]
+fn an_explanation_names_what_was_read() {
+    let text = r#"@id("limit") forbid (principal is Agent, action == Action::"crm/refund", resource)
+        when { context.arguments.amount.greaterThan(decimal("10.0")) && context.task.depth > 0 && resource.name != "" };"#;
+    let decision = World::new().ask(&engine(&[text]));
+    let forbids = &decision.reasons().verdicts[1].forbids;
+    assert_eq!(forbids[0].reads(), ["context.arguments.amount", "context.task.depth", "resource.name"]);
+    assert_eq!((forbids[0].source(), forbids[0].line()), ("p0", 1));
+}
+
+#[test]
+fn an_engine_is_shared_and_a_decision_travels() {
+    fn travels<T: Send + Sync>() {}
+    travels::<crate::Engine>();
+    travels::<Subject>();
+    travels::<Decision>();
+    travels::<crate::Permit>();
 }
