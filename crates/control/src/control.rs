@@ -8,7 +8,7 @@ use store::Store;
 use tokio::sync::watch;
 use url::Url;
 
-use crate::{draft::Draft, follow::Follower, judge::Judge, snapshot::Snapshot};
+use crate::{catalogue::AskTools, draft::Draft, follow::Follower, judge::Judge, snapshot::Snapshot};
 
 /// What an operator sets.
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) applied: watch::Sender<Position>,
     /// The last position at which authority may have ended: what live streams watch.
     pub(crate) narrowed: watch::Sender<Position>,
+    /// Asks servers for their tools; the data plane attaches it.
+    pub(crate) ask_tools: std::sync::OnceLock<AskTools>,
     /// When the log's head was last seen to be no further than the snapshot.
     pub(crate) fresh: watch::Sender<Timestamp>,
 }
@@ -62,6 +64,7 @@ impl Control {
             applied: watch::Sender::new(snapshot.position),
             narrowed: watch::Sender::new(snapshot.position),
             fresh: watch::Sender::new(clock.now()),
+            ask_tools: std::sync::OnceLock::new(),
             judge: ArcSwap::from_pointee(judge),
             now_true: ArcSwap::from_pointee(snapshot),
             store,
@@ -72,6 +75,15 @@ impl Control {
         let control = Self { inner: Arc::new(inner) };
         let follower = Follower::new(control.clone());
         Ok((control, follower))
+    }
+
+    /// Attaches the data plane's way of asking servers for their tools; the first one stays.
+    pub fn attach(&self, ask_tools: AskTools) {
+        drop(self.inner.ask_tools.set(ask_tools));
+    }
+
+    pub(crate) fn ask_tools(&self) -> Option<AskTools> {
+        self.inner.ask_tools.get().cloned()
     }
 
     pub(crate) fn inner(&self) -> &Inner {
@@ -148,6 +160,12 @@ impl Control {
             Judge::compile(draft.known())?;
         }
         Ok(())
+    }
+
+    /// Records an event that changes nothing else.
+    pub async fn note(&self, ctx: &Ctx, event: Event) -> Result<Position, Error> {
+        let tx = self.inner.store.begin(ctx).await?;
+        self.keep(tx, vec![event]).await
     }
 
     /// Keeps the writes of a transaction with their records, and waits until they are seen.

@@ -4,7 +4,7 @@ use base::{Class, Error, EventKind, Name, Refuse};
 use policy::{Catalogue, Engine, PolicyProblem, PolicySource, ToolDefinition, Vocabulary};
 use wire::json::Json;
 
-use crate::{catalogue::ToolState, snapshot::Snapshot};
+use crate::snapshot::Snapshot;
 
 /// The compiled policies and catalogue, or why there are none.
 pub struct Judge {
@@ -74,7 +74,7 @@ impl Judge {
 fn engine(snapshot: &Snapshot) -> Result<Engine, Vec<PolicyProblem>> {
     let servers: Vec<Name> = snapshot.servers.iter().filter_map(|server| server.name.parse().ok()).collect();
     let tools =
-        snapshot.tools.iter().filter(|tool| tool.body.state == ToolState::Pinned).filter_map(|tool| {
+        snapshot.tools.iter().filter_map(|tool| {
             let server = snapshot.servers.get(&tool.body.server)?.name.parse().ok()?;
             let definition = Json::parse(tool.body.definition.as_bytes()).ok()?;
             Some(ToolDefinition {
@@ -96,6 +96,6 @@ fn engine(snapshot: &Snapshot) -> Result<Engine, Vec<PolicyProblem>> {
 }
 
 /// A stored hexadecimal SHA-256.
-pub(crate) fn digest(hexadecimal: &str) -> Option<[u8; 32]> {
+pub fn digest(hexadecimal: &str) -> Option<[u8; 32]> {
     hex::decode(hexadecimal).ok()?.try_into().ok()
 }

@@ -7,6 +7,8 @@
 //! What is absent on purpose: the data plane, the process environment, the wall clock, and SQL outside the
 //! `store` files and [`kind`]'s statements.
 
+pub mod audit;
+pub mod bootstrap;
 pub mod catalogue;
 pub mod control;
 pub mod credential;
@@ -15,6 +17,7 @@ pub mod documents;
 pub mod draft;
 pub mod follow;
 pub mod grant;
+pub mod http;
 pub mod judge;
 pub mod key;
 pub mod kind;

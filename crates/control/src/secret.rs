@@ -3,10 +3,11 @@
 //! The kind holds what may be seen; the value is sealed in a table of its own and reaches memory only in the
 //! snapshot's vault, as a [`base::Secret`].
 
-use base::{Dice, Error, EventKind, SecretId, Timestamp};
+use base::{Class, Ctx, Dice, Error, Event, EventKind, Fault, Position, Refuse, Secret, SecretId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    control::Control,
     kind::{Kind, Statements, Thing, statements},
     principal::line,
     snapshot::{Shelf, Snapshot},
@@ -77,4 +78,64 @@ impl Kind for KeptSecret {
             .find(uses)
             .map(|server| format!("server `{}` uses secret `{}`", server.name, thing.name))
     }
+}
+
+/// The largest value of a secret, in bytes.
+const VALUE_BYTES_MAX: usize = 16 * 1024;
+
+/// What a secret's value is refused for.
+#[derive(Debug, thiserror::Error)]
+enum SecretRefusal {
+    #[error("there is no secret `{0}`")]
+    Missing(String),
+    #[error("`value`: give 1 to {VALUE_BYTES_MAX} bytes of printable ASCII; it travels in a header")]
+    Value,
+}
+
+impl Refuse for SecretRefusal {
+    fn class(&self) -> Class {
+        match self {
+            Self::Missing(_) => Class::Missing,
+            Self::Value => Class::Invalid,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Missing(_) => "not_found",
+            Self::Value => "bad_secret_value",
+        }
+    }
+}
+
+impl Control {
+    /// Stores or replaces the value of a secret.
+    pub async fn put_secret_value(&self, ctx: &Ctx, name: &str, value: &Secret) -> Result<Position, Error> {
+        let text = value.expose();
+        if !(1..=VALUE_BYTES_MAX).contains(&text.len()) || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return Err(SecretRefusal::Value.into());
+        }
+        let id = self.snapshot().secrets.find(name).map(|secret| secret.id.clone());
+        let id = id.ok_or_else(|| SecretRefusal::Missing(name.to_owned()))?;
+        let sealed = self.store().seal(id.as_str(), text.as_bytes())?;
+        let mut tx = self.store().begin(ctx).await?;
+        let sql = "insert into secret_value (id, sealed) values ($1, $2) on conflict (id) do update set sealed = excluded.sealed";
+        tx.exec(sql, &[(&id).into(), sealed.as_bytes().into()]).await?;
+        self.keep(tx, vec![Event::new(EventKind::SecretStored, id, serde_json::json!({ "value": "replaced" }))]).await
+    }
+}
+
+/// The header that proves Writ to a server, from the vault. A server whose secret has no value gets no call.
+pub(crate) fn lease(
+    known: &Snapshot,
+    server: &crate::catalogue::ServerBody,
+) -> Result<Option<(http::HeaderName, http::HeaderValue)>, Fault> {
+    let Some(credential) = &server.credential else { return Ok(None) };
+    let fault = |why: &'static str| Fault::new("leasing a credential", why);
+    let secret = known.vault.get(&credential.secret).ok_or_else(|| fault("the secret has no value"))?;
+    let name = http::HeaderName::from_bytes(credential.header.as_bytes()).map_err(|_| fault("not a header name"))?;
+    let value = format!("{}{}", credential.prefix, secret.expose());
+    let mut value = http::HeaderValue::try_from(value).map_err(|_| fault("not a header value"))?;
+    value.set_sensitive(true);
+    Ok(Some((name, value)))
 }

@@ -5,10 +5,12 @@
 //! quarantined (threat class 29).
 
 mod label_set;
+mod observe;
 mod server;
 mod tool;
 
 pub use label_set::{LabelSetSpec, apply_labels, labels_of};
+pub use observe::{AskTools, Reach, Seen};
 pub use server::{Server, ServerBody, ServerCredential, ServerSpec, ServerState};
 pub use tool::{
     EffectSource, Observed, Tool, ToolBody, ToolSpec, ToolState, definition_digest, guess_effect,
@@ -52,6 +54,14 @@ pub enum CatalogueRefusal {
     /// There is no such server.
     #[error("there is no server `{0}`")]
     NoSuchServer(String),
+    /// The server does not answer as an MCP server does.
+    #[error("server `{server}` cannot be asked for its tools: {why}")]
+    Unreachable {
+        /// Its name.
+        server: String,
+        /// What went wrong.
+        why: String,
+    },
     /// The server was stopped.
     #[error("`state`: server `{0}` is stopped and is not started by applying a document")]
     Stopped(String),
@@ -68,6 +78,7 @@ impl Refuse for CatalogueRefusal {
             }
             Self::NoSuchTool { .. } | Self::NoSuchServer(_) => Class::Missing,
             Self::Stopped(_) | Self::InUse(_) => Class::Conflict,
+            Self::Unreachable { .. } => Class::Busy,
         }
     }
 
@@ -79,6 +90,7 @@ impl Refuse for CatalogueRefusal {
             Self::Definition { .. } => "bad_tool_definition",
             Self::NoSuchTool { .. } => "no_such_tool",
             Self::NoSuchServer(_) => "no_such_server",
+            Self::Unreachable { .. } => "server_unreachable",
             Self::Stopped(_) => "state_not_by_document",
             Self::InUse(_) => "still_in_use",
         }
@@ -93,6 +105,7 @@ impl Refuse for CatalogueRefusal {
             Self::NoSuchTool { server, .. } => {
                 Some(format!("see what it offers: writ tool list --server {server}"))
             }
+            Self::Unreachable { server, .. } => Some(format!("see that it runs and what address it has: writ server show {server}")),
             Self::Stopped(name) => Some(format!("writ server start {name}")),
             Self::Header(_) | Self::Definition { .. } | Self::NoSuchServer(_) | Self::InUse(_) => None,
         }

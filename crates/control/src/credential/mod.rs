@@ -4,7 +4,10 @@
 //! once a revocation that concerns its principal is later ([`crate::snapshot::Snapshot::credential_lives`]).
 
 mod model;
+mod service;
 mod store;
 
 pub use model::{ApiToken, Credential, Proof};
+pub(crate) use service::{principal_lives, sha256};
+pub use service::{API_TOKEN_PREFIX, ApiRefusal, CredentialRefusal};
 pub(crate) use store::{load_all, reload, reload_api_token};

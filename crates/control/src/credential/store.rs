@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use base::{AnyId, Fault};
-use store::{Read, Row};
+use base::{AnyId, CredentialId, Fault, TokenId};
+use store::{Read, Row, Tx};
 
 use super::model::{ApiToken, Credential};
 use crate::{row::parsed, snapshot::Snapshot};
@@ -54,4 +54,35 @@ fn api_token(row: &Row) -> Result<([u8; 32], ApiToken), Fault> {
     token.revoked = row.bool(1)?;
     let digest = row.bytes(2)?.try_into().map_err(|_| "the digest of an API token is not 32 bytes");
     Ok((parsed(digest)?, token))
+}
+
+/// Keeps a new credential.
+pub(super) async fn insert_credential(tx: &mut Tx, credential: &Credential) -> Result<(), Fault> {
+    let sql = "insert into credential (id, principal, revoked, doc) values ($1, $2, $3, $4)";
+    let args = [(&credential.id).into(), (&credential.principal).into(), false.into(), document(credential)?.into()];
+    tx.exec(sql, &args).await.map(drop)
+}
+
+/// Ends a credential; false when there is none that was not ended.
+pub(super) async fn revoke_credential(tx: &mut Tx, id: &CredentialId) -> Result<bool, Fault> {
+    let sql = "update credential set revoked = $2 where id = $1 and revoked = $3";
+    Ok(tx.exec(sql, &[id.into(), true.into(), false.into()]).await? == 1)
+}
+
+/// Keeps a new API token.
+pub(super) async fn insert_api_token(tx: &mut Tx, token: &ApiToken, digest: &[u8; 32]) -> Result<(), Fault> {
+    let sql = "insert into api_token (id, principal, digest, revoked, doc) values ($1, $2, $3, $4, $5)";
+    let args =
+        [(&token.id).into(), (&token.principal).into(), digest.into(), false.into(), document(token)?.into()];
+    tx.exec(sql, &args).await.map(drop)
+}
+
+/// Ends an API token; false when there is none that was not ended.
+pub(super) async fn revoke_api_token(tx: &mut Tx, id: &TokenId) -> Result<bool, Fault> {
+    let sql = "update api_token set revoked = $2 where id = $1 and revoked = $3";
+    Ok(tx.exec(sql, &[id.into(), true.into(), false.into()]).await? == 1)
+}
+
+fn document<T: serde::Serialize>(value: &T) -> Result<String, Fault> {
+    serde_json::to_string(value).map_err(|error| Fault::new("writing a credential", error))
 }

@@ -5,15 +5,15 @@
 //! nothing and the decision is made again.
 
 mod caller;
-mod digest;
 mod facts;
+mod outcome;
 mod refused;
 
 pub use caller::Caller;
-pub use digest::act_digest;
+pub use outcome::{Outcome, Outcomes};
 pub use refused::Refused;
 
-use base::{Actor, Ctx, DecisionId, Event, EventKind, Fault, Position, Timestamp};
+use base::{Actor, Ctx, DecisionId, Event, EventKind, Fault, Position, ServerId, Timestamp};
 use policy::{Act, ActKind, Answer, Circumstances, Decision, Permit, Question, Scope};
 use serde_json::json;
 use store::{Debit, Denied, Entry, Intent, Origin, SealedPayload, Submitted};
@@ -41,7 +41,15 @@ pub struct Authorized {
 
 impl Control {
     /// Decides an act of an authenticated caller and makes the decision durable.
-    pub async fn authorize(&self, caller: &Caller, act: &Act) -> Result<Authorized, Refused> {
+    ///
+    /// `digest` is that of the exact message that will be sent, and `bytes` its size.
+    pub async fn authorize(
+        &self,
+        caller: &Caller,
+        act: &Act,
+        digest: [u8; 32],
+        bytes: i64,
+    ) -> Result<Authorized, Refused> {
         let ctx = self.ctx(Actor::Agent(caller.agent.clone()));
         let decision_id = DecisionId::new(ctx.now, ctx.dice.as_ref());
         for _ in 0..ATTEMPTS_MAX {
@@ -52,7 +60,6 @@ impl Control {
                 return Err(Refused::Stale);
             }
             let chain = caller.alive(&snapshot, now)?;
-            let digest = act_digest(act, &chain);
             let decision = self.decide(&snapshot, &chain, act, digest, now)?;
             let facts =
                 json!({ "decision": decision_id, "act": hex::encode(digest), "guard": snapshot.position });
@@ -75,7 +82,7 @@ impl Control {
                 guard: snapshot.position,
                 digest,
                 server: snapshot.servers.named(act.server.as_str()).map(|server| server.id.clone()),
-                debits: debits(&chain, act),
+                debits: debits(&chain, act, bytes),
                 proof: caller.proof.clone(),
                 payload,
             };
@@ -99,6 +106,31 @@ impl Control {
             }
         }
         Err(Refused::Busy)
+    }
+
+    /// Uses up the proof of a message that is no act, for a caller that is alive.
+    pub async fn admit(&self, caller: &Caller) -> Result<(), Refused> {
+        let now = self.now();
+        if !self.is_fresh(now) {
+            return Err(Refused::Stale);
+        }
+        caller.alive(&self.snapshot(), now)?;
+        let Some(proof) = caller.proof.clone() else { return Ok(()) };
+        match self.store().submit(Entry::Proof(proof)).await? {
+            Submitted::Noted => Ok(()),
+            Submitted::Replayed => Err(Refused::ProofReplayed),
+            Submitted::Busy => Err(Refused::Busy),
+            Submitted::Durable(_) | Submitted::Recorded(_) | Submitted::Moved | Submitted::Limited(..) => {
+                Err(Fault::new("using up a proof", "the log answered another question").into())
+            }
+        }
+    }
+
+    /// The headers that prove Writ to a server.
+    pub fn lease(&self, server: &ServerId) -> Result<Vec<(http::HeaderName, http::HeaderValue)>, Fault> {
+        let known = self.snapshot();
+        let thing = known.servers.get(server).ok_or_else(|| Fault::new("leasing a credential", "the server is gone"))?;
+        Ok(crate::secret::lease(&known, &thing.body)?.into_iter().collect())
     }
 
     /// The decision alone, with no effect and no record: for checks, previews and filters of lists.
@@ -305,11 +337,10 @@ fn with_reasons(
 }
 
 /// What an act takes from the limits of its task and of every ancestor: one call and the bytes that go up.
-fn debits(chain: &[&Task], act: &Act) -> Vec<Debit> {
+fn debits(chain: &[&Task], act: &Act, bytes: i64) -> Vec<Debit> {
     let counts = matches!(act.kind, ActKind::Tool { .. } | ActKind::Resource { .. } | ActKind::Prompt { .. });
     if !counts {
         return Vec::new();
     }
-    let bytes = i64::try_from(act.arguments.to_text().len()).unwrap_or(i64::MAX);
     chain.iter().map(|task| Debit { task: task.id.clone(), calls: 1, bytes }).collect()
 }

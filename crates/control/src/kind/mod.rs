@@ -11,7 +11,7 @@
 
 use std::{fmt, sync::Arc};
 
-use base::{AnyId, Dice, Error, EventKind, Timestamp};
+use base::{AnyId, Dice, Error, EventKind, PersonId, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::snapshot::{Shelf, Snapshot};
@@ -69,6 +69,10 @@ pub trait Kind: Send + Sync + Sized + 'static {
     /// Why a thing cannot be removed yet, if something still stands on it.
     fn held_by(_thing: &Thing<Self>, _known: &Snapshot) -> Option<String> {
         None
+    }
+    /// Whether a thing is a person's own, so that they see it without a permission.
+    fn belongs_to(_thing: &Thing<Self>, _person: Option<&PersonId>) -> bool {
+        false
     }
     /// Keeps the snapshot's indexes true when a thing comes, changes or goes.
     fn index(_snapshot: &mut Snapshot, _before: Option<&Thing<Self>>, _after: Option<&Thing<Self>>) {}

@@ -134,6 +134,10 @@ impl Kind for Agent {
         }
     }
 
+    fn belongs_to(thing: &Thing<Self>, person: Option<&PersonId>) -> bool {
+        person == Some(&thing.body.owner)
+    }
+
     fn facts(body: &AgentBody) -> serde_json::Value {
         serde_json::json!({ "owner": body.owner, "blueprint": body.blueprint, "state": body.state })
     }

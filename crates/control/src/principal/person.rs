@@ -106,6 +106,10 @@ impl Kind for Person {
         body.clone()
     }
 
+    fn belongs_to(thing: &Thing<Self>, person: Option<&PersonId>) -> bool {
+        person == Some(&thing.id)
+    }
+
     fn facts(body: &PersonBody) -> serde_json::Value {
         serde_json::json!({ "state": body.state })
     }

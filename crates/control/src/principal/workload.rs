@@ -109,6 +109,10 @@ impl Kind for Workload {
         }
     }
 
+    fn belongs_to(thing: &Thing<Self>, person: Option<&PersonId>) -> bool {
+        person == Some(&thing.body.owner)
+    }
+
     fn facts(body: &WorkloadBody) -> serde_json::Value {
         serde_json::json!({ "owner": body.owner, "state": body.state })
     }

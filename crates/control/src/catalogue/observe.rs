@@ -1,0 +1,161 @@
+//! Comparing what servers show with what was pinned.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use base::{Actor, Ctx, Error, EventKind, Fault, Position, ServerId};
+use policy::Effect;
+use serde::{Deserialize, Serialize};
+use url::Url;
+use wire::json::Json;
+
+use super::{
+    CatalogueRefusal, EffectSource, LabelSetSpec, Observed, Server, Tool, ToolBody, ToolSpec, ToolState, apply_labels,
+    guess_effect,
+};
+use crate::{control::Control, draft::Draft, kind::Thing, secret::lease};
+
+/// The most tools of one server.
+const TOOLS_MAX: usize = 2000;
+
+/// How to reach a server: what the data plane needs to ask it for its tools.
+pub struct Reach {
+    /// The address of its MCP endpoint.
+    pub url: Url,
+    /// A header with the credential.
+    pub credential: Option<(http::HeaderName, http::HeaderValue)>,
+    /// How long it may take, in seconds.
+    pub timeout_seconds: i64,
+}
+
+/// Asks a server for its tools. The data plane provides it: the control plane opens no connections.
+pub type AskTools =
+    Arc<dyn Fn(Reach) -> Pin<Box<dyn Future<Output = Result<Vec<Json>, String>> + Send>> + Send + Sync>;
+
+/// What was seen of a tool.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Seen {
+    /// Its name on the server.
+    pub tool: String,
+    /// `created` (pinned now), `unchanged`, or `changed` (quarantined).
+    pub outcome: String,
+    /// What calling it does, confirmed or guessed.
+    #[schema(value_type = String)]
+    pub effect: Effect,
+    /// Who says so.
+    pub effect_source: EffectSource,
+    /// Whether it can be called.
+    pub state: ToolState,
+}
+
+impl Control {
+    /// Asks a server for its tools, pins those that are new and quarantines those that changed. An administrator
+    /// does this: seeing a tool is no reason to trust it.
+    pub async fn discover(&self, ctx: &Ctx, server: &str) -> Result<Vec<Seen>, Error> {
+        let known = self.snapshot();
+        let missing = || CatalogueRefusal::NoSuchServer(server.to_owned());
+        let thing = known.servers.find(server).cloned().ok_or_else(missing)?;
+        let reach = Reach {
+            url: thing.body.url.clone(),
+            credential: lease(&known, &thing.body)?,
+            timeout_seconds: thing.body.timeout_seconds,
+        };
+        drop(known);
+        let ask = self.ask_tools().ok_or_else(|| Fault::new("asking a server", "no data plane is attached"))?;
+        let unreachable = |why| CatalogueRefusal::Unreachable { server: thing.name.to_string(), why };
+        let definitions = ask(reach).await.map_err(unreachable)?;
+        if definitions.len() > TOOLS_MAX {
+            return Err(unreachable(format!("it offers more than {TOOLS_MAX} tools")).into());
+        }
+        let observed = definitions.into_iter().map(Observed::new).collect::<Result<Vec<_>, _>>()?;
+        let mut draft = self.draft(ctx);
+        let seen = observed.iter().map(|tool| compare(&mut draft, &thing, tool, true)).collect::<Result<Vec<_>, _>>()?;
+        self.commit(ctx, draft).await?;
+        Ok(seen.into_iter().flatten().collect())
+    }
+
+    /// Takes note of what a server showed to a client: pinned tools that changed are quarantined, before the client
+    /// sees anything. New tools stay unknown until an administrator pins them.
+    pub async fn observe(&self, server: &ServerId, observed: &[Observed]) -> Result<(), Error> {
+        let ctx = self.ctx(Actor::System("compare tools".into()));
+        let known = self.snapshot();
+        let Some(thing) = known.servers.get(server).cloned() else { return Ok(()) };
+        drop(known);
+        let mut draft = self.draft(&ctx);
+        for tool in observed {
+            compare(&mut draft, &thing, tool, false)?;
+        }
+        self.commit(&ctx, draft).await.map(drop)
+    }
+
+    /// Confirms what calling a tool does.
+    pub async fn label_tool(&self, ctx: &Ctx, server: &str, tool: &str, effect: Effect) -> Result<Option<Position>, Error> {
+        let mut draft = self.draft(ctx);
+        apply_labels(&mut draft, server, &LabelSetSpec { effects: [(tool.to_owned(), effect)].into() })?;
+        self.commit(ctx, draft).await
+    }
+
+    /// Pins the definition that a quarantined tool's server shows now. Its effect is guessed anew, since what was
+    /// confirmed was confirmed of another definition.
+    pub async fn approve_tool(&self, ctx: &Ctx, server: &str, tool: &str) -> Result<Option<Position>, Error> {
+        let mut draft = self.draft(ctx);
+        let name = format!("{server}/{tool}");
+        let missing = || CatalogueRefusal::NoSuchTool { server: server.to_owned(), tool: tool.to_owned() };
+        let thing = draft.known().tools.named(&name).cloned().ok_or_else(missing)?;
+        let body = match &thing.body.seen {
+            Some(seen) => pinned(&thing.body.server, Observed::parse(seen.as_bytes())?),
+            None => ToolBody { state: ToolState::Pinned, ..thing.body.clone() },
+        };
+        draft.set_as::<Tool>(&name, Some(&thing), body, EventKind::ToolPinned)?;
+        self.commit(ctx, draft).await
+    }
+}
+
+/// Compares one observed tool with what is pinned; `pin` says whether a new one enters the catalogue.
+fn compare(draft: &mut Draft, server: &Thing<Server>, tool: &Observed, pin: bool) -> Result<Option<Seen>, Error> {
+    let name = format!("{}/{}", server.name, tool.name);
+    let before = draft.known().tools.named(&name).cloned();
+    let outcome = match &before {
+        None if !pin => return Ok(None),
+        None => {
+            let spec = ToolSpec {
+                server: server.name.to_string(),
+                tool: tool.name.clone(),
+                definition: tool.canonical.clone(),
+                effect: guess_effect(&tool.definition),
+                effect_source: EffectSource::Guessed,
+                state: ToolState::Pinned,
+                seen: None,
+            };
+            draft.put::<Tool>(&name, spec)?;
+            "created"
+        }
+        Some(before) if before.body.digest == tool.digest => "unchanged",
+        Some(before) => {
+            let body =
+                ToolBody { state: ToolState::Quarantined, seen: Some(tool.canonical.clone()), ..before.body.clone() };
+            draft.set_as::<Tool>(&name, Some(before), body, EventKind::ToolQuarantined)?;
+            "changed"
+        }
+    };
+    let now = draft.known().tools.named(&name).cloned();
+    Ok(now.map(|now| Seen {
+        tool: tool.name.clone(),
+        outcome: outcome.to_owned(),
+        effect: now.body.effect,
+        effect_source: now.body.effect_source,
+        state: now.body.state,
+    }))
+}
+
+fn pinned(server: &ServerId, observed: Observed) -> ToolBody {
+    ToolBody {
+        server: server.clone(),
+        tool: observed.name,
+        effect: guess_effect(&observed.definition),
+        effect_source: EffectSource::Guessed,
+        state: ToolState::Pinned,
+        seen: None,
+        definition: observed.canonical,
+        digest: observed.digest,
+    }
+}

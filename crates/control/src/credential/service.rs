@@ -1,0 +1,277 @@
+//! Giving out, checking and ending credentials.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base::{AnyId, Class, CredentialId, Ctx, Error, Event, EventKind, IdKind, Refuse, Secret, TokenId};
+use serde_json::json;
+use wire::{jose::PublicJwk, json::Json};
+
+use super::{
+    model::{ApiToken, Credential, Proof},
+    store,
+};
+use crate::{
+    control::Control,
+    principal::line,
+    snapshot::{Dead, Life, Snapshot},
+};
+
+/// What API tokens begin with, so that they are recognised in logs and by secret scanners.
+pub const API_TOKEN_PREFIX: &str = "writ_";
+/// What the secrets of agents and workloads begin with. Letters and digits only: clients differ in how they encode
+/// anything else in HTTP Basic.
+const SECRET_PREFIX: &str = "writsecret";
+/// The most credentials of one principal that are not revoked.
+const CREDENTIALS_MAX: usize = 16;
+
+/// What credentials are refused for.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialRefusal {
+    /// There is no such principal.
+    #[error("there is no {0} `{1}`")]
+    NoSuchPrincipal(&'static str, String),
+    /// There is no such credential.
+    #[error("there is no such credential")]
+    Missing,
+    /// The key is not one that can be used.
+    #[error("`jwk`: {0}")]
+    Key(String),
+    /// Some other principal proves itself with this key already.
+    #[error("`jwk`: this key is in use already")]
+    KeyInUse,
+    /// There are too many.
+    #[error("`{0}` has {CREDENTIALS_MAX} credentials already")]
+    TooMany(String),
+    /// The life is not within its bounds.
+    #[error("`expires_seconds`: must be positive")]
+    Expiry,
+}
+
+impl Refuse for CredentialRefusal {
+    fn class(&self) -> Class {
+        match self {
+            Self::NoSuchPrincipal(..) | Self::Missing => Class::Missing,
+            Self::Key(_) | Self::Expiry => Class::Invalid,
+            Self::KeyInUse | Self::TooMany(_) => Class::Conflict,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchPrincipal(..) | Self::Missing => "not_found",
+            Self::Key(_) => "bad_key",
+            Self::KeyInUse => "key_in_use",
+            Self::TooMany(_) => "too_many_credentials",
+            Self::Expiry => "bad_expiry",
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::TooMany(_) => Some("revoke one that is no longer used".into()),
+            Self::KeyInUse => Some("make a key of its own for each principal".into()),
+            _ => None,
+        }
+    }
+}
+
+/// Why an API token is not accepted. One message for all: which it is would help somebody who guesses.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiRefusal {
+    /// It is not a token that is alive.
+    #[error("the token is unknown, expired or revoked")]
+    Unknown,
+}
+
+impl Refuse for ApiRefusal {
+    fn class(&self) -> Class {
+        Class::Unauthenticated
+    }
+
+    fn code(&self) -> &'static str {
+        "bad_token"
+    }
+
+    fn help(&self) -> Option<String> {
+        Some("get a new one: writ person token NAME".into())
+    }
+}
+
+/// SHA-256.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    out
+}
+
+/// A new secret text: the prefix and 256 bits of chance in hexadecimal.
+fn new_secret(ctx: &Ctx, prefix: &str) -> Secret {
+    Secret::new(format!("{prefix}{}", hex::encode(ctx.dice.bytes::<32>())))
+}
+
+impl Control {
+    /// The principal behind an API token, if the token and the principal are alive.
+    pub fn verify_api_token(&self, token: &str, ctx: &Ctx) -> Result<AnyId, Error> {
+        let snapshot = self.snapshot();
+        let known = snapshot.api_tokens.get(&sha256(token.as_bytes())).ok_or(ApiRefusal::Unknown)?;
+        let over = known.revoked || known.expires.is_some_and(|expires| expires <= ctx.now);
+        let life =
+            Life { generation: known.generation, position: known.position, tenant: &ctx.tenant, token: Some(&known.id) };
+        let alive = snapshot.credential_lives(&life, std::slice::from_ref(&known.principal));
+        if over || alive.is_err() || principal_lives(&snapshot, &known.principal, ctx).is_err() {
+            return Err(ApiRefusal::Unknown.into());
+        }
+        Ok(known.principal.clone())
+    }
+
+    /// Gives a person or a workload a new API token. Its text is shown this once.
+    pub async fn issue_api_token(
+        &self,
+        ctx: &Ctx,
+        principal: &AnyId,
+        label: &str,
+        expires_seconds: Option<i64>,
+    ) -> Result<(TokenId, Secret), Error> {
+        let text = new_secret(ctx, API_TOKEN_PREFIX);
+        let snapshot = self.snapshot();
+        let token = ApiToken {
+            id: TokenId::new(ctx.now, ctx.dice.as_ref()),
+            principal: principal.clone(),
+            label: line("label", label)?,
+            generation: snapshot.generation,
+            position: snapshot.position,
+            created: ctx.now,
+            expires: expiry(ctx, expires_seconds)?,
+            revoked: false,
+        };
+        drop(snapshot);
+        let mut tx = self.store().begin(ctx).await?;
+        store::insert_api_token(&mut tx, &token, &sha256(text.expose().as_bytes())).await?;
+        let facts = json!({ "principal": principal, "expires": token.expires });
+        self.keep(tx, vec![Event::new(EventKind::ApiTokenIssued, &token.id, facts)]).await?;
+        Ok((token.id, text))
+    }
+
+    /// Ends an API token.
+    pub async fn revoke_api_token(&self, ctx: &Ctx, id: &TokenId) -> Result<(), Error> {
+        let mut tx = self.store().begin(ctx).await?;
+        if !store::revoke_api_token(&mut tx, id).await? {
+            return Err(CredentialRefusal::Missing.into());
+        }
+        self.keep(tx, vec![Event::new(EventKind::ApiTokenRevoked, id, json!({}))]).await.map(drop)
+    }
+
+    /// Registers a public key by which an agent or a workload proves itself (`private_key_jwt`).
+    pub async fn add_key(
+        &self,
+        ctx: &Ctx,
+        principal: &AnyId,
+        label: &str,
+        jwk: &serde_json::Value,
+        expires_seconds: Option<i64>,
+    ) -> Result<CredentialId, Error> {
+        let key = PublicJwk::parse(&Json::from(jwk.clone())).map_err(|error| CredentialRefusal::Key(error.to_string()))?;
+        let thumbprint = key.thumbprint().to_owned();
+        let used = self.snapshot().credentials.values().any(|known| {
+            !known.revoked && matches!(&known.proof, Proof::Key { thumbprint: other, .. } if *other == thumbprint)
+        });
+        if used {
+            return Err(CredentialRefusal::KeyInUse.into());
+        }
+        let jwk = key.to_json().to_text();
+        self.add_credential(ctx, principal, label, Proof::Key { jwk, thumbprint }, expires_seconds).await
+    }
+
+    /// Makes a shared secret for an agent or a workload; its text is shown this once. Keys are better.
+    pub async fn add_secret(
+        &self,
+        ctx: &Ctx,
+        principal: &AnyId,
+        label: &str,
+        expires_seconds: Option<i64>,
+    ) -> Result<(CredentialId, Secret), Error> {
+        let text = new_secret(ctx, SECRET_PREFIX);
+        let proof = Proof::Secret { sha256: hex::encode(sha256(text.expose().as_bytes())) };
+        let id = self.add_credential(ctx, principal, label, proof, expires_seconds).await?;
+        Ok((id, text))
+    }
+
+    async fn add_credential(
+        &self,
+        ctx: &Ctx,
+        principal: &AnyId,
+        label: &str,
+        proof: Proof,
+        expires_seconds: Option<i64>,
+    ) -> Result<CredentialId, Error> {
+        let snapshot = self.snapshot();
+        let present = snapshot.credentials_of(principal).filter(|known| !known.revoked).count();
+        if present >= CREDENTIALS_MAX {
+            return Err(CredentialRefusal::TooMany(snapshot.name_of(principal)).into());
+        }
+        let kind = if matches!(proof, Proof::Key { .. }) { "key" } else { "secret" };
+        let credential = Credential {
+            id: CredentialId::new(ctx.now, ctx.dice.as_ref()),
+            principal: principal.clone(),
+            proof,
+            label: line("label", label)?,
+            generation: snapshot.generation,
+            position: snapshot.position,
+            created: ctx.now,
+            expires: expiry(ctx, expires_seconds)?,
+            revoked: false,
+        };
+        drop(snapshot);
+        let mut tx = self.store().begin(ctx).await?;
+        store::insert_credential(&mut tx, &credential).await?;
+        let facts = json!({ "principal": principal, "kind": kind, "expires": credential.expires });
+        self.keep(tx, vec![Event::new(EventKind::CredentialAdded, &credential.id, facts)]).await?;
+        Ok(credential.id)
+    }
+
+    /// Ends a credential.
+    pub async fn revoke_credential(&self, ctx: &Ctx, id: &CredentialId) -> Result<(), Error> {
+        let mut tx = self.store().begin(ctx).await?;
+        if !store::revoke_credential(&mut tx, id).await? {
+            return Err(CredentialRefusal::Missing.into());
+        }
+        self.keep(tx, vec![Event::new(EventKind::CredentialRevoked, id, json!({}))]).await.map(drop)
+    }
+}
+
+impl Snapshot {
+    /// The credentials of a principal, revoked ones included.
+    pub fn credentials_of(&self, principal: &AnyId) -> impl Iterator<Item = &std::sync::Arc<Credential>> {
+        self.credentials_by_principal.of(principal).filter_map(|id| self.credentials.get(id))
+    }
+
+    /// Whether a credential can still prove its principal.
+    pub fn credential_is_good(&self, credential: &Credential, ctx: &Ctx) -> Result<(), Dead> {
+        let over = credential.revoked || credential.expires.is_some_and(|expires| expires <= ctx.now);
+        if over {
+            return Err(Dead::Inactive((&credential.id).into(), "ended"));
+        }
+        let life =
+            Life { generation: credential.generation, position: credential.position, tenant: &ctx.tenant, token: None };
+        self.credential_lives(&life, std::slice::from_ref(&credential.principal))?;
+        principal_lives(self, &credential.principal, ctx)
+    }
+}
+
+/// Whether a principal of any kind is alive.
+pub(crate) fn principal_lives(snapshot: &Snapshot, principal: &AnyId, ctx: &Ctx) -> Result<(), Dead> {
+    let unknown = || Dead::Unknown(principal.clone());
+    let text = principal.as_str();
+    match principal.kind() {
+        IdKind::PersonId => snapshot.person_lives(&text.parse().map_err(|_| unknown())?),
+        IdKind::AgentId => snapshot.agent_lives(&text.parse().map_err(|_| unknown())?, ctx.now),
+        IdKind::WorkloadId => snapshot.workload_lives(&text.parse().map_err(|_| unknown())?),
+        _ => Err(unknown()),
+    }
+}
+
+fn expiry(ctx: &Ctx, seconds: Option<i64>) -> Result<Option<base::Timestamp>, CredentialRefusal> {
+    match seconds {
+        Some(seconds) if seconds <= 0 => Err(CredentialRefusal::Expiry),
+        seconds => Ok(seconds.map(|seconds| ctx.now.plus_seconds(seconds))),
+    }
+}

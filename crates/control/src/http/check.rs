@@ -1,0 +1,165 @@
+//! Asking what would be decided, with the reasons, and with no effect.
+
+use std::collections::BTreeSet;
+
+use axum::{Json, extract::State};
+use base::{DecisionId, TaskId};
+use policy::{Act, ActKind, Decision, Effect, Pattern, Scope, ToolRule};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    api::{Api, Need, Operation},
+    asker::Asked,
+    body::Input,
+    error::ApiError,
+};
+use crate::{
+    catalogue::CatalogueRefusal,
+    control::Control,
+    judge,
+    snapshot::{Dead, Snapshot},
+    task::{Limits, Task, TaskRefusal, TaskState},
+};
+
+/// What to ask.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Check {
+    /// The agent, by name or id.
+    agent: String,
+    /// On behalf of whom, by name or id; absent for the agent itself.
+    #[serde(default)]
+    person: Option<String>,
+    /// Within which task; absent asks what a task that covers everything would admit.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    task: Option<TaskId>,
+    /// The server.
+    server: String,
+    /// The tool, as the server spells it.
+    tool: String,
+    /// The arguments.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    arguments: Option<Value>,
+}
+
+/// The decision that would be made.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Checked {
+    /// `allow`, `step_up`, `pending` or `deny`.
+    decision: &'static str,
+    /// The stable code of a refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// What would help.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    what_would_help: Option<String>,
+    /// Each principal's verdict, with the policies that decided.
+    #[schema(value_type = Object)]
+    reasons: Value,
+    /// The chain of principals.
+    chain: Vec<String>,
+}
+
+pub(super) fn operations(api: Api) -> Api {
+    let what = "What would be decided, and why; through the same function as a real call, with no effect and no record.";
+    api.takes::<Check, Checked, _, _>(Operation::new("post", "/api/v1/check", "check", Need::Audit, what), check)
+}
+
+async fn check(State(control): State<Control>, asked: Asked, Input(check): Input<Check>) -> Result<Json<Checked>, ApiError> {
+    let known = control.snapshot();
+    let now = asked.ctx.now;
+    let act = act(&known, &check)?;
+    let wide;
+    let chain: Result<Vec<&Task>, Dead> = if let Some(task) = &check.task {
+        known.living_chain(task, now)
+    } else {
+        wide = widest(&known, &check, &asked)?;
+        Ok(vec![&wide])
+    };
+    let chain = match chain {
+        Ok(chain) => chain,
+        Err(dead) => return Ok(Json(dead_answer(&dead))),
+    };
+    let decision = control.decide(&known, &chain, &act, [0; 32], now)?;
+    let id = DecisionId::new(now, asked.ctx.dice.as_ref());
+    let answer = decision.answer(id, None);
+    let people = chain.first().and_then(|task| task.person.as_ref()).map(|person| format!("person {}", known.people.name_of(person)));
+    let agents = chain.iter().rev().map(|task| format!("agent {}", known.agents.name_of(&task.agent)));
+    Ok(Json(Checked {
+        decision: decision.as_str(),
+        code: answer.as_ref().map(|answer| answer.code),
+        reason: answer.as_ref().map(|answer| answer.reason.clone()),
+        what_would_help: answer.map(|answer| answer.what_would_help),
+        reasons: explained(&decision),
+        chain: people.into_iter().chain(agents).collect(),
+    }))
+}
+
+fn dead_answer(dead: &Dead) -> Checked {
+    Checked {
+        decision: "deny",
+        code: Some(base::Refuse::code(dead)),
+        reason: Some(dead.to_string()),
+        what_would_help: None,
+        reasons: json!([]),
+        chain: Vec::new(),
+    }
+}
+
+fn explained(decision: &Decision) -> Value {
+    serde_json::to_value(decision.reasons()).unwrap_or(Value::Null)
+}
+
+fn act(known: &Snapshot, check: &Check) -> Result<Act, ApiError> {
+    let path = format!("{}/{}", check.server, check.tool);
+    let no_tool = || CatalogueRefusal::NoSuchTool { server: check.server.clone(), tool: check.tool.clone() };
+    let tool = known.tools.named(&path).ok_or_else(no_tool)?;
+    Ok(Act {
+        server: check.server.parse().map_err(|_| no_tool())?,
+        kind: ActKind::Tool {
+            name: tool.body.tool.clone(),
+            definition_hash: judge::digest(&tool.body.digest).ok_or_else(no_tool)?,
+            effect: tool.body.effect,
+        },
+        arguments: check.arguments.clone().unwrap_or_else(|| json!({})).into(),
+    })
+}
+
+/// A task that covers everything and lives for a minute: what is left is what grants and policies say.
+fn widest(known: &Snapshot, check: &Check, asked: &Asked) -> Result<Task, ApiError> {
+    let now = asked.ctx.now;
+    let agent = known.agents.find(&check.agent).ok_or_else(|| TaskRefusal::NoSuchAgent(check.agent.clone()))?;
+    let person = match &check.person {
+        Some(name) => Some(known.people.find(name).ok_or_else(ApiError::missing)?.id.clone()),
+        None => None,
+    };
+    let everything = ToolRule {
+        server: Pattern::Any,
+        tool: Pattern::Any,
+        effects: Some(BTreeSet::from(Effect::ALL)),
+        constraints: Vec::new(),
+    };
+    let id = TaskId::new(now, asked.ctx.dice.as_ref());
+    Ok(Task {
+        root: id.clone(),
+        id,
+        agent: agent.id.clone(),
+        person,
+        parent: None,
+        depth: 1,
+        purpose: "check".into(),
+        instruction: None,
+        scope: Scope { tools: vec![everything], ..Scope::nothing(now.plus_seconds(60)) },
+        limits: Limits { calls_max: 1, bytes_max: 1 },
+        state: TaskState::Open,
+        created: now,
+        created_by: asked.ctx.actor.clone(),
+        joinable: false,
+    })
+}

@@ -1,0 +1,219 @@
+//! Tasks over the API.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use base::{AgentId, PersonId, TaskId, Timestamp};
+use policy::{PromptRule, ResourceRule, Scope, ToolRule};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    api::{Api, Need, Operation},
+    asker::{Asked, Asker},
+    body::{Input, Params},
+    error::ApiError,
+};
+use crate::{
+    control::Control,
+    task::{Limits, Task, TaskRefusal, TaskRequest, TaskState, TaskView},
+};
+
+/// A task to be made.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewTask {
+    /// The agent that shall work on it, by name or id.
+    agent: String,
+    /// On behalf of whom: the asker's own name or id; absent for the agent itself.
+    #[serde(default)]
+    person: Option<String>,
+    /// The task that it descends from.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    parent: Option<TaskId>,
+    /// What it is for, in one line.
+    purpose: String,
+    /// What the person asked for, in their words.
+    #[serde(default)]
+    instruction: Option<String>,
+    /// Tools that may be called.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    tools: Vec<ToolRule>,
+    /// Resources that may be read.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    resources: Vec<ResourceRule>,
+    /// Prompts that may be got.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    prompts: Vec<PromptRule>,
+    /// What it may use up; absent is what the blueprint or the parent admits.
+    #[serde(default)]
+    limits: Option<Limits>,
+    /// How long it lives, in seconds.
+    seconds: i64,
+}
+
+/// A task with what it has used.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct TaskShown {
+    /// The task.
+    #[serde(flatten)]
+    task: TaskView,
+    /// Calls made, its descendants' included.
+    calls_used: i64,
+    /// Bytes in both directions, its descendants' included.
+    bytes_used: i64,
+}
+
+/// Which tasks to list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    agent: Option<String>,
+    person: Option<String>,
+}
+
+pub(super) fn operations(api: Api) -> Api {
+    let anyone = |method, path: &str, id: &str, what: &str| Operation::new(method, path, id, Need::Anyone, what);
+    api.takes::<NewTask, TaskView, _, _>(
+        anyone("post", "/api/v1/tasks", "create_task", "Makes a task: a person for an agent, an administrator for an agent itself, an agent below its own task."),
+        create_task,
+    )
+    .answers::<Vec<TaskView>, _, _>(
+        anyone("get", "/api/v1/tasks", "list_tasks", "Lists open tasks that the asker may see.")
+            .query("agent", "only tasks of this agent")
+            .query("person", "only tasks on behalf of this person"),
+        list_tasks,
+    )
+    .answers::<TaskShown, _, _>(anyone("get", "/api/v1/tasks/{id}", "show_task", "Shows a task with what it has used."), show_task)
+    .answers::<TaskView, _, _>(
+        anyone("post", "/api/v1/tasks/{id}/complete", "complete_task", "Ends a task and its descendants as done."),
+        complete_task,
+    )
+}
+
+async fn create_task(State(control): State<Control>, asked: Asked, Input(new): Input<NewTask>) -> Result<Json<TaskView>, ApiError> {
+    let known = control.snapshot();
+    let agent = known.agents.find(&new.agent).ok_or_else(|| TaskRefusal::NoSuchAgent(new.agent.clone()))?.id.clone();
+    let person = new
+        .person
+        .as_deref()
+        .map(|person| known.people.find(person).map(|person| person.id.clone()).ok_or(TaskRefusal::NotThemself))
+        .transpose()?;
+    drop(known);
+    let person = on_behalf(&asked, &control, &agent, person, new.parent.as_ref())?;
+    let deadline = asked.ctx.now.plus_seconds(new.seconds.clamp(0, base::limit::TASK_SECONDS_MAX + 1));
+    let request = TaskRequest {
+        agent,
+        person,
+        parent: new.parent,
+        purpose: new.purpose,
+        instruction: new.instruction,
+        scope: Scope { tools: new.tools, resources: new.resources, prompts: new.prompts, deadline: at_least(asked.ctx.now, deadline) },
+        limits: new.limits,
+        joinable: false,
+    };
+    let task = control.create_task(&asked.ctx, request).await?;
+    Ok(Json(task.view(&control.snapshot())))
+}
+
+/// A deadline is never before now, so that a negative `seconds` reads as "already over" and not as an overflow.
+fn at_least(now: Timestamp, deadline: Timestamp) -> Timestamp {
+    deadline.max(now)
+}
+
+/// On whose behalf the asker may have a task made.
+///
+/// SECURITY: authority is delegated only by those who have it. A person delegates their own; an agent delegates
+/// within its own task; an administrator sets an agent to work for itself, but never for somebody else.
+fn on_behalf(
+    asked: &Asked,
+    control: &Control,
+    agent: &AgentId,
+    person: Option<PersonId>,
+    parent: Option<&TaskId>,
+) -> Result<Option<PersonId>, ApiError> {
+    match &asked.asker {
+        Asker::Person(me) => {
+            if let Some(parent) = parent {
+                let snapshot = control.snapshot();
+                let task = snapshot.tasks.get(parent).filter(|task| sees(asked, task)).cloned();
+                return task.map(|task| task.person.clone()).ok_or_else(|| TaskRefusal::Missing(parent.to_string()).into());
+            }
+            match person {
+                Some(person) if &person == me => Ok(Some(person)),
+                Some(_) => Err(TaskRefusal::NotThemself.into()),
+                None if asked.may_administer || owns(control, me, agent) => Ok(None),
+                None => Err(TaskRefusal::NoSuchAgent(agent.to_string()).into()),
+            }
+        }
+        Asker::Agent(caller) => {
+            let snapshot = control.snapshot();
+            let chain = caller.alive(&snapshot, asked.ctx.now)?;
+            let own = chain.first().filter(|own| parent == Some(&own.id));
+            own.map(|own| own.person.clone()).ok_or_else(|| ApiError::from(TaskRefusal::NotThemself))
+        }
+        Asker::Workload(_) if asked.may_administer && person.is_none() => Ok(None),
+        Asker::Workload(_) | Asker::Nobody => Err(TaskRefusal::NotThemself.into()),
+    }
+}
+
+fn owns(control: &Control, person: &PersonId, agent: &AgentId) -> bool {
+    control.snapshot().agents.get(agent).is_some_and(|agent| &agent.body.owner == person)
+}
+
+/// A task is seen by auditors, by its person, by its maker, and by its agent.
+fn sees(asked: &Asked, task: &Task) -> bool {
+    asked.may_audit
+        || match &asked.asker {
+            Asker::Person(me) => task.person.as_ref() == Some(me) || task.created_by == asked.ctx.actor,
+            Asker::Agent(caller) => caller.task == task.id,
+            Asker::Workload(_) => task.created_by == asked.ctx.actor,
+            Asker::Nobody => false,
+        }
+}
+
+async fn list_tasks(State(control): State<Control>, asked: Asked, Params(which): Params<Which>) -> Json<Vec<TaskView>> {
+    let known = control.snapshot();
+    let mut tasks: Vec<_> = known
+        .tasks
+        .values()
+        .filter(|task| task.state == TaskState::Open && task.scope.deadline > asked.ctx.now && sees(&asked, task))
+        .map(|task| task.view(&known))
+        .filter(|task| which.agent.as_ref().is_none_or(|agent| agent == &task.agent))
+        .filter(|task| which.person.is_none() || which.person == task.person)
+        .collect();
+    tasks.sort_by(|one, other| one.id.cmp(&other.id));
+    Json(tasks)
+}
+
+async fn show_task(State(control): State<Control>, asked: Asked, Path(id): Path<String>) -> Result<Json<TaskShown>, ApiError> {
+    let task = seen(&control, &asked, &id).await?;
+    let (calls_used, bytes_used) = control.task_usage(&task.id).await?;
+    Ok(Json(TaskShown { task: task.view(&control.snapshot()), calls_used, bytes_used }))
+}
+
+async fn complete_task(State(control): State<Control>, asked: Asked, Path(id): Path<String>) -> Result<Json<TaskView>, ApiError> {
+    let task = seen(&control, &asked, &id).await?;
+    // Auditors see; they do not end.
+    if matches!(asked.asker, Asker::Person(_) | Asker::Workload(_))
+        && !asked.may_administer
+        && task.person.as_ref() != asked.person()
+        && task.created_by != asked.ctx.actor
+    {
+        return Err(ApiError::denied(Need::Administer));
+    }
+    control.end_task(&asked.ctx, &task.id, TaskState::Completed, "completed").await?;
+    let task = control.find_task(&task.id).await?;
+    Ok(Json(task.view(&control.snapshot())))
+}
+
+async fn seen(control: &Control, asked: &Asked, id: &str) -> Result<Task, ApiError> {
+    let missing = || TaskRefusal::Missing(id.chars().take(64).collect());
+    let id: TaskId = id.parse().map_err(|_| missing())?;
+    let task = control.find_task(&id).await?;
+    if sees(asked, &task) { Ok(task) } else { Err(missing().into()) }
+}

@@ -1,0 +1,222 @@
+//! The control plane as the gateway sees it: a translation, and nothing else.
+
+use std::{sync::Arc, time::Duration};
+
+use base::{Actor, Error, Fault, Position, Timestamp};
+use bytes::Bytes;
+use control::{
+    catalogue::{Observed, Server, ServerState, ToolBody, ToolState},
+    control::Control,
+    decide::{self, Caller, Outcomes},
+    kind::Thing,
+    snapshot::Snapshot,
+};
+use gateway::{Asked, Authorized, Holder, Item, List, Patience, Plane, Presented, Refused, Request, Unauthorized, Upstream};
+use policy::{Act, ActKind, Effect};
+use tokio::sync::watch;
+use wire::{json::Json, mcp::Denial};
+
+/// How much a server may answer to one request, in bytes.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The control plane behind the gateway's door.
+pub(crate) struct ControlPlane {
+    control: Control,
+    outcomes: Outcomes,
+}
+
+impl ControlPlane {
+    pub(crate) const fn new(control: Control, outcomes: Outcomes) -> Self {
+        Self { control, outcomes }
+    }
+
+    fn unauthorized(&self, server: &str, error: &Error) -> Unauthorized {
+        let refused = self.control.mcp_challenge(server, error);
+        Unauthorized {
+            status: refused.status,
+            challenges: refused.challenges,
+            headers: Vec::new(),
+            body: Bytes::from(refused.body),
+        }
+    }
+
+    fn refused(&self, server: &str, refused: decide::Refused) -> Refused {
+        match refused {
+            decide::Refused::Denied(answer) => Refused::Denied(Box::new(Denial {
+                code: answer.code,
+                reason: answer.reason,
+                policy: answer.policies,
+                what_would_help: answer.what_would_help,
+                approval_url: answer.approval_url,
+                retry_after: answer.retry_after,
+                decision_id: Some(answer.decision_id),
+                output_is_typed: false,
+            })),
+            decide::Refused::Dead(dead) => Refused::Unauthorized(self.unauthorized(server, &dead.into())),
+            decide::Refused::ProofReplayed => {
+                Refused::Unauthorized(self.unauthorized(server, &control::oauth::ProofReplayed.into()))
+            }
+            other @ (decide::Refused::Stale | decide::Refused::Busy) => Refused::Denied(Box::new(not_now(other.code(), &other))),
+            decide::Refused::Fault(fault) => {
+                tracing::error!(error = %fault, "a call was refused because something failed");
+                metrics::counter!("writ_call_faults_total").increment(1);
+                let code = decide::Refused::Fault(fault);
+                Refused::Denied(Box::new(not_now(code.code(), &"the call could not be decided and recorded; it was not made")))
+            }
+        }
+    }
+}
+
+/// A "no" that says nothing about the act, only about this moment.
+fn not_now(code: &'static str, reason: &dyn std::fmt::Display) -> Denial {
+    Denial {
+        code,
+        reason: reason.to_string(),
+        policy: Vec::new(),
+        what_would_help: "try again shortly".into(),
+        approval_url: None,
+        retry_after: Some(1),
+        decision_id: None,
+        output_is_typed: false,
+    }
+}
+
+impl Plane for ControlPlane {
+    type Caller = Caller;
+
+    fn authenticate(&self, presented: &Presented<'_>) -> Result<Caller, Unauthorized> {
+        let Presented { headers, method, url, server, now, .. } = *presented;
+        self.control.verify_mcp_token(headers, method, url, server, now).map_err(|error| self.unauthorized(server, &error))
+    }
+
+    fn holder(&self, caller: &Caller) -> Holder {
+        Holder { actor: Actor::Agent(caller.agent.clone()), task: caller.task.clone() }
+    }
+
+    fn upstream(&self, caller: &Caller, server: &str) -> Option<Arc<Upstream>> {
+        let known = self.control.snapshot();
+        let thing = known.servers.named(server)?;
+        let open = Act { server: server.parse().ok()?, kind: ActKind::Open, arguments: Json::Null };
+        let visible = thing.body.state == ServerState::Active && self.control.may_see(caller, &open);
+        visible.then(|| Arc::new(upstream(thing)))
+    }
+
+    async fn authorize(&self, caller: &Caller, asked: Asked<'_>) -> Result<Authorized, Refused> {
+        let server = &asked.upstream.name;
+        let refuse = |refused| self.refused(server, refused);
+        let fault = |why: &'static str| refuse(decide::Refused::Fault(Fault::new("reading an act", why)));
+        let act = {
+            let known = self.control.snapshot();
+            act(&known, server, asked.request).ok_or_else(|| fault("the server's name is not a name"))?
+        };
+        let bytes = i64::try_from(asked.bytes).unwrap_or(i64::MAX);
+        let authorized = self.control.authorize(caller, &act, *asked.digest, bytes).await.map_err(refuse)?;
+        // Leased after the decision is durable, and for this request only.
+        let inject = self.control.lease(&asked.upstream.id).map_err(|fault| refuse(decide::Refused::Fault(fault)))?;
+        Ok(Authorized { permit: authorized.permit, inject, decision: authorized.decision })
+    }
+
+    async fn admit(&self, caller: &Caller) -> Result<(), Refused> {
+        self.control.admit(caller).await.map_err(|refused| self.refused("", refused))
+    }
+
+    fn visible(&self, caller: &Caller, upstream: &Upstream, item: Item<'_>) -> bool {
+        let known = self.control.snapshot();
+        let Ok(server) = upstream.name.parse() else { return false };
+        let kind = match item {
+            Item::Tool(shown) => {
+                let Some(tool) = known.tools.named(&format!("{}/{}", upstream.name, shown.name)) else { return false };
+                // What the client would see must be what was pinned, to the byte.
+                let same = Observed::new(shown.definition.clone()).is_ok_and(|seen| seen.digest == tool.body.digest);
+                if !same || tool.body.state != ToolState::Pinned {
+                    return false;
+                }
+                tool_kind(&tool.body)
+            }
+            Item::Resource(uri) | Item::ResourceTemplate(uri) => ActKind::Resource { uri: uri.to_owned() },
+            Item::Prompt(name) => ActKind::Prompt { name: name.to_owned() },
+        };
+        self.control.may_see(caller, &Act { server, kind, arguments: Json::Null })
+    }
+
+    async fn observed(&self, upstream: &Upstream, definitions: &[gateway::ToolDefinition]) {
+        let seen: Vec<Observed> =
+            definitions.iter().filter_map(|shown| Observed::new(shown.definition.clone()).ok()).collect();
+        if let Err(error) = self.control.observe(&upstream.id, &seen).await {
+            // Nothing is shown because of it: `visible` compares each definition itself.
+            tracing::error!(%error, server = upstream.name, "changed tools could not be quarantined");
+        }
+    }
+
+    fn conclude(&self, caller: &Caller, outcome: gateway::Outcome) {
+        self.outcomes.queue(decide::Outcome {
+            caller: caller.clone(),
+            intent: outcome.intent,
+            result: outcome.result.as_str(),
+            code: outcome.code,
+            bytes: i64::try_from(outcome.bytes).unwrap_or(i64::MAX),
+            answer: outcome.digest,
+            ended: outcome.at,
+        });
+    }
+
+    fn is_live(&self, caller: &Caller) -> bool {
+        caller.alive(&self.control.snapshot(), self.control.now()).is_ok()
+    }
+
+    fn revocations(&self) -> watch::Receiver<Position> {
+        self.control.narrowed()
+    }
+
+    fn deadline(&self, caller: &Caller) -> Timestamp {
+        let known = self.control.snapshot();
+        let chain = caller.alive(&known, self.control.now()).unwrap_or_default();
+        chain.iter().map(|task| task.scope.deadline).fold(caller.expires, Timestamp::min)
+    }
+}
+
+fn upstream(thing: &Thing<Server>) -> Upstream {
+    let headers = Duration::from_secs(thing.body.timeout_seconds.unsigned_abs());
+    Upstream {
+        id: thing.id.clone(),
+        name: thing.name.to_string(),
+        url: thing.body.url.as_str().parse().unwrap_or_default(),
+        patience: Patience { headers, ..Patience::default() },
+        answer_bytes_max: ANSWER_BYTES_MAX,
+    }
+}
+
+/// The policy's act behind a gateway's request: the catalogue adds effect and definition.
+fn act(known: &Snapshot, server: &str, request: &Request) -> Option<Act> {
+    let name = server.parse().ok()?;
+    let (kind, arguments) = match request {
+        Request::Open => (ActKind::Open, Json::Null),
+        Request::List(List::Tools | List::Resources | List::ResourceTemplates | List::Prompts) => (ActKind::List, Json::Null),
+        Request::CallTool { name: tool, arguments } => {
+            let pinned = known.tools.named(&format!("{server}/{tool}"));
+            let unknown = || ActKind::Tool { name: tool.clone(), definition_hash: [0; 32], effect: Effect::Admin };
+            (pinned.map_or_else(unknown, |pinned| tool_kind(&pinned.body)), arguments.clone())
+        }
+        Request::ReadResource { uri } | Request::Subscribe { uri } | Request::Unsubscribe { uri } => {
+            (ActKind::Resource { uri: uri.clone() }, Json::Null)
+        }
+        Request::CompleteResource { uri, .. } => (ActKind::Resource { uri: uri.clone() }, Json::Null),
+        Request::GetPrompt { name, arguments } => (ActKind::Prompt { name: name.clone() }, arguments.clone()),
+        Request::CompletePrompt { name, .. } => (ActKind::Prompt { name: name.clone() }, Json::Null),
+    };
+    Some(Act { server: name, kind, arguments })
+}
+
+/// A tool as its server shows it now: a quarantined one shows another definition than the pinned one, and the
+/// decision refuses it for that.
+fn tool_kind(tool: &ToolBody) -> ActKind {
+    let shown = match tool.state {
+        ToolState::Pinned => decode(&tool.digest),
+        ToolState::Quarantined => None,
+    };
+    ActKind::Tool { name: tool.tool.clone(), definition_hash: shown.unwrap_or_default(), effect: tool.effect }
+}
+
+fn decode(hexadecimal: &str) -> Option<[u8; 32]> {
+    control::judge::digest(hexadecimal)
+}

@@ -1,0 +1,269 @@
+//! `writ up`: the server, put together.
+
+mod documents;
+mod listener;
+mod ops;
+mod options;
+mod telemetry;
+
+pub(crate) use documents::read_documents;
+pub(crate) use options::{File, Options};
+pub(crate) use telemetry::start_logging;
+
+use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use axum::Router;
+use base::{Actor, Clock, Event, EventKind, Secret, SharedDice};
+use control::control::{Control, Settings};
+use store::{Database, Store, StoreConfig};
+use tokio::{sync::watch, task::JoinSet};
+use url::Url;
+
+use crate::{
+    edge::{SystemClock, SystemDice},
+    plane::ControlPlane,
+};
+use listener::Listener;
+
+/// How long requests under way may take to end after the server was told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+/// How old an intent without an outcome must be to count as unknown, in seconds.
+const OUTCOME_SECONDS_MAX: i64 = 600;
+
+/// A server that runs.
+pub(crate) struct Server {
+    /// The address by which clients reach it.
+    pub(crate) url: Url,
+    /// The bootstrap administrator's token, when this start made one.
+    pub(crate) admin_token: Option<Secret>,
+    /// Whether this was the first start.
+    pub(crate) first: bool,
+    store: Store,
+    stop: watch::Sender<bool>,
+    served: tokio::task::JoinHandle<std::io::Result<()>>,
+    loops: JoinSet<()>,
+}
+
+impl Server {
+    /// Starts the server; it answers when this returns.
+    pub(crate) async fn start(options: &Options) -> anyhow::Result<Self> {
+        options.check()?;
+        // One provider of cryptography, named before anything could choose another.
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        make_private_folder(&options.data)?;
+        let listener = Listener::bind(options.listen, options.tls.as_ref()).await?;
+        let url = match &options.public_url {
+            Some(url) => url.clone(),
+            None => listener.url()?,
+        };
+        let clock = Arc::new(SystemClock::default());
+        let dice: SharedDice = Arc::new(SystemDice);
+        let store = open_store(options, &url, clock.clone(), dice.clone()).await?;
+        clock.not_before(store.time_floor());
+
+        let settings = Settings { public_url: url.clone() };
+        let (control, follower) = Control::start(store.clone(), settings, clock.clone(), dice.clone()).await?;
+        let mut loops = JoinSet::new();
+        loops.spawn(follower.run());
+        let bootstrap = set_up(&control, options).await?;
+        run_upkeep(&control, &mut loops);
+
+        let (outcomes, empty_outcomes) = control.outcomes();
+        loops.spawn(empty_outcomes);
+        let gateway = make_gateway(&control, outcomes, &url, clock, dice)?;
+        let router = routes(&control, &gateway);
+        let (stop, stopped) = watch::channel(false);
+        let served = tokio::spawn(listener.serve(router, stopped));
+        if let Some(path) = &options.ready_file {
+            write_ready_file(path, &url)?;
+        }
+        Ok(Self { url, admin_token: bootstrap.admin_token, first: bootstrap.first, store, stop, served, loops })
+    }
+
+    /// Stops: no new requests, those under way end or are cut, everything queued is recorded.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        drop(self.stop.send(true));
+        if tokio::time::timeout(GRACE, &mut self.served).await.is_err() {
+            tracing::warn!("requests were still under way and are cut");
+            self.served.abort();
+        }
+        self.loops.shutdown().await;
+        self.store.close().await.context("closing the database")
+    }
+}
+
+/// Runs the server until it is told to stop (SIGINT, SIGTERM).
+pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
+    let recorder = ops::start_metrics()?;
+    ops::keep_recorder(recorder);
+    let server = Server::start(&options).await?;
+    greet(&server, &options);
+    wait_for_signal().await?;
+    tracing::info!("stopping");
+    server.stop().await
+}
+
+async fn open_store(options: &Options, url: &Url, clock: Arc<SystemClock>, dice: SharedDice) -> anyhow::Result<Store> {
+    let database = match &options.database {
+        Some(url) => Database::Postgres(url.clone()),
+        None => Database::Sqlite(options.data.join("writ.db")),
+    };
+    let host = url.host_str().unwrap_or("localhost");
+    let origin = match url.port() {
+        Some(port) => format!("{host}:{port}/log"),
+        None => format!("{host}/log"),
+    };
+    let config = StoreConfig { database, data_dir: options.data.clone(), origin, sqlite_pages_max: None };
+    Ok(Store::open(config, clock, dice).await?)
+}
+
+async fn set_up(control: &Control, options: &Options) -> anyhow::Result<control::bootstrap::Bootstrap> {
+    let ctx = control.ctx(Actor::System("start".into()));
+    control.ensure_keys(&ctx).await?;
+    let bootstrap = control.bootstrap(&ctx).await?;
+    if let Some(token) = &bootstrap.admin_token {
+        write_private(&options.data.join("admin.token"), token.expose())?;
+    }
+    for path in &options.apply {
+        let plan = control.apply(&ctx, read_documents(path)?, false).await;
+        plan.with_context(|| format!("applying `{}`", path.display()))?;
+    }
+    let started = Event::global(EventKind::NodeStarted, serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }));
+    control.note(&ctx, started).await?;
+    Ok(bootstrap)
+}
+
+/// The loops that keep the house: checkpoints, lost outcomes, deadlines.
+fn run_upkeep(control: &Control, loops: &mut JoinSet<()>) {
+    let every = |seconds| {
+        let mut interval = tokio::time::interval(Duration::from_secs(seconds));
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        interval
+    };
+    let (each_second, each_minute) = (every(1), every(60));
+    let (one, other) = (control.clone(), control.clone());
+    loops.spawn(async move {
+        let mut each_second = each_second;
+        loop {
+            each_second.tick().await;
+            let ctx = one.ctx(Actor::System("integrate the log".into()));
+            if let Err(fault) = one.store().integrate(&ctx).await {
+                tracing::error!(error = %fault, "the log's tree could not be brought up to date");
+            }
+            if let Err(error) = one.expire_tasks().await {
+                tracing::error!(%error, "tasks past their deadlines could not be ended on record");
+            }
+        }
+    });
+    loops.spawn(async move {
+        let mut each_minute = each_minute;
+        loop {
+            each_minute.tick().await;
+            let now = other.now();
+            if let Err(fault) = other.store().sweep(now.plus_seconds(-OUTCOME_SECONDS_MAX), now).await {
+                tracing::error!(error = %fault, "lost outcomes could not be recorded");
+            }
+        }
+    });
+}
+
+fn make_gateway(
+    control: &Control,
+    outcomes: control::decide::Outcomes,
+    url: &Url,
+    clock: Arc<SystemClock>,
+    dice: SharedDice,
+) -> anyhow::Result<Arc<gateway::Gateway<ControlPlane>>> {
+    let plane = Arc::new(ControlPlane::new(control.clone(), outcomes));
+    let config = gateway::Config {
+        public_url: url.clone(),
+        hosts: Vec::new(),
+        clock: clock as Arc<dyn Clock>,
+        dice,
+        limits: gateway::Limits::default(),
+    };
+    let gateway = gateway::Gateway::new(plane, config)?;
+    let asking = gateway.clone();
+    control.attach(Arc::new(move |reach| {
+        let gateway = asking.clone();
+        Box::pin(async move {
+            let patience = Duration::from_secs(reach.timeout_seconds.unsigned_abs());
+            let headers = reach.credential.into_iter().collect();
+            gateway.discover(&reach.url, headers, patience).await
+        })
+    }));
+    Ok(gateway)
+}
+
+fn routes(control: &Control, gateway: &Arc<gateway::Gateway<ControlPlane>>) -> Router {
+    control::http::router(control)
+        .merge(control::http::public(control))
+        .merge(control::oauth::http::router(control))
+        .merge(gateway.router())
+        .merge(ops::router(control))
+        .layer(axum::extract::DefaultBodyLimit::max(base::limit::BODY_BYTES_MAX))
+        .fallback(ops::nowhere)
+}
+
+fn make_private_folder(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("cannot make the data folder `{}`", path.display()))
+}
+
+/// Writes a file that only its owner can read. It replaces one that is there, and never shows half a token.
+fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    let beside = path.with_extension("new");
+    let _ = std::fs::remove_file(&beside);
+    let write = || -> std::io::Result<()> {
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        writeln!(file, "{text}")?;
+        file.sync_all()?;
+        std::fs::rename(&beside, path)
+    };
+    write().with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+fn write_ready_file(path: &Path, url: &Url) -> anyhow::Result<()> {
+    let ready = serde_json::json!({ "url": url.as_str().trim_end_matches('/'), "pid": std::process::id() });
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, ready.to_string())
+        .and_then(|()| std::fs::rename(&beside, path))
+        .with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+#[expect(clippy::print_stderr, reason = "the greeting of a command line")]
+fn greet(server: &Server, options: &Options) {
+    let data = options.data.display();
+    let url = server.url.as_str().trim_end_matches('/');
+    eprintln!("Writ {} answers at {url}", env!("CARGO_PKG_VERSION"));
+    eprintln!("  data folder      {data}");
+    match &options.database {
+        Some(_) => eprintln!("  database         PostgreSQL"),
+        None => eprintln!("  database         SQLite in the data folder"),
+    }
+    if server.admin_token.is_some() {
+        eprintln!("  admin token      {data}/admin.token (readable by you alone)");
+    }
+    if options.listen.ip().is_loopback() && options.tls.is_none() {
+        eprintln!("  reachable from   this machine only");
+    }
+    if server.first {
+        eprintln!("\nnext:\n  export WRIT_URL={url} WRIT_TOKEN=$(cat {data}/admin.token)\n  writ status");
+    }
+}
+
+async fn wait_for_signal() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! What operators and their tools ask: is it alive, is it ready, what does it count.
+
+use std::sync::OnceLock;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing,
+};
+use control::control::Control;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde_json::json;
+
+static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Starts counting.
+pub(super) fn start_metrics() -> anyhow::Result<PrometheusHandle> {
+    Ok(PrometheusBuilder::new().install_recorder()?)
+}
+
+/// Keeps the recorder for `/metrics`.
+pub(super) fn keep_recorder(recorder: PrometheusHandle) {
+    drop(RECORDER.set(recorder));
+}
+
+pub(super) fn router(control: &Control) -> Router {
+    Router::new()
+        .route("/livez", routing::get(|| std::future::ready("ok\n")))
+        .route("/readyz", routing::get(ready))
+        .route("/metrics", routing::get(render))
+        .with_state(control.clone())
+}
+
+/// Ready means: this node can prove that it knows the latest revocations.
+async fn ready(State(control): State<Control>) -> Response {
+    if control.is_fresh(control.now()) {
+        (StatusCode::OK, "ok\n").into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the log cannot be read; every decision is a denial\n").into_response()
+    }
+}
+
+async fn render(State(control): State<Control>) -> Response {
+    for (reason, count) in control.store().unrecorded() {
+        metrics::gauge!("writ_writes_without_record", "reason" => reason.as_str()).set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+    }
+    metrics::gauge!("writ_fresh").set(if control.is_fresh(control.now()) { 1.0 } else { 0.0 });
+    let text = RECORDER.get().map(PrometheusHandle::render).unwrap_or_default();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+/// Every other path.
+pub(super) async fn nowhere() -> Response {
+    (StatusCode::NOT_FOUND, Json(json!({ "code": "not_found", "message": "there is nothing at this path" }))).into_response()
+}
