@@ -91,9 +91,13 @@ fn put_roles(draft: &mut Draft) -> Result<(), Error> {
     use Effect::{Destroy, Fetch, Read, Send, Write};
     draft.put::<Role>("reader", covering("reads", &[Read]))?;
     draft.put::<Role>("editor", covering("reads, fetches and writes", &[Read, Fetch, Write]))?;
-    draft.put::<Role>("operator", covering("everything but administration", &[Read, Fetch, Write, Send, Destroy]))?;
+    draft.put::<Role>(
+        "operator",
+        covering("everything but administration", &[Read, Fetch, Write, Send, Destroy]),
+    )?;
     draft.put::<Role>("auditor", administrative("reads everything in Writ", Permission::Audit))?;
-    draft.put::<Role>("administrator", administrative("changes everything in Writ", Permission::Administer))?;
+    draft
+        .put::<Role>("administrator", administrative("changes everything in Writ", Permission::Administer))?;
     let grant = GrantSpec {
         to: format!("person/{ADMIN}"),
         role: "administrator".into(),

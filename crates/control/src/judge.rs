@@ -73,19 +73,18 @@ impl Judge {
 
 fn engine(snapshot: &Snapshot) -> Result<Engine, Vec<PolicyProblem>> {
     let servers: Vec<Name> = snapshot.servers.iter().filter_map(|server| server.name.parse().ok()).collect();
-    let tools =
-        snapshot.tools.iter().filter_map(|tool| {
-            let server = snapshot.servers.get(&tool.body.server)?.name.parse().ok()?;
-            let definition = Json::parse(tool.body.definition.as_bytes()).ok()?;
-            Some(ToolDefinition {
-                server,
-                name: tool.body.tool.clone(),
-                effect: tool.body.effect,
-                definition_hash: digest(&tool.body.digest)?,
-                input_schema: definition.get("inputSchema").cloned()?,
-                labels: Vec::new(),
-            })
-        });
+    let tools = snapshot.tools.iter().filter_map(|tool| {
+        let server = snapshot.servers.get(&tool.body.server)?.name.parse().ok()?;
+        let definition = Json::parse(tool.body.definition.as_bytes()).ok()?;
+        Some(ToolDefinition {
+            server,
+            name: tool.body.tool.clone(),
+            effect: tool.body.effect,
+            definition_hash: digest(&tool.body.digest)?,
+            input_schema: definition.get("inputSchema").cloned()?,
+            labels: Vec::new(),
+        })
+    });
     let catalogue = Catalogue { servers, tools: tools.collect(), vocabulary: Vocabulary::default() };
     let policies: Vec<PolicySource> = snapshot
         .rules

@@ -112,7 +112,9 @@ impl Control {
     /// Stores or replaces the value of a secret.
     pub async fn put_secret_value(&self, ctx: &Ctx, name: &str, value: &Secret) -> Result<Position, Error> {
         let text = value.expose();
-        if !(1..=VALUE_BYTES_MAX).contains(&text.len()) || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        if !(1..=VALUE_BYTES_MAX).contains(&text.len())
+            || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        {
             return Err(SecretRefusal::Value.into());
         }
         let id = self.snapshot().secrets.find(name).map(|secret| secret.id.clone());
@@ -121,7 +123,11 @@ impl Control {
         let mut tx = self.store().begin(ctx).await?;
         let sql = "insert into secret_value (id, sealed) values ($1, $2) on conflict (id) do update set sealed = excluded.sealed";
         tx.exec(sql, &[(&id).into(), sealed.as_bytes().into()]).await?;
-        self.keep(tx, vec![Event::new(EventKind::SecretStored, id, serde_json::json!({ "value": "replaced" }))]).await
+        self.keep(
+            tx,
+            vec![Event::new(EventKind::SecretStored, id, serde_json::json!({ "value": "replaced" }))],
+        )
+        .await
     }
 }
 
@@ -133,7 +139,8 @@ pub(crate) fn lease(
     let Some(credential) = &server.credential else { return Ok(None) };
     let fault = |why: &'static str| Fault::new("leasing a credential", why);
     let secret = known.vault.get(&credential.secret).ok_or_else(|| fault("the secret has no value"))?;
-    let name = http::HeaderName::from_bytes(credential.header.as_bytes()).map_err(|_| fault("not a header name"))?;
+    let name =
+        http::HeaderName::from_bytes(credential.header.as_bytes()).map_err(|_| fault("not a header name"))?;
     let value = format!("{}{}", credential.prefix, secret.expose());
     let mut value = http::HeaderValue::try_from(value).map_err(|_| fault("not a header value"))?;
     value.set_sensitive(true);

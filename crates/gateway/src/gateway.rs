@@ -1,15 +1,21 @@
 //! The gateway, and the door of `/mcp/{server}`.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
 
 use axum::{Router, extract::State, response::Response, routing::any};
-use base::{Name, TraceId};
-use http::{HeaderMap, Method, StatusCode, request::Parts};
+use base::{Name, ServerId, TraceId};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, request::Parts};
 use tokio::sync::Semaphore;
-use wire::mcp::{Revision, code};
+use wire::{
+    json::Json,
+    mcp::{Revision, code},
+};
 
 use crate::{
     Holder, Plane, Presented, Refused, Upstream,
@@ -20,7 +26,7 @@ use crate::{
     reply::{self, Stop},
     session::{Session, Sessions},
     stream::{self, Listener},
-    upstream::{Client, PROTOCOL_VERSION, SESSION_ID, Way},
+    upstream::{Client, PROTOCOL_VERSION, Question, SESSION_ID, Way},
 };
 
 /// The longest session id that is looked up, in bytes.
@@ -56,6 +62,19 @@ impl<P: Plane> Gateway<P> {
     /// The routes of the data plane: `/mcp/{server}`. To be merged into the application's router at its root.
     pub fn router(self: &Arc<Self>) -> Router {
         Router::new().route("/mcp/{server}", any(enter::<P>)).with_state(Arc::clone(self))
+    }
+
+    /// Asks a server which tools it has, for the control plane itself; answers with their definitions as given, or
+    /// with what went wrong, in words.
+    pub async fn discover(
+        &self,
+        server: ServerId,
+        url: Uri,
+        credential: Vec<(HeaderName, HeaderValue)>,
+        wait: Duration,
+    ) -> Result<Vec<Json>, String> {
+        let question = Question::new(&self.client, url, credential, wait, server);
+        question.tools().await.map_err(|trouble| trouble.to_string())
     }
 
     /// A number that no other request of this process has.

@@ -28,13 +28,21 @@ impl Control {
     }
 
     /// One record, with the payload that it names, if that has not been erased.
-    pub async fn show_record(&self, position: Position) -> Result<Option<(RecordView, Option<String>)>, Error> {
+    pub async fn show_record(
+        &self,
+        position: Position,
+    ) -> Result<Option<(RecordView, Option<String>)>, Error> {
         let one = Search { from: Some(position.0), until: Some(position.0), limit: 1, ..Search::default() };
         let Some(view) = self.search_records(&one).await?.pop() else { return Ok(None) };
-        let named = view.record.pointer("/data/arguments/payload").and_then(|id| id.as_str()?.parse::<PayloadId>().ok());
+        let named = view
+            .record
+            .pointer("/data/arguments/payload")
+            .and_then(|id| id.as_str()?.parse::<PayloadId>().ok());
         let payload = match named {
             Some(id) => match self.store().open_payload(&id).await? {
-                Some(::store::Payload::Kept { content, .. }) => Some(String::from_utf8_lossy(&content).into_owned()),
+                Some(::store::Payload::Kept { content, .. }) => {
+                    Some(String::from_utf8_lossy(&content).into_owned())
+                }
                 Some(::store::Payload::Erased) | None => None,
             },
             None => None,

@@ -105,7 +105,9 @@ impl Refuse for CatalogueRefusal {
             Self::NoSuchTool { server, .. } => {
                 Some(format!("see what it offers: writ tool list --server {server}"))
             }
-            Self::Unreachable { server, .. } => Some(format!("see that it runs and what address it has: writ server show {server}")),
+            Self::Unreachable { server, .. } => {
+                Some(format!("see that it runs and what address it has: writ server show {server}"))
+            }
             Self::Stopped(name) => Some(format!("writ server start {name}")),
             Self::Header(_) | Self::Definition { .. } | Self::NoSuchServer(_) | Self::InUse(_) => None,
         }

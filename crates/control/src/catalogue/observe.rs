@@ -9,8 +9,8 @@ use url::Url;
 use wire::json::Json;
 
 use super::{
-    CatalogueRefusal, EffectSource, LabelSetSpec, Observed, Server, Tool, ToolBody, ToolSpec, ToolState, apply_labels,
-    guess_effect,
+    CatalogueRefusal, EffectSource, LabelSetSpec, Observed, Server, Tool, ToolBody, ToolSpec, ToolState,
+    apply_labels, guess_effect,
 };
 use crate::{control::Control, draft::Draft, kind::Thing, secret::lease};
 
@@ -19,6 +19,8 @@ const TOOLS_MAX: usize = 2000;
 
 /// How to reach a server: what the data plane needs to ask it for its tools.
 pub struct Reach {
+    /// Which server.
+    pub server: ServerId,
     /// The address of its MCP endpoint.
     pub url: Url,
     /// A header with the credential.
@@ -55,12 +57,14 @@ impl Control {
         let missing = || CatalogueRefusal::NoSuchServer(server.to_owned());
         let thing = known.servers.find(server).cloned().ok_or_else(missing)?;
         let reach = Reach {
+            server: thing.id.clone(),
             url: thing.body.url.clone(),
             credential: lease(&known, &thing.body)?,
             timeout_seconds: thing.body.timeout_seconds,
         };
         drop(known);
-        let ask = self.ask_tools().ok_or_else(|| Fault::new("asking a server", "no data plane is attached"))?;
+        let ask =
+            self.ask_tools().ok_or_else(|| Fault::new("asking a server", "no data plane is attached"))?;
         let unreachable = |why| CatalogueRefusal::Unreachable { server: thing.name.to_string(), why };
         let definitions = ask(reach).await.map_err(unreachable)?;
         if definitions.len() > TOOLS_MAX {
@@ -68,7 +72,10 @@ impl Control {
         }
         let observed = definitions.into_iter().map(Observed::new).collect::<Result<Vec<_>, _>>()?;
         let mut draft = self.draft(ctx);
-        let seen = observed.iter().map(|tool| compare(&mut draft, &thing, tool, true)).collect::<Result<Vec<_>, _>>()?;
+        let seen = observed
+            .iter()
+            .map(|tool| compare(&mut draft, &thing, tool, true))
+            .collect::<Result<Vec<_>, _>>()?;
         self.commit(ctx, draft).await?;
         Ok(seen.into_iter().flatten().collect())
     }
@@ -88,7 +95,13 @@ impl Control {
     }
 
     /// Confirms what calling a tool does.
-    pub async fn label_tool(&self, ctx: &Ctx, server: &str, tool: &str, effect: Effect) -> Result<Option<Position>, Error> {
+    pub async fn label_tool(
+        &self,
+        ctx: &Ctx,
+        server: &str,
+        tool: &str,
+        effect: Effect,
+    ) -> Result<Option<Position>, Error> {
         let mut draft = self.draft(ctx);
         apply_labels(&mut draft, server, &LabelSetSpec { effects: [(tool.to_owned(), effect)].into() })?;
         self.commit(ctx, draft).await
@@ -111,7 +124,12 @@ impl Control {
 }
 
 /// Compares one observed tool with what is pinned; `pin` says whether a new one enters the catalogue.
-fn compare(draft: &mut Draft, server: &Thing<Server>, tool: &Observed, pin: bool) -> Result<Option<Seen>, Error> {
+fn compare(
+    draft: &mut Draft,
+    server: &Thing<Server>,
+    tool: &Observed,
+    pin: bool,
+) -> Result<Option<Seen>, Error> {
     let name = format!("{}/{}", server.name, tool.name);
     let before = draft.known().tools.named(&name).cloned();
     let outcome = match &before {
@@ -131,8 +149,11 @@ fn compare(draft: &mut Draft, server: &Thing<Server>, tool: &Observed, pin: bool
         }
         Some(before) if before.body.digest == tool.digest => "unchanged",
         Some(before) => {
-            let body =
-                ToolBody { state: ToolState::Quarantined, seen: Some(tool.canonical.clone()), ..before.body.clone() };
+            let body = ToolBody {
+                state: ToolState::Quarantined,
+                seen: Some(tool.canonical.clone()),
+                ..before.body.clone()
+            };
             draft.set_as::<Tool>(&name, Some(before), body, EventKind::ToolQuarantined)?;
             "changed"
         }

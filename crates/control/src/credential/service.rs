@@ -114,8 +114,12 @@ impl Control {
         let snapshot = self.snapshot();
         let known = snapshot.api_tokens.get(&sha256(token.as_bytes())).ok_or(ApiRefusal::Unknown)?;
         let over = known.revoked || known.expires.is_some_and(|expires| expires <= ctx.now);
-        let life =
-            Life { generation: known.generation, position: known.position, tenant: &ctx.tenant, token: Some(&known.id) };
+        let life = Life {
+            generation: known.generation,
+            position: known.position,
+            tenant: &ctx.tenant,
+            token: Some(&known.id),
+        };
         let alive = snapshot.credential_lives(&life, std::slice::from_ref(&known.principal));
         if over || alive.is_err() || principal_lives(&snapshot, &known.principal, ctx).is_err() {
             return Err(ApiRefusal::Unknown.into());
@@ -169,10 +173,12 @@ impl Control {
         jwk: &serde_json::Value,
         expires_seconds: Option<i64>,
     ) -> Result<CredentialId, Error> {
-        let key = PublicJwk::parse(&Json::from(jwk.clone())).map_err(|error| CredentialRefusal::Key(error.to_string()))?;
+        let key = PublicJwk::parse(&Json::from(jwk.clone()))
+            .map_err(|error| CredentialRefusal::Key(error.to_string()))?;
         let thumbprint = key.thumbprint().to_owned();
         let used = self.snapshot().credentials.values().any(|known| {
-            !known.revoked && matches!(&known.proof, Proof::Key { thumbprint: other, .. } if *other == thumbprint)
+            !known.revoked
+                && matches!(&known.proof, Proof::Key { thumbprint: other, .. } if *other == thumbprint)
         });
         if used {
             return Err(CredentialRefusal::KeyInUse.into());
@@ -250,8 +256,12 @@ impl Snapshot {
         if over {
             return Err(Dead::Inactive((&credential.id).into(), "ended"));
         }
-        let life =
-            Life { generation: credential.generation, position: credential.position, tenant: &ctx.tenant, token: None };
+        let life = Life {
+            generation: credential.generation,
+            position: credential.position,
+            tenant: &ctx.tenant,
+            token: None,
+        };
         self.credential_lives(&life, std::slice::from_ref(&credential.principal))?;
         principal_lives(self, &credential.principal, ctx)
     }

@@ -59,7 +59,8 @@ fn api_token(row: &Row) -> Result<([u8; 32], ApiToken), Fault> {
 /// Keeps a new credential.
 pub(super) async fn insert_credential(tx: &mut Tx, credential: &Credential) -> Result<(), Fault> {
     let sql = "insert into credential (id, principal, revoked, doc) values ($1, $2, $3, $4)";
-    let args = [(&credential.id).into(), (&credential.principal).into(), false.into(), document(credential)?.into()];
+    let args =
+        [(&credential.id).into(), (&credential.principal).into(), false.into(), document(credential)?.into()];
     tx.exec(sql, &args).await.map(drop)
 }
 

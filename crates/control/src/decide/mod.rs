@@ -129,7 +129,10 @@ impl Control {
     /// The headers that prove Writ to a server.
     pub fn lease(&self, server: &ServerId) -> Result<Vec<(http::HeaderName, http::HeaderValue)>, Fault> {
         let known = self.snapshot();
-        let thing = known.servers.get(server).ok_or_else(|| Fault::new("leasing a credential", "the server is gone"))?;
+        let thing = known
+            .servers
+            .get(server)
+            .ok_or_else(|| Fault::new("leasing a credential", "the server is gone"))?;
         Ok(crate::secret::lease(&known, &thing.body)?.into_iter().collect())
     }
 

@@ -75,12 +75,21 @@ impl Control {
             "answer_sha256": outcome.answer.map(hex::encode), "ended": outcome.ended,
         });
         let Caller { agent, task, .. } = outcome.caller;
-        let event = Event { kind: EventKind::CallEnded, subject: Some(agent.into()), task: Some(task), data: facts };
-        let entry = store::Outcome { origin: Origin::from(&ctx), event, intent: outcome.intent, debits, payload: None };
+        let event =
+            Event { kind: EventKind::CallEnded, subject: Some(agent.into()), task: Some(task), data: facts };
+        let entry = store::Outcome {
+            origin: Origin::from(&ctx),
+            event,
+            intent: outcome.intent,
+            debits,
+            payload: None,
+        };
         match self.store().submit(Entry::Outcome(Box::new(entry))).await {
             Ok(Submitted::Recorded(_)) => {}
             Ok(_) => metrics::counter!("writ_outcomes_left_to_the_sweeper_total").increment(1),
-            Err(fault) => tracing::error!(error = %fault, intent = %outcome.intent, "an outcome was left to the sweeper"),
+            Err(fault) => {
+                tracing::error!(error = %fault, intent = %outcome.intent, "an outcome was left to the sweeper")
+            }
         }
     }
 
@@ -89,7 +98,9 @@ impl Control {
         let known = self.snapshot();
         let mut debits = Vec::new();
         let mut next = Some(outcome.caller.task.clone());
-        while let Some(id) = next.take().filter(|_| outcome.bytes > 0 && debits.len() < base::limit::TASK_DEPTH_MAX) {
+        while let Some(id) =
+            next.take().filter(|_| outcome.bytes > 0 && debits.len() < base::limit::TASK_DEPTH_MAX)
+        {
             next = known.tasks.get(&id).and_then(|task| task.parent.clone());
             debits.push(Debit { task: id, calls: 0, bytes: outcome.bytes });
         }

@@ -52,7 +52,13 @@ pub struct Operation {
 
 impl Operation {
     /// An operation that answers 200 with JSON.
-    pub fn new(method: &'static str, path: impl Into<String>, id: impl Into<String>, need: Need, summary: impl Into<String>) -> Self {
+    pub fn new(
+        method: &'static str,
+        path: impl Into<String>,
+        id: impl Into<String>,
+        need: Need,
+        summary: impl Into<String>,
+    ) -> Self {
         Self {
             method,
             path: path.into(),
@@ -82,9 +88,9 @@ impl Operation {
     }
 
     fn described(&self) -> Value {
-        let in_path = parameters(&self.path).map(|name| {
-            json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
-        });
+        let in_path = parameters(&self.path).map(
+            |name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }),
+        );
         let in_query = self.query.iter().map(|(name, what)| {
             json!({ "name": name, "in": "query", "required": false, "description": what, "schema": { "type": "string" } })
         });
@@ -105,7 +111,8 @@ impl Operation {
             "x-writ-needs": format!("{:?}", self.need).to_lowercase(),
         });
         if let Some(schema) = &self.request {
-            operation["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+            operation["requestBody"] =
+                json!({ "required": true, "content": { "application/json": { "schema": schema } } });
         }
         if self.need != Need::Nobody {
             operation["security"] = json!([{ "token": [] }]);
@@ -116,7 +123,9 @@ impl Operation {
 
 /// The names in braces of a path.
 fn parameters(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(|name| name.trim_start_matches('*'))
+    path.split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+        .map(|name| name.trim_start_matches('*'))
 }
 
 /// The API in the making.
@@ -196,7 +205,8 @@ impl Api {
 
     /// Keeps a schema and those that it refers to; answers with a reference to it.
     pub(super) fn schema<S: ToSchema>(&mut self) -> Value {
-        let mut found: Vec<(String, RefOr<Schema>)> = vec![(S::name().into_owned(), <S as PartialSchema>::schema())];
+        let mut found: Vec<(String, RefOr<Schema>)> =
+            vec![(S::name().into_owned(), <S as PartialSchema>::schema())];
         S::schemas(&mut found);
         for (name, schema) in found {
             self.schemas.insert(name, serde_json::to_value(schema).unwrap_or(Value::Null));

@@ -92,7 +92,11 @@ fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     let (Some(value), None) = (values.next(), values.next()) else { return Err(ApiError::unauthenticated()) };
     let value = value.to_str().map_err(|_| ApiError::unauthenticated())?;
     let (scheme, token) = value.split_once(' ').ok_or_else(ApiError::unauthenticated)?;
-    if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() { Ok(token) } else { Err(ApiError::unauthenticated()) }
+    if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() {
+        Ok(token)
+    } else {
+        Err(ApiError::unauthenticated())
+    }
 }
 
 fn who(control: &Control, token: &str, ctx: &Ctx) -> Result<(Asker, Option<AnyId>), ApiError> {

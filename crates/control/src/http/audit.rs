@@ -62,7 +62,10 @@ pub(super) fn operations(api: Api) -> Api {
             .query("limit", "at most so many; 100 when absent, 1,000 at most"),
         search,
     )
-    .answers::<RecordShown, _, _>(audit("/api/v1/audit/records/{position}", "show_record", "Shows a record with its payload."), show)
+    .answers::<RecordShown, _, _>(
+        audit("/api/v1/audit/records/{position}", "show_record", "Shows a record with its payload."),
+        show,
+    )
     .answers::<String, _, _>(
         audit("/api/v1/audit/export", "export_log", "The log as JSON lines that can be verified offline.")
             .query("from", "from this position on")
@@ -71,25 +74,42 @@ pub(super) fn operations(api: Api) -> Api {
         export,
     )
     .answers::<String, _, _>(
-        audit("/api/v1/audit/proof/{position}", "prove_record", "A proof, verifiable offline, that a record is in the log.")
-            .media("text/plain"),
+        audit(
+            "/api/v1/audit/proof/{position}",
+            "prove_record",
+            "A proof, verifiable offline, that a record is in the log.",
+        )
+        .media("text/plain"),
         proof,
     )
 }
 
-async fn search(State(control): State<Control>, _asked: Asked, Params(search): Params<Search>) -> Result<Json<Records>, ApiError> {
+async fn search(
+    State(control): State<Control>,
+    _asked: Asked,
+    Params(search): Params<Search>,
+) -> Result<Json<Records>, ApiError> {
     Ok(Json(Records { records: control.search_records(&search).await? }))
 }
 
-async fn show(State(control): State<Control>, _asked: Asked, Path(position): Path<i64>) -> Result<Json<RecordShown>, ApiError> {
+async fn show(
+    State(control): State<Control>,
+    _asked: Asked,
+    Path(position): Path<i64>,
+) -> Result<Json<RecordShown>, ApiError> {
     let (view, payload) = control.show_record(Position(position)).await?.ok_or_else(ApiError::missing)?;
     Ok(Json(RecordShown { view, payload }))
 }
 
-async fn export(State(control): State<Control>, _asked: Asked, Params(part): Params<Part>) -> Result<Response, ApiError> {
+async fn export(
+    State(control): State<Control>,
+    _asked: Asked,
+    Params(part): Params<Part>,
+) -> Result<Response, ApiError> {
     integrate(&control).await?;
     let to = Position(part.to.unwrap_or(i64::MAX));
-    let pieces = control.store().export(Position(part.from.unwrap_or(1)), to).await?.ok_or_else(ApiError::missing)?;
+    let pieces =
+        control.store().export(Position(part.from.unwrap_or(1)), to).await?.ok_or_else(ApiError::missing)?;
     let stream = futures_util::stream::try_unfold(pieces, |mut pieces| async move {
         let piece = pieces.next().await?;
         Ok::<_, Fault>(piece.map(|piece| (piece, pieces)))
@@ -97,7 +117,11 @@ async fn export(State(control): State<Control>, _asked: Asked, Params(part): Par
     Ok(([(header::CONTENT_TYPE, "application/jsonl")], Body::from_stream(stream)).into_response())
 }
 
-async fn proof(State(control): State<Control>, _asked: Asked, Path(position): Path<i64>) -> Result<Response, ApiError> {
+async fn proof(
+    State(control): State<Control>,
+    _asked: Asked,
+    Path(position): Path<i64>,
+) -> Result<Response, ApiError> {
     integrate(&control).await?;
     let proof = control.store().inclusion_proof(Position(position)).await?.ok_or_else(ApiError::missing)?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], proof.to_string()).into_response())

@@ -24,8 +24,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
         if bytes.len() > limit::BODY_BYTES_MAX {
             return Err(ApiError::invalid("the body is larger than 1 MiB"));
         }
-        Json::parse(&bytes).map_err(|error| ApiError::invalid(&format!("the body is not strict JSON: {error}")))?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| ApiError::invalid(&format!("the body does not fit: {error}")))
+        Json::parse(&bytes)
+            .map_err(|error| ApiError::invalid(&format!("the body is not strict JSON: {error}")))?;
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|error| ApiError::invalid(&format!("the body does not fit: {error}")))
     }
 }
 

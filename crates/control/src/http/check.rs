@@ -68,10 +68,17 @@ struct Checked {
 
 pub(super) fn operations(api: Api) -> Api {
     let what = "What would be decided, and why; through the same function as a real call, with no effect and no record.";
-    api.takes::<Check, Checked, _, _>(Operation::new("post", "/api/v1/check", "check", Need::Audit, what), check)
+    api.takes::<Check, Checked, _, _>(
+        Operation::new("post", "/api/v1/check", "check", Need::Audit, what),
+        check,
+    )
 }
 
-async fn check(State(control): State<Control>, asked: Asked, Input(check): Input<Check>) -> Result<Json<Checked>, ApiError> {
+async fn check(
+    State(control): State<Control>,
+    asked: Asked,
+    Input(check): Input<Check>,
+) -> Result<Json<Checked>, ApiError> {
     let known = control.snapshot();
     let now = asked.ctx.now;
     let act = act(&known, &check)?;
@@ -89,7 +96,10 @@ async fn check(State(control): State<Control>, asked: Asked, Input(check): Input
     let decision = control.decide(&known, &chain, &act, [0; 32], now)?;
     let id = DecisionId::new(now, asked.ctx.dice.as_ref());
     let answer = decision.answer(id, None);
-    let people = chain.first().and_then(|task| task.person.as_ref()).map(|person| format!("person {}", known.people.name_of(person)));
+    let people = chain
+        .first()
+        .and_then(|task| task.person.as_ref())
+        .map(|person| format!("person {}", known.people.name_of(person)));
     let agents = chain.iter().rev().map(|task| format!("agent {}", known.agents.name_of(&task.agent)));
     Ok(Json(Checked {
         decision: decision.as_str(),
@@ -134,7 +144,8 @@ fn act(known: &Snapshot, check: &Check) -> Result<Act, ApiError> {
 /// A task that covers everything and lives for a minute: what is left is what grants and policies say.
 fn widest(known: &Snapshot, check: &Check, asked: &Asked) -> Result<Task, ApiError> {
     let now = asked.ctx.now;
-    let agent = known.agents.find(&check.agent).ok_or_else(|| TaskRefusal::NoSuchAgent(check.agent.clone()))?;
+    let agent =
+        known.agents.find(&check.agent).ok_or_else(|| TaskRefusal::NoSuchAgent(check.agent.clone()))?;
     let person = match &check.person {
         Some(name) => Some(known.people.find(name).ok_or_else(ApiError::missing)?.id.clone()),
         None => None,

@@ -88,27 +88,59 @@ pub(super) fn operations(api: Api) -> Api {
     let op = |method, path: &str, id: &str, what: &str| Operation::new(method, path, id, Need::Anyone, what);
     let api = api
         .takes::<NewCredential, Made, _, _>(
-            op("post", "/api/v1/agents/{name}/credentials", "add_agent_credential", "Registers a key of an agent, or makes a secret."),
+            op(
+                "post",
+                "/api/v1/agents/{name}/credentials",
+                "add_agent_credential",
+                "Registers a key of an agent, or makes a secret.",
+            ),
             add_to_agent,
         )
         .takes::<NewCredential, Made, _, _>(
-            op("post", "/api/v1/workloads/{name}/credentials", "add_workload_credential", "Registers a key of a workload, or makes a secret."),
+            op(
+                "post",
+                "/api/v1/workloads/{name}/credentials",
+                "add_workload_credential",
+                "Registers a key of a workload, or makes a secret.",
+            ),
             add_to_workload,
         )
         .answers::<Vec<CredentialView>, _, _>(
-            op("get", "/api/v1/agents/{name}/credentials", "list_agent_credentials", "Lists an agent's credentials."),
+            op(
+                "get",
+                "/api/v1/agents/{name}/credentials",
+                "list_agent_credentials",
+                "Lists an agent's credentials.",
+            ),
             list_of_agent,
         )
         .answers::<Vec<CredentialView>, _, _>(
-            op("get", "/api/v1/workloads/{name}/credentials", "list_workload_credentials", "Lists a workload's credentials."),
+            op(
+                "get",
+                "/api/v1/workloads/{name}/credentials",
+                "list_workload_credentials",
+                "Lists a workload's credentials.",
+            ),
             list_of_workload,
         );
     api.takes::<NewToken, Made, _, _>(
-        Operation::new("post", "/api/v1/people/{name}/tokens", "issue_person_token", Need::Administer, "Makes an API token for a person."),
+        Operation::new(
+            "post",
+            "/api/v1/people/{name}/tokens",
+            "issue_person_token",
+            Need::Administer,
+            "Makes an API token for a person.",
+        ),
         token_for_person,
     )
     .takes::<NewToken, Made, _, _>(
-        Operation::new("post", "/api/v1/workloads/{name}/tokens", "issue_workload_token", Need::Administer, "Makes an API token for a workload."),
+        Operation::new(
+            "post",
+            "/api/v1/workloads/{name}/tokens",
+            "issue_workload_token",
+            Need::Administer,
+            "Makes an API token for a workload.",
+        ),
         token_for_workload,
     )
     .answers::<Vec<CredentialView>, _, _>(
@@ -116,11 +148,22 @@ pub(super) fn operations(api: Api) -> Api {
         tokens_of_person,
     )
     .answers::<Vec<CredentialView>, _, _>(
-        op("get", "/api/v1/workloads/{name}/tokens", "list_workload_tokens", "Lists a workload's API tokens."),
+        op(
+            "get",
+            "/api/v1/workloads/{name}/tokens",
+            "list_workload_tokens",
+            "Lists a workload's API tokens.",
+        ),
         tokens_of_workload,
     )
-    .answers::<Done, _, _>(op("delete", "/api/v1/credentials/{id}", "revoke_credential", "Ends a credential."), revoke_credential)
-    .answers::<Done, _, _>(op("delete", "/api/v1/tokens/{id}", "revoke_token", "Ends an API token."), revoke_token)
+    .answers::<Done, _, _>(
+        op("delete", "/api/v1/credentials/{id}", "revoke_credential", "Ends a credential."),
+        revoke_credential,
+    )
+    .answers::<Done, _, _>(
+        op("delete", "/api/v1/tokens/{id}", "revoke_token", "Ends an API token."),
+        revoke_token,
+    )
 }
 
 /// What the asker may look after: an administrator everything, a person themself and what they own.
@@ -128,9 +171,15 @@ fn may_manage(control: &Control, asked: &Asked, principal: &AnyId) -> bool {
     let Asker::Person(me) = &asked.asker else { return asked.may_administer };
     let known = control.snapshot();
     let text = principal.as_str();
-    let own_agent = || text.parse().ok().and_then(|id| known.agents.get(&id)).is_some_and(|agent| &agent.body.owner == me);
-    let own_workload =
-        || text.parse().ok().and_then(|id| known.workloads.get(&id)).is_some_and(|workload| &workload.body.owner == me);
+    let own_agent = || {
+        text.parse().ok().and_then(|id| known.agents.get(&id)).is_some_and(|agent| &agent.body.owner == me)
+    };
+    let own_workload = || {
+        text.parse()
+            .ok()
+            .and_then(|id| known.workloads.get(&id))
+            .is_some_and(|workload| &workload.body.owner == me)
+    };
     asked.may_administer || AnyId::from(me) == *principal || own_agent() || own_workload()
 }
 
@@ -146,14 +195,20 @@ fn managed(control: &Control, asked: &Asked, word: &'static str, name: &str) -> 
     id.filter(|id| may_manage(control, asked, id)).ok_or_else(missing)
 }
 
-async fn add(control: &Control, asked: &Asked, principal: &AnyId, new: NewCredential) -> Result<Json<Made>, ApiError> {
+async fn add(
+    control: &Control,
+    asked: &Asked,
+    principal: &AnyId,
+    new: NewCredential,
+) -> Result<Json<Made>, ApiError> {
     match (new.jwk, new.secret) {
         (Some(jwk), false) => {
             let id = control.add_key(&asked.ctx, principal, &new.label, &jwk, new.expires_seconds).await?;
             Ok(Json(Made { id: id.to_string(), secret: None, token: None }))
         }
         (None, true) => {
-            let (id, secret) = control.add_secret(&asked.ctx, principal, &new.label, new.expires_seconds).await?;
+            let (id, secret) =
+                control.add_secret(&asked.ctx, principal, &new.label, new.expires_seconds).await?;
             Ok(Json(Made { id: id.to_string(), secret: Some(secret.expose().to_owned()), token: None }))
         }
         _ => Err(ApiError::invalid("give either `jwk`, or `secret: true`")),
@@ -230,23 +285,44 @@ fn tokens(control: &Control, principal: &AnyId) -> Json<Vec<CredentialView>> {
     Json(views)
 }
 
-async fn list_of_agent(State(control): State<Control>, asked: Asked, Path(name): Path<String>) -> Result<Json<Vec<CredentialView>>, ApiError> {
+async fn list_of_agent(
+    State(control): State<Control>,
+    asked: Asked,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<CredentialView>>, ApiError> {
     Ok(list(&control, &seen(&control, &asked, "agent", &name)?))
 }
 
-async fn list_of_workload(State(control): State<Control>, asked: Asked, Path(name): Path<String>) -> Result<Json<Vec<CredentialView>>, ApiError> {
+async fn list_of_workload(
+    State(control): State<Control>,
+    asked: Asked,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<CredentialView>>, ApiError> {
     Ok(list(&control, &seen(&control, &asked, "workload", &name)?))
 }
 
-async fn tokens_of_person(State(control): State<Control>, asked: Asked, Path(name): Path<String>) -> Result<Json<Vec<CredentialView>>, ApiError> {
+async fn tokens_of_person(
+    State(control): State<Control>,
+    asked: Asked,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<CredentialView>>, ApiError> {
     Ok(tokens(&control, &seen(&control, &asked, "person", &name)?))
 }
 
-async fn tokens_of_workload(State(control): State<Control>, asked: Asked, Path(name): Path<String>) -> Result<Json<Vec<CredentialView>>, ApiError> {
+async fn tokens_of_workload(
+    State(control): State<Control>,
+    asked: Asked,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<CredentialView>>, ApiError> {
     Ok(tokens(&control, &seen(&control, &asked, "workload", &name)?))
 }
 
-async fn issue(control: &Control, asked: &Asked, principal: &AnyId, new: NewToken) -> Result<Json<Made>, ApiError> {
+async fn issue(
+    control: &Control,
+    asked: &Asked,
+    principal: &AnyId,
+    new: NewToken,
+) -> Result<Json<Made>, ApiError> {
     let (id, token) = control.issue_api_token(&asked.ctx, principal, &new.label, new.expires_seconds).await?;
     Ok(Json(Made { id: id.to_string(), secret: None, token: Some(token.expose().to_owned()) }))
 }
@@ -271,10 +347,19 @@ async fn token_for_workload(
     issue(&control, &asked, &principal, new).await
 }
 
-async fn revoke_credential(State(control): State<Control>, asked: Asked, Path(id): Path<String>) -> Result<Json<Done>, ApiError> {
+async fn revoke_credential(
+    State(control): State<Control>,
+    asked: Asked,
+    Path(id): Path<String>,
+) -> Result<Json<Done>, ApiError> {
     let missing = || ApiError::from(CredentialRefusal::Missing);
     let id = id.parse().map_err(|_| missing())?;
-    let principal = control.snapshot().credentials.get(&id).map(|credential| credential.principal.clone()).ok_or_else(missing)?;
+    let principal = control
+        .snapshot()
+        .credentials
+        .get(&id)
+        .map(|credential| credential.principal.clone())
+        .ok_or_else(missing)?;
     if !may_manage(&control, &asked, &principal) {
         return Err(missing());
     }
@@ -282,12 +367,21 @@ async fn revoke_credential(State(control): State<Control>, asked: Asked, Path(id
     Ok(Json(Done::new(Outcome::Removed, id.as_str(), None)))
 }
 
-async fn revoke_token(State(control): State<Control>, asked: Asked, Path(id): Path<String>) -> Result<Json<Done>, ApiError> {
+async fn revoke_token(
+    State(control): State<Control>,
+    asked: Asked,
+    Path(id): Path<String>,
+) -> Result<Json<Done>, ApiError> {
     let missing = || ApiError::from(CredentialRefusal::Missing);
     let id = id.parse().map_err(|_| missing())?;
     let principal = {
         let known = control.snapshot();
-        known.api_tokens.values().find(|token| token.id == id).map(|token| token.principal.clone()).ok_or_else(missing)?
+        known
+            .api_tokens
+            .values()
+            .find(|token| token.id == id)
+            .map(|token| token.principal.clone())
+            .ok_or_else(missing)?
     };
     if !may_manage(&control, &asked, &principal) {
         return Err(missing());

@@ -31,10 +31,18 @@ struct How {
 }
 
 pub(super) fn operations(api: Api) -> Api {
-    let apply = Operation::new("post", "/api/v1/apply", "apply", Need::Administer, "Applies documents: all of them, or none.")
-        .query("dry_run", "`true`: say what would happen and change nothing");
-    let export = Operation::new("get", "/api/v1/export", "export", Need::Audit, "Everything that documents can say.");
-    api.takes::<Documents, Plan, _, _>(apply, apply_documents).answers::<Vec<Document>, _, _>(export, export_documents)
+    let apply = Operation::new(
+        "post",
+        "/api/v1/apply",
+        "apply",
+        Need::Administer,
+        "Applies documents: all of them, or none.",
+    )
+    .query("dry_run", "`true`: say what would happen and change nothing");
+    let export =
+        Operation::new("get", "/api/v1/export", "export", Need::Audit, "Everything that documents can say.");
+    api.takes::<Documents, Plan, _, _>(apply, apply_documents)
+        .answers::<Vec<Document>, _, _>(export, export_documents)
 }
 
 async fn apply_documents(
@@ -46,6 +54,9 @@ async fn apply_documents(
     Ok(Json(control.apply(&asked.ctx, documents.documents, how.dry_run).await?))
 }
 
-async fn export_documents(State(control): State<Control>, _asked: Asked) -> Result<Json<Vec<Document>>, ApiError> {
+async fn export_documents(
+    State(control): State<Control>,
+    _asked: Asked,
+) -> Result<Json<Vec<Document>>, ApiError> {
     Ok(Json(control.export()?))
 }

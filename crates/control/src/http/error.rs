@@ -34,12 +34,22 @@ impl<E: Into<Error>> From<E> for ApiError {
 
 impl ApiError {
     fn refusal(class: Class, code: &'static str, message: &str, help: Option<&str>) -> Self {
-        Self(Error::Refused(Refusal { class, code, message: message.to_owned(), help: help.map(str::to_owned) }))
+        Self(Error::Refused(Refusal {
+            class,
+            code,
+            message: message.to_owned(),
+            help: help.map(str::to_owned),
+        }))
     }
 
     pub(super) fn unauthenticated() -> Self {
         let help = "send `Authorization: Bearer TOKEN`; the command line takes it from WRIT_TOKEN";
-        Self::refusal(Class::Unauthenticated, "unauthenticated", "this needs exactly one bearer token", Some(help))
+        Self::refusal(
+            Class::Unauthenticated,
+            "unauthenticated",
+            "this needs exactly one bearer token",
+            Some(help),
+        )
     }
 
     pub(super) fn unguarded() -> Self {
@@ -47,7 +57,12 @@ impl ApiError {
     }
 
     pub(super) fn stale() -> Self {
-        Self::refusal(Class::Busy, "node_stale", "this node cannot prove that it knows the latest revocations", Some("try again shortly"))
+        Self::refusal(
+            Class::Busy,
+            "node_stale",
+            "this node cannot prove that it knows the latest revocations",
+            Some("try again shortly"),
+        )
     }
 
     pub(super) fn denied(need: Need) -> Self {
@@ -56,7 +71,12 @@ impl ApiError {
             Need::Audit => "this needs the permission `audit`",
             Need::Nobody | Need::Anyone => "you may not do this",
         };
-        Self::refusal(Class::Denied, "not_permitted", message, Some("ask an administrator for a role with it on `system`"))
+        Self::refusal(
+            Class::Denied,
+            "not_permitted",
+            message,
+            Some("ask an administrator for a role with it on `system`"),
+        )
     }
 
     /// There is no such thing, or the asker may not know of it.
@@ -102,7 +122,12 @@ impl IntoResponse for ApiError {
                 // Logged once, here; the caller learns that it was us and nothing else.
                 tracing::error!(error = %fault, "a request failed");
                 let message = "something failed on our side; nothing was changed".into();
-                Refusal { class: Class::Fault, code: "fault", message, help: Some("see the server's log".into()) }
+                Refusal {
+                    class: Class::Fault,
+                    code: "fault",
+                    message,
+                    help: Some("see the server's log".into()),
+                }
             }
         };
         let body = ErrorBody { code: refusal.code.into(), message: refusal.message, help: refusal.help };

@@ -40,18 +40,25 @@ enum TargetKind {
 }
 
 pub(super) fn operations(api: Api) -> Api {
-    let what = "Ends authority at once. Administrators stop anything; a person stops their own agents and tasks.";
+    let what =
+        "Ends authority at once. Administrators stop anything; a person stops their own agents and tasks.";
     api.takes::<Kill, Killed, _, _>(Operation::new("post", "/api/v1/kill", "kill", Need::Anyone, what), kill)
 }
 
-async fn kill(State(control): State<Control>, asked: Asked, Input(kill): Input<Kill>) -> Result<Json<Killed>, ApiError> {
+async fn kill(
+    State(control): State<Control>,
+    asked: Asked,
+    Input(kill): Input<Kill>,
+) -> Result<Json<Killed>, ApiError> {
     let target = match kill.kind {
         TargetKind::Agent => Target::Agent(kill.name),
         TargetKind::Person => Target::Person(kill.name),
         TargetKind::Workload => Target::Workload(kill.name),
-        TargetKind::Task => {
-            Target::Task(kill.name.parse().map_err(|_| KillRefusal::Missing("task", kill.name.chars().take(64).collect()))?)
-        }
+        TargetKind::Task => Target::Task(
+            kill.name
+                .parse()
+                .map_err(|_| KillRefusal::Missing("task", kill.name.chars().take(64).collect()))?,
+        ),
         TargetKind::Tool => Target::Tool(kill.name),
         TargetKind::Server => Target::Server(kill.name),
         TargetKind::All => Target::All,
@@ -70,7 +77,9 @@ fn is_theirs(control: &Control, asked: &Asked, target: &Target) -> bool {
     let owns = |agent| known.agents.get(agent).is_some_and(|agent| &agent.body.owner == me);
     match target {
         Target::Agent(name) => known.agents.find(name).is_some_and(|agent| &agent.body.owner == me),
-        Target::Task(id) => known.tasks.get(id).is_some_and(|task| task.person.as_ref() == Some(me) || owns(&task.agent)),
+        Target::Task(id) => {
+            known.tasks.get(id).is_some_and(|task| task.person.as_ref() == Some(me) || owns(&task.agent))
+        }
         Target::Person(_) | Target::Workload(_) | Target::Tool(_) | Target::Server(_) | Target::All => false,
     }
 }

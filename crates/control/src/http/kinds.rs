@@ -63,23 +63,53 @@ pub(super) fn operations<K: Kind>(mut api: Api) -> Api {
     let views = json!({ "type": "array", "items": view });
     let one = format!("/api/v1/{plural}/{{name}}");
     let all = format!("/api/v1/{plural}");
-    let list = Operation::new("get", &all, format!("list_{plural}"), Need::Anyone, format!("Lists what the asker may see of kind {kind}."));
-    let show = Operation::new("get", &one, format!("show_{plural}"), Need::Anyone, format!("Shows one {kind}, by name or id."));
-    let put = Operation::new("put", &one, format!("put_{plural}"), Need::Administer, format!("Makes a {kind}, or makes it what the body says."))
-        .query("dry_run", "`true`: say what would happen and change nothing");
-    let api = api.described(list, None, Some(views), list_things::<K>).described(show, None, Some(view), show_thing::<K>);
+    let list = Operation::new(
+        "get",
+        &all,
+        format!("list_{plural}"),
+        Need::Anyone,
+        format!("Lists what the asker may see of kind {kind}."),
+    );
+    let show = Operation::new(
+        "get",
+        &one,
+        format!("show_{plural}"),
+        Need::Anyone,
+        format!("Shows one {kind}, by name or id."),
+    );
+    let put = Operation::new(
+        "put",
+        &one,
+        format!("put_{plural}"),
+        Need::Administer,
+        format!("Makes a {kind}, or makes it what the body says."),
+    )
+    .query("dry_run", "`true`: say what would happen and change nothing");
+    let api = api.described(list, None, Some(views), list_things::<K>).described(
+        show,
+        None,
+        Some(view),
+        show_thing::<K>,
+    );
     let api = api.described(put, Some(spec), Some(done.clone()), put_thing::<K>);
     if K::DELETED.is_none() {
         return api;
     }
-    let remove = Operation::new("delete", &one, format!("delete_{plural}"), Need::Administer, format!("Removes a {kind} that nothing stands on."))
-        .query("dry_run", "`true`: say what would happen and change nothing");
+    let remove = Operation::new(
+        "delete",
+        &one,
+        format!("delete_{plural}"),
+        Need::Administer,
+        format!("Removes a {kind} that nothing stands on."),
+    )
+    .query("dry_run", "`true`: say what would happen and change nothing");
     api.described(remove, None, Some(done), remove_thing::<K>)
 }
 
 async fn list_things<K: Kind>(State(control): State<Control>, asked: Asked) -> Json<Vec<View<K::Spec>>> {
     let known = control.snapshot();
-    let seen = K::shelf(&known).iter().filter(|thing| asked.may_audit || K::belongs_to(thing, asked.person()));
+    let seen =
+        K::shelf(&known).iter().filter(|thing| asked.may_audit || K::belongs_to(thing, asked.person()));
     Json(seen.map(|thing| thing.view(&known)).collect())
 }
 
@@ -89,7 +119,8 @@ async fn show_thing<K: Kind>(
     Path(name): Path<String>,
 ) -> Result<Json<View<K::Spec>>, ApiError> {
     let known = control.snapshot();
-    let thing = K::shelf(&known).find(&name).filter(|thing| asked.may_audit || K::belongs_to(thing, asked.person()));
+    let thing =
+        K::shelf(&known).find(&name).filter(|thing| asked.may_audit || K::belongs_to(thing, asked.person()));
     thing.map(|thing| Json(thing.view(&known))).ok_or_else(ApiError::missing)
 }
 

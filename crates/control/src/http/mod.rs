@@ -18,8 +18,8 @@ mod tasks;
 mod tools;
 
 pub use api::{Api, Need, Operation};
-pub use audit::public;
 pub use asker::{Asked, Asker};
+pub use audit::public;
 pub use body::{Input, Params};
 pub use error::{ApiError, ErrorBody};
 

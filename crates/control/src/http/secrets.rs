@@ -27,7 +27,8 @@ struct Value {
 
 pub(super) fn operations(api: Api) -> Api {
     let what = "Stores or replaces the value of a secret; it is never shown again.";
-    let put = Operation::new("put", "/api/v1/secrets/{name}/value", "put_secret_value", Need::Administer, what);
+    let put =
+        Operation::new("put", "/api/v1/secrets/{name}/value", "put_secret_value", Need::Administer, what);
     api.takes::<Value, Done, _, _>(put, put_value)
 }
 

@@ -62,7 +62,10 @@ pub(super) fn operations(api: Api) -> Api {
         Operation::new("get", "/api/v1/status", "status", Need::Audit, "How the server is."),
         status,
     )
-    .answers::<Myself, _, _>(Operation::new("get", "/api/v1/self", "self", Need::Anyone, "Who the asker is."), myself)
+    .answers::<Myself, _, _>(
+        Operation::new("get", "/api/v1/self", "self", Need::Anyone, "Who the asker is."),
+        myself,
+    )
 }
 
 async fn status(State(control): State<Control>, asked: Asked) -> Result<Json<Status>, ApiError> {
@@ -91,9 +94,12 @@ async fn myself(State(control): State<Control>, asked: Asked) -> Result<Json<Mys
     let (kind, id, name, task) = match &asked.asker {
         Asker::Person(id) => ("person", id.to_string(), known.people.name_of(id), None),
         Asker::Workload(id) => ("workload", id.to_string(), known.workloads.name_of(id), None),
-        Asker::Agent(caller) => {
-            ("agent", caller.agent.to_string(), known.agents.name_of(&caller.agent), Some(caller.task.to_string()))
-        }
+        Asker::Agent(caller) => (
+            "agent",
+            caller.agent.to_string(),
+            known.agents.name_of(&caller.agent),
+            Some(caller.task.to_string()),
+        ),
         Asker::Nobody => return Err(ApiError::missing()),
     };
     let mut permissions = Vec::new();

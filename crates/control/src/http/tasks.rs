@@ -77,7 +77,8 @@ struct Which {
 }
 
 pub(super) fn operations(api: Api) -> Api {
-    let anyone = |method, path: &str, id: &str, what: &str| Operation::new(method, path, id, Need::Anyone, what);
+    let anyone =
+        |method, path: &str, id: &str, what: &str| Operation::new(method, path, id, Need::Anyone, what);
     api.takes::<NewTask, TaskView, _, _>(
         anyone("post", "/api/v1/tasks", "create_task", "Makes a task: a person for an agent, an administrator for an agent itself, an agent below its own task."),
         create_task,
@@ -95,13 +96,20 @@ pub(super) fn operations(api: Api) -> Api {
     )
 }
 
-async fn create_task(State(control): State<Control>, asked: Asked, Input(new): Input<NewTask>) -> Result<Json<TaskView>, ApiError> {
+async fn create_task(
+    State(control): State<Control>,
+    asked: Asked,
+    Input(new): Input<NewTask>,
+) -> Result<Json<TaskView>, ApiError> {
     let known = control.snapshot();
-    let agent = known.agents.find(&new.agent).ok_or_else(|| TaskRefusal::NoSuchAgent(new.agent.clone()))?.id.clone();
+    let agent =
+        known.agents.find(&new.agent).ok_or_else(|| TaskRefusal::NoSuchAgent(new.agent.clone()))?.id.clone();
     let person = new
         .person
         .as_deref()
-        .map(|person| known.people.find(person).map(|person| person.id.clone()).ok_or(TaskRefusal::NotThemself))
+        .map(|person| {
+            known.people.find(person).map(|person| person.id.clone()).ok_or(TaskRefusal::NotThemself)
+        })
         .transpose()?;
     drop(known);
     let person = on_behalf(&asked, &control, &agent, person, new.parent.as_ref())?;
@@ -112,7 +120,12 @@ async fn create_task(State(control): State<Control>, asked: Asked, Input(new): I
         parent: new.parent,
         purpose: new.purpose,
         instruction: new.instruction,
-        scope: Scope { tools: new.tools, resources: new.resources, prompts: new.prompts, deadline: at_least(asked.ctx.now, deadline) },
+        scope: Scope {
+            tools: new.tools,
+            resources: new.resources,
+            prompts: new.prompts,
+            deadline: at_least(asked.ctx.now, deadline),
+        },
         limits: new.limits,
         joinable: false,
     };
@@ -141,7 +154,9 @@ fn on_behalf(
             if let Some(parent) = parent {
                 let snapshot = control.snapshot();
                 let task = snapshot.tasks.get(parent).filter(|task| sees(asked, task)).cloned();
-                return task.map(|task| task.person.clone()).ok_or_else(|| TaskRefusal::Missing(parent.to_string()).into());
+                return task
+                    .map(|task| task.person.clone())
+                    .ok_or_else(|| TaskRefusal::Missing(parent.to_string()).into());
             }
             match person {
                 Some(person) if &person == me => Ok(Some(person)),
@@ -176,12 +191,18 @@ fn sees(asked: &Asked, task: &Task) -> bool {
         }
 }
 
-async fn list_tasks(State(control): State<Control>, asked: Asked, Params(which): Params<Which>) -> Json<Vec<TaskView>> {
+async fn list_tasks(
+    State(control): State<Control>,
+    asked: Asked,
+    Params(which): Params<Which>,
+) -> Json<Vec<TaskView>> {
     let known = control.snapshot();
     let mut tasks: Vec<_> = known
         .tasks
         .values()
-        .filter(|task| task.state == TaskState::Open && task.scope.deadline > asked.ctx.now && sees(&asked, task))
+        .filter(|task| {
+            task.state == TaskState::Open && task.scope.deadline > asked.ctx.now && sees(&asked, task)
+        })
         .map(|task| task.view(&known))
         .filter(|task| which.agent.as_ref().is_none_or(|agent| agent == &task.agent))
         .filter(|task| which.person.is_none() || which.person == task.person)
@@ -190,13 +211,21 @@ async fn list_tasks(State(control): State<Control>, asked: Asked, Params(which):
     Json(tasks)
 }
 
-async fn show_task(State(control): State<Control>, asked: Asked, Path(id): Path<String>) -> Result<Json<TaskShown>, ApiError> {
+async fn show_task(
+    State(control): State<Control>,
+    asked: Asked,
+    Path(id): Path<String>,
+) -> Result<Json<TaskShown>, ApiError> {
     let task = seen(&control, &asked, &id).await?;
     let (calls_used, bytes_used) = control.task_usage(&task.id).await?;
     Ok(Json(TaskShown { task: task.view(&control.snapshot()), calls_used, bytes_used }))
 }
 
-async fn complete_task(State(control): State<Control>, asked: Asked, Path(id): Path<String>) -> Result<Json<TaskView>, ApiError> {
+async fn complete_task(
+    State(control): State<Control>,
+    asked: Asked,
+    Path(id): Path<String>,
+) -> Result<Json<TaskView>, ApiError> {
     let task = seen(&control, &asked, &id).await?;
     // Auditors see; they do not end.
     if matches!(asked.asker, Asker::Person(_) | Asker::Workload(_))

@@ -50,38 +50,74 @@ pub(super) fn operations(mut api: Api) -> Api {
         "Asks a server for its tools: pins those that are new, quarantines those that changed.",
     );
     api.answers::<Vec<View<ToolSpec>>, _, _>(
-        Operation::new("get", "/api/v1/tools", "list_tools", Need::Audit, "Lists tools.").query("server", "only tools of this server"),
+        Operation::new("get", "/api/v1/tools", "list_tools", Need::Audit, "Lists tools.")
+            .query("server", "only tools of this server"),
         list_tools,
     )
-    .answers::<View<ToolSpec>, _, _>(Operation::new("get", one, "show_tool", Need::Audit, "Shows a tool."), show_tool)
+    .answers::<View<ToolSpec>, _, _>(
+        Operation::new("get", one, "show_tool", Need::Audit, "Shows a tool."),
+        show_tool,
+    )
     .answers::<Done, _, _>(
-        Operation::new("delete", one, "delete_tool", Need::Administer, "Removes a tool that nothing stands on."),
+        Operation::new(
+            "delete",
+            one,
+            "delete_tool",
+            Need::Administer,
+            "Removes a tool that nothing stands on.",
+        ),
         remove_tool,
     )
     .takes::<Label, Done, _, _>(
-        Operation::new("put", "/api/v1/tools/{server}/{tool}/label", "label_tool", Need::Administer, "Confirms what calling a tool does."),
+        Operation::new(
+            "put",
+            "/api/v1/tools/{server}/{tool}/label",
+            "label_tool",
+            Need::Administer,
+            "Confirms what calling a tool does.",
+        ),
         label_tool,
     )
     .answers::<Done, _, _>(
-        Operation::new("post", "/api/v1/tools/{server}/{tool}/approve", "approve_tool", Need::Administer, "Pins the definition that a quarantined tool's server shows now."),
+        Operation::new(
+            "post",
+            "/api/v1/tools/{server}/{tool}/approve",
+            "approve_tool",
+            Need::Administer,
+            "Pins the definition that a quarantined tool's server shows now.",
+        ),
         approve_tool,
     )
     .answers::<Vec<Seen>, _, _>(discover, discover_tools)
 }
 
-async fn list_tools(State(control): State<Control>, _asked: Asked, Params(which): Params<Which>) -> Json<Vec<View<ToolSpec>>> {
+async fn list_tools(
+    State(control): State<Control>,
+    _asked: Asked,
+    Params(which): Params<Which>,
+) -> Json<Vec<View<ToolSpec>>> {
     let known = control.snapshot();
     let tools = known.tools.iter().map(|tool| tool.view(&known));
-    Json(tools.filter(|tool| which.server.as_ref().is_none_or(|server| server == &tool.spec.server)).collect())
+    Json(
+        tools.filter(|tool| which.server.as_ref().is_none_or(|server| server == &tool.spec.server)).collect(),
+    )
 }
 
-async fn show_tool(State(control): State<Control>, _asked: Asked, Path((server, tool)): ToolPath) -> Result<Json<View<ToolSpec>>, ApiError> {
+async fn show_tool(
+    State(control): State<Control>,
+    _asked: Asked,
+    Path((server, tool)): ToolPath,
+) -> Result<Json<View<ToolSpec>>, ApiError> {
     let known = control.snapshot();
     let thing = known.tools.named(&format!("{server}/{tool}")).ok_or_else(ApiError::missing)?;
     Ok(Json(thing.view(&known)))
 }
 
-async fn remove_tool(State(control): State<Control>, asked: Asked, Path((server, tool)): ToolPath) -> Result<Json<Done>, ApiError> {
+async fn remove_tool(
+    State(control): State<Control>,
+    asked: Asked,
+    Path((server, tool)): ToolPath,
+) -> Result<Json<Done>, ApiError> {
     let name = format!("{server}/{tool}");
     let mut draft = control.draft(&asked.ctx);
     let outcome = draft.remove::<Tool>(&name)?;
@@ -99,12 +135,20 @@ async fn label_tool(
     Ok(done(&server, &tool, position))
 }
 
-async fn approve_tool(State(control): State<Control>, asked: Asked, Path((server, tool)): ToolPath) -> Result<Json<Done>, ApiError> {
+async fn approve_tool(
+    State(control): State<Control>,
+    asked: Asked,
+    Path((server, tool)): ToolPath,
+) -> Result<Json<Done>, ApiError> {
     let position = control.approve_tool(&asked.ctx, &server, &tool).await?;
     Ok(done(&server, &tool, position))
 }
 
-async fn discover_tools(State(control): State<Control>, asked: Asked, Path(name): Path<String>) -> Result<Json<Vec<Seen>>, ApiError> {
+async fn discover_tools(
+    State(control): State<Control>,
+    asked: Asked,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<Seen>>, ApiError> {
     Ok(Json(control.discover(&asked.ctx, &name).await?))
 }
 

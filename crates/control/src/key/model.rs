@@ -18,6 +18,9 @@ pub struct VerifyingKey {
     pub state: KeyState,
     /// When it was made.
     pub created: Timestamp,
+    /// When it stopped signing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_until: Option<Timestamp>,
 }
 
 /// The life of a signing key.

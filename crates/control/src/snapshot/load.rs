@@ -45,7 +45,7 @@ pub(crate) async fn load(store: &Store) -> Result<Snapshot, Fault> {
         snapshot.keep_task(Arc::new(task));
     }
     credential::load_all(&mut read, &mut snapshot).await?;
-    key::load_all(&mut read, &mut snapshot).await?;
+    key::load_all(store, &mut read, &mut snapshot).await?;
     oauth::load_revoked_tokens(&mut read, &mut snapshot, head.time).await?;
     let revoked =
         "select subject, max(position) from record where kind = $1 and subject is not null group by subject";
@@ -80,7 +80,7 @@ pub(crate) async fn reload(
         }
         IdKind::TaskId => reload_task(read, snapshot, id).await,
         IdKind::CredentialId => credential::reload(read, snapshot, id).await,
-        IdKind::KeyId => key::reload(read, snapshot, id).await,
+        IdKind::KeyId => key::reload(store, read, snapshot, id).await,
         IdKind::TokenId => {
             credential::reload_api_token(read, snapshot, id).await?;
             oauth::reload_revoked_token(read, snapshot, id).await

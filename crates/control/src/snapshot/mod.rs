@@ -17,12 +17,13 @@ use std::sync::Arc;
 
 use base::{AnyId, CredentialId, GrantId, GroupId, IdKind, KeyId, Position, TaskId, Timestamp, TokenId};
 use rpds::HashTrieMapSync;
+use wire::jose::SigningKey;
 
 use crate::{
     catalogue::{Server, Tool},
     credential::{ApiToken, Credential},
     grant::{Grant, GrantOn, Permission, Role},
-    key::VerifyingKey,
+    key::{Ring, VerifyingKey},
     kind::{Kind, Thing},
     principal::{Agent, Blueprint, Group, Person, Workload},
     rule::Rule,
@@ -71,6 +72,10 @@ pub struct Snapshot {
     pub api_tokens: HashTrieMapSync<[u8; 32], Arc<ApiToken>>,
     /// Writ's own signing keys, public halves.
     pub keys: HashTrieMapSync<KeyId, Arc<VerifyingKey>>,
+    /// The private halves of those that sign.
+    pub(crate) private_keys: HashTrieMapSync<KeyId, Arc<SigningKey>>,
+    /// The same keys, ready to sign and to verify.
+    pub ring: Arc<Ring>,
     /// Positions at which authority ended, by whose it was.
     pub revoked: HashTrieMapSync<AnyId, Position>,
     /// Access tokens that were revoked one by one, until they expire.

@@ -23,10 +23,10 @@ const BOTH_FORMS: HeaderValue = HeaderValue::from_static("application/json, text
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 
 /// The right to keep an opened session up: to say that it is open, cancel its requests, listen and close it. Made
-/// only from a permit; it holds the credential that came with it.
+/// only from a permit, or for the control plane's own [`Question`](super::Question)s; it holds the credential.
 #[derive(Clone)]
 pub(crate) struct Standing {
-    inject: Arc<[(HeaderName, HeaderValue)]>,
+    pub(super) inject: Arc<[(HeaderName, HeaderValue)]>,
 }
 
 /// The way to one server within one session, or before there is one.
@@ -115,7 +115,7 @@ impl Client {
         Ok(self.send(Method::DELETE, Bytes::new(), standing, &way).await?.status())
     }
 
-    async fn send(
+    pub(super) async fn send(
         &self,
         method: Method,
         body: Bytes,

@@ -3,9 +3,11 @@
 mod client;
 mod frames;
 mod outbound;
+mod question;
 mod trouble;
 
 pub(crate) use client::{Client, PROTOCOL_VERSION, SESSION_ID, Standing, Way};
 pub(crate) use frames::Frames;
 pub(crate) use outbound::Outbound;
+pub(crate) use question::Question;
 pub(crate) use trouble::Trouble;

@@ -190,7 +190,8 @@ fn make_gateway(
         Box::pin(async move {
             let patience = Duration::from_secs(reach.timeout_seconds.unsigned_abs());
             let headers = reach.credential.into_iter().collect();
-            gateway.discover(&reach.url, headers, patience).await
+            let url = reach.url.as_str().parse().map_err(|_| "its address is not one".to_owned())?;
+            gateway.discover(reach.server, url, headers, patience).await
         })
     }));
     Ok(gateway)
