@@ -76,6 +76,7 @@ fn put_people(draft: &mut Draft) -> Result<(), Error> {
 }
 
 fn put_roles(draft: &mut Draft) -> Result<(), Error> {
+    use Effect::{Destroy, Fetch, Read, Send, Write};
     let covering = |description: &str, effects: &[Effect]| RoleSpec {
         description: description.into(),
         effects: effects.iter().copied().collect(),
@@ -88,7 +89,6 @@ fn put_roles(draft: &mut Draft) -> Result<(), Error> {
         tools: BTreeSet::new(),
         permissions: [permission].into(),
     };
-    use Effect::{Destroy, Fetch, Read, Send, Write};
     draft.put::<Role>("reader", covering("reads", &[Read]))?;
     draft.put::<Role>("editor", covering("reads, fetches and writes", &[Read, Fetch, Write]))?;
     draft.put::<Role>(

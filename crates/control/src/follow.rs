@@ -83,6 +83,9 @@ impl Follower {
                 reload(&inner.store, &mut read, &mut after, id).await?;
             }
         }
+        if records.iter().any(|record| ends_tasks(record.kind)) {
+            after.forget_ended_tasks();
+        }
         let mut narrowed = None;
         for record in records {
             if record.kind == EventKind::AuthorityRevoked
@@ -121,4 +124,8 @@ const fn changes_snapshot(kind: EventKind) -> bool {
             | EventKind::NodeStarted
             | EventKind::DocumentsApplied
     )
+}
+
+const fn ends_tasks(kind: EventKind) -> bool {
+    matches!(kind, EventKind::TaskCompleted | EventKind::TaskKilled | EventKind::TaskExpired)
 }

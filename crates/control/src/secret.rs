@@ -3,7 +3,7 @@
 //! The kind holds what may be seen; the value is sealed in a table of its own and reaches memory only in the
 //! snapshot's vault, as a [`base::Secret`].
 
-use base::{Class, Ctx, Dice, Error, Event, EventKind, Fault, Position, Refuse, Secret, SecretId, Timestamp};
+use base::{Class, Ctx, Dice, Error, Event, EventKind, Position, Refuse, Secret, SecretId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -129,20 +129,4 @@ impl Control {
         )
         .await
     }
-}
-
-/// The header that proves Writ to a server, from the vault. A server whose secret has no value gets no call.
-pub(crate) fn lease(
-    known: &Snapshot,
-    server: &crate::catalogue::ServerBody,
-) -> Result<Option<(http::HeaderName, http::HeaderValue)>, Fault> {
-    let Some(credential) = &server.credential else { return Ok(None) };
-    let fault = |why: &'static str| Fault::new("leasing a credential", why);
-    let secret = known.vault.get(&credential.secret).ok_or_else(|| fault("the secret has no value"))?;
-    let name =
-        http::HeaderName::from_bytes(credential.header.as_bytes()).map_err(|_| fault("not a header name"))?;
-    let value = format!("{}{}", credential.prefix, secret.expose());
-    let mut value = http::HeaderValue::try_from(value).map_err(|_| fault("not a header value"))?;
-    value.set_sensitive(true);
-    Ok(Some((name, value)))
 }

@@ -12,7 +12,7 @@ use super::{
     CatalogueRefusal, EffectSource, LabelSetSpec, Observed, Server, Tool, ToolBody, ToolSpec, ToolState,
     apply_labels, guess_effect,
 };
-use crate::{control::Control, draft::Draft, kind::Thing, secret::lease};
+use crate::{control::Control, draft::Draft, kind::Thing};
 
 /// The most tools of one server.
 const TOOLS_MAX: usize = 2000;
@@ -59,7 +59,7 @@ impl Control {
         let reach = Reach {
             server: thing.id.clone(),
             url: thing.body.url.clone(),
-            credential: lease(&known, &thing.body)?,
+            credential: thing.body.lease(&known)?,
             timeout_seconds: thing.body.timeout_seconds,
         };
         drop(known);

@@ -1,6 +1,6 @@
 //! Upstream MCP servers.
 
-use base::{AnyId, Dice, Error, EventKind, SecretId, ServerId, Timestamp};
+use base::{AnyId, Dice, Error, EventKind, Fault, SecretId, ServerId, Timestamp};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -85,6 +85,24 @@ pub struct ServerBody {
     pub timeout_seconds: i64,
     /// Whether calls go to it.
     pub state: ServerState,
+}
+
+impl ServerBody {
+    /// The header that proves Writ to the server, from the vault. A server whose secret has no value gets no call.
+    pub(crate) fn lease(
+        &self,
+        known: &Snapshot,
+    ) -> Result<Option<(http::HeaderName, http::HeaderValue)>, Fault> {
+        let Some(credential) = &self.credential else { return Ok(None) };
+        let fault = |why: &'static str| Fault::new("leasing a credential", why);
+        let secret = known.vault.get(&credential.secret).ok_or_else(|| fault("the secret has no value"))?;
+        let name = http::HeaderName::from_bytes(credential.header.as_bytes())
+            .map_err(|_| fault("not a header name"))?;
+        let value = format!("{}{}", credential.prefix, secret.expose());
+        let mut value = http::HeaderValue::try_from(value).map_err(|_| fault("not a header value"))?;
+        value.set_sensitive(true);
+        Ok(Some((name, value)))
+    }
 }
 
 impl Kind for Server {

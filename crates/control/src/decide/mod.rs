@@ -133,7 +133,7 @@ impl Control {
             .servers
             .get(server)
             .ok_or_else(|| Fault::new("leasing a credential", "the server is gone"))?;
-        Ok(crate::secret::lease(&known, &thing.body)?.into_iter().collect())
+        Ok(thing.body.lease(&known)?.into_iter().collect())
     }
 
     /// The decision alone, with no effect and no record: for checks, previews and filters of lists.

@@ -28,8 +28,11 @@ use crate::{
     principal::{Agent, Blueprint, Group, Person, Workload},
     rule::Rule,
     secret::KeptSecret,
-    task::Task,
+    task::{Task, TaskState},
 };
+
+/// Ended tasks that are remembered, so that their tokens are refused with the better reason.
+const ENDED_TASKS_MAX: usize = 4096;
 
 /// Everything that decisions rest on, as of one position of the log.
 #[derive(Clone, Default)]
@@ -113,6 +116,23 @@ impl Snapshot {
             self.tasks_by_parent.add(&AnyId::from(parent), &task.id);
         }
         self.tasks.insert_mut(task.id.clone(), task);
+    }
+
+    /// Forgets tasks that have ended, once they outnumber those at work: a token of a task that is not here is as
+    /// dead as one of a task that is known to have ended.
+    pub(crate) fn forget_ended_tasks(&mut self) {
+        let ended = |task: &&Arc<Task>| task.state != TaskState::Open;
+        if self.tasks.values().filter(ended).count() < ENDED_TASKS_MAX {
+            return;
+        }
+        let ended: Vec<Arc<Task>> = self.tasks.values().filter(ended).cloned().collect();
+        for task in ended {
+            self.tasks_by_agent.remove(&AnyId::from(&task.agent), &task.id);
+            if let Some(parent) = &task.parent {
+                self.tasks_by_parent.remove(&AnyId::from(parent), &task.id);
+            }
+            self.tasks.remove_mut(&task.id);
+        }
     }
 
     /// Keeps a credential, and the indexes true.

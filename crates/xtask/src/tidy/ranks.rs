@@ -22,8 +22,19 @@ const RANKS: &[&[&str]] = &[
 
 /// Rooms through which concepts meet: what all kept things share, the snapshot of them all, and its way in and out.
 /// They name every concept, and every concept may name them.
-const FRAME: &[&str] =
-    &["control", "documents", "draft", "follow", "http", "judge", "kind", "lib", "row", "snapshot"];
+const FRAME: &[&str] = &[
+    "bootstrap",
+    "control",
+    "documents",
+    "draft",
+    "follow",
+    "http",
+    "judge",
+    "kind",
+    "lib",
+    "row",
+    "snapshot",
+];
 
 pub(super) fn check(files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
