@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 use wire::{
     mcp::Message,
     sse::{Decoder, Event},
@@ -24,6 +25,9 @@ pub(crate) struct Frames {
     ready: VecDeque<Event>,
     /// How long to wait for the next piece; listening streams may be silent forever.
     idle: Option<Duration>,
+    /// Since when the next piece is waited for. Kept across calls of `next`: whoever gives up waiting to show a sign
+    /// of life and then goes on must not make the server's time begin anew.
+    waiting_since: Option<Instant>,
     /// How much may come in all; of a listening stream, only each event is bounded.
     limit: Option<usize>,
     bytes: usize,
@@ -66,7 +70,7 @@ impl Frames {
     }
 
     fn new(body: Incoming, form: Form, idle: Option<Duration>, limit: Option<usize>) -> Self {
-        Self { body, form, ready: VecDeque::new(), idle, limit, bytes: 0, ended: false }
+        Self { body, form, ready: VecDeque::new(), idle, waiting_since: None, limit, bytes: 0, ended: false }
     }
 
     /// How many bytes have come.
@@ -103,9 +107,13 @@ impl Frames {
         loop {
             let frame = self.body.frame();
             let frame = match self.idle {
-                Some(idle) => tokio::time::timeout(idle, frame).await.map_err(|_elapsed| Trouble::Stalled)?,
+                Some(idle) => {
+                    let end = *self.waiting_since.get_or_insert_with(Instant::now) + idle;
+                    tokio::time::timeout_at(end, frame).await.map_err(|_elapsed| Trouble::Stalled)?
+                }
                 None => frame.await,
             };
+            self.waiting_since = None;
             match frame {
                 None => return Ok(None),
                 Some(Err(error)) => {

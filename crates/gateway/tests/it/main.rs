@@ -1,0 +1,12 @@
+//! The gateway in process, in front of real HTTP servers that behave in every way, good and bad.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that fails is a test that fails")]
+
+mod acts;
+mod input;
+mod live;
+mod plane;
+mod servers;
+mod sessions;
+mod trouble;
+mod world;
