@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) narrowed: watch::Sender<Position>,
     /// Asks servers for their tools; the data plane attaches it.
     pub(crate) ask_tools: std::sync::OnceLock<AskTools>,
+    /// Access tokens whose signature was checked.
+    pub(crate) tokens: crate::oauth::TokenCache,
     /// When the log's head was last seen to be no further than the snapshot.
     pub(crate) fresh: watch::Sender<Timestamp>,
 }
@@ -65,6 +67,7 @@ impl Control {
             narrowed: watch::Sender::new(snapshot.position),
             fresh: watch::Sender::new(clock.now()),
             ask_tools: std::sync::OnceLock::new(),
+            tokens: crate::oauth::token_cache(),
             judge: ArcSwap::from_pointee(judge),
             now_true: ArcSwap::from_pointee(snapshot),
             store,

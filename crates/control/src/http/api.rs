@@ -249,11 +249,12 @@ impl Api {
 }
 
 /// Stands in front of each operation: authenticates, asks for what the operation needs, and hands the asker on.
-async fn guard(State((control, need)): State<(Control, Need)>, mut request: Request, next: Next) -> Response {
-    match asker::authenticate(&control, request.headers(), need) {
+async fn guard(State((control, need)): State<(Control, Need)>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match asker::authenticate(&control, &parts, need).await {
         Ok(asked) => {
-            request.extensions_mut().insert(asked);
-            next.run(request).await
+            parts.extensions.insert(asked);
+            next.run(Request::from_parts(parts, body)).await
         }
         Err(error) => error.into_response(),
     }

@@ -4,10 +4,17 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
-use base::{Actor, AnyId, Ctx, IdKind, PersonId, WorkloadId};
+use store::{Entry, ProofUse, Submitted};
+use base::{Actor, AnyId, Ctx, Fault, IdKind, PersonId, WorkloadId};
 
 use super::{api::Need, error::ApiError};
-use crate::{control::Control, credential::ApiRefusal, decide::Caller, grant::Permission};
+use crate::{
+    control::Control,
+    credential::{API_TOKEN_PREFIX, ApiRefusal},
+    decide::Caller,
+    grant::Permission,
+    oauth::{ProofReplayed, TokenHolder},
+};
 
 /// Who asks, from a verified credential.
 #[derive(Clone, Debug)]
@@ -54,17 +61,33 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
     }
 }
 
-/// Establishes who asks and whether they may.
-pub(super) fn authenticate(control: &Control, headers: &HeaderMap, need: Need) -> Result<Asked, ApiError> {
+/// Establishes who asks and whether they may. A proof of possession is used up by it.
+pub(super) async fn authenticate(control: &Control, parts: &Parts, need: Need) -> Result<Asked, ApiError> {
+    let (asked, proof) = establish(control, parts, need)?;
+    let Some(proof) = proof else { return Ok(asked) };
+    match control.store().submit(Entry::Proof(proof)).await? {
+        Submitted::Noted => Ok(asked),
+        Submitted::Replayed => Err(ProofReplayed.into()),
+        Submitted::Busy => Err(ApiError::busy()),
+        other => Err(Fault::new("using up a proof", format!("the log answered another question: {other:?}")).into()),
+    }
+}
+
+fn establish(control: &Control, parts: &Parts, need: Need) -> Result<(Asked, Option<ProofUse>), ApiError> {
     let ctx = control.ctx(Actor::Anonymous);
     if need == Need::Nobody {
-        return Ok(Asked { asker: Asker::Nobody, ctx, may_audit: false, may_administer: false });
+        return Ok((Asked { asker: Asker::Nobody, ctx, may_audit: false, may_administer: false }, None));
     }
     if !control.is_fresh(ctx.now) {
         return Err(ApiError::stale());
     }
-    let token = bearer(headers)?;
-    let (asker, principal) = who(control, token, &ctx)?;
+    let (asker, proof) = who(control, parts, &ctx)?;
+    let principal = match &asker {
+        Asker::Person(id) => Some(AnyId::from(id)),
+        Asker::Workload(id) => Some(AnyId::from(id)),
+        // What agents may do is said by tasks and grants on tools, never by administrative permissions.
+        Asker::Agent(_) | Asker::Nobody => None,
+    };
     let holds = |permission| {
         principal.as_ref().is_some_and(|id| control.snapshot().has_permission(id, permission, ctx.now))
     };
@@ -83,26 +106,32 @@ pub(super) fn authenticate(control: &Control, headers: &HeaderMap, need: Need) -
         Asker::Workload(id) => Actor::Workload(id.clone()),
         Asker::Agent(caller) => Actor::Agent(caller.agent.clone()),
     };
-    Ok(Asked { asker, ctx: ctx.acting_as(actor), may_audit, may_administer })
+    Ok((Asked { asker, ctx: ctx.acting_as(actor), may_audit, may_administer }, proof))
 }
 
-/// The one bearer token of a request. Two credentials are as good as none: which one counts would be a guess.
-fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
+/// The opaque API token of a request, if that is what it carries.
+fn api_token(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(ApiError::unauthenticated()) };
-    let value = value.to_str().map_err(|_| ApiError::unauthenticated())?;
-    let (scheme, token) = value.split_once(' ').ok_or_else(ApiError::unauthenticated)?;
-    if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() {
-        Ok(token)
-    } else {
-        Err(ApiError::unauthenticated())
-    }
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && token.starts_with(API_TOKEN_PREFIX)).then_some(token)
 }
 
-fn who(control: &Control, token: &str, ctx: &Ctx) -> Result<(Asker, Option<AnyId>), ApiError> {
-    if !token.starts_with(crate::credential::API_TOKEN_PREFIX) {
-        return Ok((Asker::Agent(Box::new(control.verify_api_access_token(token, ctx)?)), None));
-    }
+/// An opaque token of a person or workload, or an access token of an agent or workload. Whatever else a request
+/// carries, the verifier of access tokens says what is wrong with it.
+fn who(control: &Control, parts: &Parts, ctx: &Ctx) -> Result<(Asker, Option<ProofUse>), ApiError> {
+    let Some(token) = api_token(&parts.headers) else {
+        if !parts.headers.contains_key(header::AUTHORIZATION) {
+            return Err(ApiError::unauthenticated());
+        }
+        let url = format!("{}{}", control.settings().issuer(), parts.uri.path());
+        let (holder, proof) = control.verify_api_access_token(&parts.headers, &parts.method, &url, ctx)?;
+        let asker = match holder {
+            TokenHolder::Agent(caller) => Asker::Agent(caller),
+            TokenHolder::Workload(id) => Asker::Workload(id),
+        };
+        return Ok((asker, proof));
+    };
     let principal = control.verify_api_token(token, ctx)?;
     let unknown = || ApiError::from(base::Error::from(ApiRefusal::Unknown));
     let asker = match principal.kind() {
@@ -110,5 +139,5 @@ fn who(control: &Control, token: &str, ctx: &Ctx) -> Result<(Asker, Option<AnyId
         IdKind::WorkloadId => Asker::Workload(principal.as_str().parse().map_err(|_| unknown())?),
         _ => return Err(unknown()),
     };
-    Ok((asker, Some(principal)))
+    Ok((asker, None))
 }

@@ -65,6 +65,10 @@ impl ApiError {
         )
     }
 
+    pub(super) fn busy() -> Self {
+        Self::refusal(Class::Busy, "busy", "too much waits to be recorded", Some("try again shortly"))
+    }
+
     pub(super) fn denied(need: Need) -> Self {
         let message = match need {
             Need::Administer => "this needs the permission `administer`",

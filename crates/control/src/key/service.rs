@@ -2,7 +2,7 @@
 
 use base::{Class, Ctx, Error, Event, EventKind, Fault, KeyId, Refuse};
 use serde_json::json;
-use store::Sealed;
+use ::store::Sealed;
 use wire::jose::{Algorithm, SigningKey};
 
 use super::{

@@ -1,5 +1,20 @@
-//! The authorization server: tokens for agents and workloads.
+//! The authorization server: tokens for agents and workloads, and their verification.
+//!
+//! A token says who acts within which task, and nothing about what they may do: that is asked of the stored task
+//! tree, the grants and the policies at every call. So a token is small, minutes long, for one audience, and dies
+//! with whatever it rests on.
 
+mod audience;
+mod challenge;
+mod claims;
+mod presented;
+mod refused;
 mod revoked;
+mod verify;
 
+pub use audience::Audience;
+pub use challenge::Challenged;
+pub use refused::{ProofReplayed, TokenRefused};
 pub(crate) use revoked::{load_revoked_tokens, reload_revoked_token};
+pub(crate) use verify::{TokenCache, token_cache};
+pub use verify::TokenHolder;

@@ -1,0 +1,54 @@
+//! What tokens are for: one server's MCP endpoint, or the API (RFC 8707).
+
+use std::fmt;
+
+use wire::oauth::ResourceUri;
+
+use crate::snapshot::Snapshot;
+
+const MCP: &str = "/mcp/";
+const API: &str = "/api/v1";
+
+/// What a token is for. Each endpoint accepts tokens of exactly its own audience.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// The API.
+    Api,
+    /// The MCP endpoint of the server with this name.
+    Mcp(String),
+}
+
+impl Audience {
+    /// The audience that a client names as a resource, if it is one of ours: the API, or a server of the catalogue.
+    pub fn of(resource: &ResourceUri, issuer: &str, known: &Snapshot) -> Option<Self> {
+        let audience = Self::parse(resource.as_normal(), issuer)?;
+        match &audience {
+            Self::Mcp(server) if known.servers.named(server).is_none() => None,
+            Self::Mcp(_) | Self::Api => Some(audience),
+        }
+    }
+
+    /// The audience that is written like this, whether the server is still there or not.
+    pub fn parse(text: &str, issuer: &str) -> Option<Self> {
+        let path = text.strip_prefix(issuer)?;
+        if path == API {
+            return Some(Self::Api);
+        }
+        path.strip_prefix(MCP).filter(|name| name.parse::<base::Name>().is_ok()).map(|name| Self::Mcp(name.to_owned()))
+    }
+
+    /// The audience as it stands in tokens and metadata: the URL that clients are given.
+    pub fn uri(&self, issuer: &str) -> String {
+        format!("{issuer}{self}")
+    }
+}
+
+impl fmt::Display for Audience {
+    /// The path, for example `/mcp/crm`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Api => f.write_str(API),
+            Self::Mcp(server) => write!(f, "{MCP}{server}"),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What a refused MCP request reads: status, challenges, body.
+
+use base::{Class, Error};
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
+use wire::{
+    json::Json,
+    oauth::{Challenge, DpopChallenge, ErrorCode, OAuthError, protected_resource_path},
+};
+
+use super::{
+    audience::Audience,
+    refused::{MISSING, PROOF_REPLAYED},
+};
+use crate::control::Control;
+
+/// An HTTP challenge, ready to be sent.
+#[derive(Clone, Debug)]
+pub struct Challenged {
+    /// 401 without a valid credential, 400 for a malformed one, 503 where nobody can be recognised just now.
+    pub status: StatusCode,
+    /// `WWW-Authenticate`, one line each, in this order.
+    pub challenges: Vec<HeaderValue>,
+    /// The body, JSON.
+    pub body: Bytes,
+}
+
+impl Control {
+    /// The challenge for a request to a server's MCP endpoint whose credentials were refused with `error`.
+    pub fn mcp_challenge(&self, server: &str, error: &Error) -> Challenged {
+        let refusal = match error {
+            Error::Refused(refusal) => refusal,
+            Error::Fault(fault) => {
+                tracing::error!(error = %fault, "an access token could not be verified");
+                return unavailable(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, "something failed on our side");
+            }
+        };
+        let (status, code) = match refusal.class {
+            Class::Invalid => (StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest),
+            Class::Busy | Class::Limited => {
+                return unavailable(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TemporarilyUnavailable, &refusal.message);
+            }
+            Class::Fault => {
+                return unavailable(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, &refusal.message);
+            }
+            Class::Unauthenticated | Class::Denied | Class::Missing | Class::Conflict => {
+                (StatusCode::UNAUTHORIZED, ErrorCode::InvalidToken)
+            }
+        };
+        let path = protected_resource_path(&Audience::Mcp(server.to_owned()).to_string());
+        let metadata = format!("{}{path}", self.settings().issuer());
+        // Without credentials there is nothing wrong with them (RFC 6750, section 3.1).
+        let missing = refusal.code == MISSING;
+        let challenge = Challenge {
+            resource_metadata: Some(&metadata),
+            error: (!missing).then_some(code),
+            description: (!missing).then_some(&refusal.message),
+            dpop: Some(dpop(refusal.code)),
+            ..Challenge::default()
+        };
+        let lines = challenge.lines();
+        let challenges = lines.iter().filter_map(|line| HeaderValue::from_str(line).ok()).collect();
+        Challenged { status, challenges, body: body(code, &refusal.message, refusal.help.as_deref()) }
+    }
+}
+
+/// What the DPoP line says: of the proof where the proof was at fault, nothing otherwise.
+fn dpop(code: &str) -> DpopChallenge {
+    if code == PROOF_REPLAYED || (code.starts_with("dpop_") && !code.starts_with("dpop_token_")) {
+        DpopChallenge::Refused(ErrorCode::InvalidDpopProof)
+    } else if code.starts_with("dpop_token_") {
+        DpopChallenge::Refused(ErrorCode::InvalidToken)
+    } else {
+        DpopChallenge::Offered
+    }
+}
+
+fn unavailable(status: StatusCode, code: ErrorCode, message: &str) -> Challenged {
+    Challenged { status, challenges: Vec::new(), body: body(code, message, None) }
+}
+
+fn body(code: ErrorCode, message: &str, help: Option<&str>) -> Bytes {
+    let description = help.map_or_else(|| message.to_owned(), |help| format!("{message}; {help}"));
+    let json: Json = OAuthError::new(code, description).to_json();
+    Bytes::from(json.to_text())
+}

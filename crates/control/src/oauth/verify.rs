@@ -1,0 +1,253 @@
+//! The verifier of access tokens.
+//!
+//! A token's signature is checked once and remembered under the SHA-256 of its whole text. Everything that can change
+//! is asked again at each call: the key, the times, the audience, the principals, the task and its ancestors, later
+//! revocations, the sender's proof.
+
+use std::sync::Arc;
+
+use base::{AnyId, Ctx, Error, TenantId, Timestamp, WorkloadId, limit::ACCESS_TOKEN_SECONDS_MAX};
+use http::{HeaderMap, Method};
+use moka::sync::Cache;
+use store::ProofUse;
+use wire::{
+    dpop::{ProofRules, TargetUri, verify_proof},
+    jose::{TokenRefusal, VerifyRules, unverified_claim, verify},
+    oauth::{ACCESS_TOKEN_TYPE, AccessClaims},
+};
+
+use super::{
+    audience::Audience,
+    claims::subject_and_actors,
+    presented::{Presented, Scheme},
+    refused::TokenRefused,
+};
+use crate::{
+    control::Control,
+    credential::sha256,
+    decide::Caller,
+    snapshot::{Dead, Life, Snapshot},
+};
+
+/// By how much the clocks of nodes may differ where a token seems to come from the future, in seconds. Expiry knows
+/// no leeway: it is our own clock, and a deadline is a deadline.
+const LEEWAY_SECONDS: i64 = 5;
+/// How old a DPoP proof may be, in seconds.
+pub(super) const PROOF_AGE_SECONDS_MAX: i64 = 60;
+/// How far a proof may come from the future, in seconds.
+pub(super) const PROOF_LEEWAY_SECONDS: i64 = 5;
+/// Tokens whose signature is remembered.
+const REMEMBERED_MAX: u64 = 16_384;
+
+/// Tokens whose signature was checked, by the SHA-256 of their text.
+///
+/// SECURITY: the key is the digest of the whole token, so no two tokens share an entry (threat class 20).
+pub(crate) type TokenCache = Cache<[u8; 32], Arc<Believed>>;
+
+/// An empty cache.
+pub(crate) fn token_cache() -> TokenCache {
+    Cache::new(REMEMBERED_MAX)
+}
+
+/// The claims of a token that we signed; whether they still hold is another question.
+#[derive(Debug)]
+pub(crate) struct Believed {
+    pub(crate) claims: AccessClaims,
+    kid: String,
+}
+
+/// For whom an access token stands.
+#[derive(Clone, Debug)]
+pub enum TokenHolder {
+    /// An agent within a task.
+    Agent(Box<Caller>),
+    /// A workload, for itself.
+    Workload(WorkloadId),
+}
+
+impl Control {
+    /// Who calls a server's MCP endpoint, as the headers of one HTTP request prove it. `url` is the endpoint's public
+    /// URL without query.
+    ///
+    /// The proof of possession that came along is in [`Caller::proof`] and must be used up before anything happens.
+    pub fn verify_mcp_token(
+        &self,
+        headers: &HeaderMap,
+        method: &Method,
+        url: &str,
+        server: &str,
+        now: Timestamp,
+    ) -> Result<Caller, Error> {
+        let presented = Presented::of(headers, method.as_str(), url)?;
+        let audience = Audience::Mcp(server.to_owned());
+        match self.holder_of(&presented, &audience, &TenantId::first(), now)? {
+            (TokenHolder::Agent(mut caller), proof) => {
+                caller.proof = proof;
+                Ok(*caller)
+            }
+            (TokenHolder::Workload(_), _) => Err(TokenRefused::NotAnAgent.into()),
+        }
+    }
+
+    /// Who calls the API with an access token. `url` is the public URL of the request without query.
+    ///
+    /// The proof of possession comes back apart and must be used up before anything happens.
+    pub fn verify_api_access_token(
+        &self,
+        headers: &HeaderMap,
+        method: &Method,
+        url: &str,
+        ctx: &Ctx,
+    ) -> Result<(TokenHolder, Option<ProofUse>), Error> {
+        let presented = Presented::of(headers, method.as_str(), url)?;
+        Ok(self.holder_of(&presented, &Audience::Api, &ctx.tenant, ctx.now)?)
+    }
+
+    fn holder_of(
+        &self,
+        presented: &Presented<'_>,
+        audience: &Audience,
+        tenant: &TenantId,
+        now: Timestamp,
+    ) -> Result<(TokenHolder, Option<ProofUse>), TokenRefused> {
+        if !self.is_fresh(now) {
+            return Err(TokenRefused::Stale);
+        }
+        let known = self.snapshot();
+        let believed = self.believe(&known, presented.token, now)?;
+        if believed.claims.audience != audience.uri(&self.settings().issuer()) {
+            return Err(TokenRefused::WrongAudience);
+        }
+        let holder = stands(&known, &believed, tenant, now)?;
+        let proof = possession(presented, &believed.claims, now)?;
+        Ok((holder, proof))
+    }
+
+    /// The claims of a token that one of our keys signed.
+    ///
+    /// SECURITY: of what is remembered only the signature counts; [`stands`] asks for everything else each time.
+    pub(crate) fn believe(&self, known: &Snapshot, token: &str, now: Timestamp) -> Result<Arc<Believed>, TokenRefusal> {
+        let digest = sha256(token.as_bytes());
+        let remembered = &self.inner().tokens;
+        if let Some(believed) = remembered.get(&digest) {
+            return Ok(believed);
+        }
+        // The audience is compared by the caller; here it only has to be one.
+        let audience = unverified_claim(token, "aud")?.ok_or(TokenRefusal::MissingClaim("aud"))?;
+        let rules = VerifyRules {
+            types: &[Some(ACCESS_TOKEN_TYPE)],
+            keys: known.ring.public(),
+            issuer: Some(&self.settings().issuer()),
+            audiences: &[&audience],
+            leeway_seconds: LEEWAY_SECONDS,
+            now,
+            lifetime_seconds_max: ACCESS_TOKEN_SECONDS_MAX,
+            issued_at_required: true,
+            require: &["sub", "jti", "client_id"],
+        };
+        let verified = verify(token, &rules)?;
+        let claims = AccessClaims::read(&verified.claims)?;
+        let believed = Arc::new(Believed { claims, kid: verified.kid });
+        remembered.insert(digest, believed.clone());
+        Ok(believed)
+    }
+}
+
+/// For whom a believed token stands, if everything that it rests on is alive and on record as the token says.
+pub(crate) fn stands(
+    known: &Snapshot,
+    believed: &Believed,
+    tenant: &TenantId,
+    now: Timestamp,
+) -> Result<TokenHolder, TokenRefused> {
+    let claims = &believed.claims;
+    if known.ring.public().get(&believed.kid).is_none() {
+        return Err(TokenRefusal::UnknownKey.into());
+    }
+    if claims.expires <= now {
+        return Err(TokenRefusal::Expired.into());
+    }
+    if claims.issued > now.plus_seconds(LEEWAY_SECONDS) {
+        return Err(TokenRefusal::IssuedInFuture.into());
+    }
+    match &claims.task {
+        Some(_) => agent_stands(known, claims, tenant, now).map(|caller| TokenHolder::Agent(Box::new(caller))),
+        None => workload_stands(known, claims, tenant).map(TokenHolder::Workload),
+    }
+}
+
+fn agent_stands(
+    known: &Snapshot,
+    claims: &AccessClaims,
+    tenant: &TenantId,
+    now: Timestamp,
+) -> Result<Caller, TokenRefused> {
+    let task = claims.task.clone().ok_or(TokenRefused::ChainDiffers)?;
+    let agent = claims.client_id.parse().map_err(|_| TokenRefused::ChainDiffers)?;
+    let caller = Caller {
+        token: claims.id.clone(),
+        agent,
+        task,
+        tenant: tenant.clone(),
+        position: claims.position,
+        generation: claims.generation,
+        expires: claims.expires,
+        proof: None,
+    };
+    let chain = caller.alive(known, now)?;
+    // INVARIANT: the chain of principals comes from the stored tree; a token that says otherwise is not believed.
+    let (subject, actors) = subject_and_actors(&chain).ok_or(TokenRefused::ChainDiffers)?;
+    if subject != claims.subject || actors != claims.actors {
+        return Err(TokenRefused::ChainDiffers);
+    }
+    if claims.thumbprint.is_none() && must_be_bound(known, &caller) {
+        return Err(TokenRefused::BindingRequired);
+    }
+    Ok(caller)
+}
+
+/// Fails closed: an agent without a blueprint has no say in how it is bound.
+fn must_be_bound(known: &Snapshot, caller: &Caller) -> bool {
+    let blueprint = known.agents.get(&caller.agent).and_then(|agent| known.blueprints.get(&agent.body.blueprint));
+    blueprint.is_none_or(|blueprint| blueprint.body.dpop_required)
+}
+
+fn workload_stands(known: &Snapshot, claims: &AccessClaims, tenant: &TenantId) -> Result<WorkloadId, TokenRefused> {
+    let workload: WorkloadId = claims.client_id.parse().map_err(|_| TokenRefused::ChainDiffers)?;
+    let id = AnyId::from(&workload);
+    if claims.subject != id || !claims.actors.is_empty() {
+        return Err(TokenRefused::ChainDiffers);
+    }
+    known.workload_lives(&workload)?;
+    let life =
+        Life { generation: claims.generation, position: claims.position, tenant, token: Some(&claims.id) };
+    known.credential_lives(&life, &[id]).map_err(|dead: Dead| TokenRefused::from(dead))?;
+    Ok(workload)
+}
+
+/// Whether the sender holds the key to which the token is bound (RFC 9449, section 7).
+fn possession(
+    presented: &Presented<'_>,
+    claims: &AccessClaims,
+    now: Timestamp,
+) -> Result<Option<ProofUse>, TokenRefused> {
+    let thumbprint = match (presented.scheme, &claims.thumbprint) {
+        (Scheme::Bearer, None) => return Ok(None),
+        (Scheme::Bearer, Some(_)) => return Err(TokenRefused::BoundAsBearer),
+        (Scheme::Dpop, None) => return Err(TokenRefused::UnboundAsDpop),
+        (Scheme::Dpop, Some(thumbprint)) => thumbprint,
+    };
+    let proof = presented.proof.ok_or(TokenRefused::ProofMissing)?;
+    let target = TargetUri::parse(presented.url).ok_or(TokenRefused::Malformed("the request's URL is not one that a proof can name"))?;
+    let rules = ProofRules {
+        method: presented.method,
+        target: &target,
+        access_token: Some(presented.token),
+        thumbprint: Some(thumbprint),
+        now,
+        age_seconds_max: PROOF_AGE_SECONDS_MAX,
+        leeway_seconds: PROOF_LEEWAY_SECONDS,
+    };
+    let proof = verify_proof(proof, &rules)?;
+    Ok(Some(ProofUse { digest: proof.replay_id, expires: proof.forget_after }))
+}
