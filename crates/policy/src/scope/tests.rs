@@ -193,28 +193,68 @@ fn pattern() -> impl Strategy<Value = Pattern> {
     select(vec!["*", "a", "b"]).prop_map(Pattern::from)
 }
 
+const VALUES: [&str; 18] = [
+    "\"\"",
+    "\"p\"",
+    "\"p/q\"",
+    "\"p/../q\"",
+    "\"z\"",
+    "1",
+    "1.0",
+    "2",
+    "1.5",
+    "-3",
+    "null",
+    "true",
+    "[]",
+    "[1]",
+    "[\"p\"]",
+    "[1, 2, 1]",
+    "[[1]]",
+    "{}",
+];
+
+fn parsed(text: &str) -> Json {
+    Json::parse(text.as_bytes()).unwrap()
+}
+
 fn value() -> impl Strategy<Value = Json> {
-    let texts = [
-        "\"\"",
-        "\"p\"",
-        "\"p/q\"",
-        "\"p/../q\"",
-        "\"z\"",
-        "1",
-        "1.0",
-        "2",
-        "1.5",
-        "-3",
-        "null",
-        "true",
-        "[]",
-        "[1]",
-        "[\"p\"]",
-        "[1, 2, 1]",
-        "[[1]]",
-        "{}",
-    ];
-    select(texts.to_vec()).prop_map(|text| Json::parse(text.as_bytes()).unwrap())
+    select(VALUES.to_vec()).prop_map(parsed)
+}
+
+/// Every small rule: all pairs of bounds, single and paired choices, prefixes, lengths, and each of these for items.
+fn small_rules() -> Vec<Rule> {
+    let bounds = [None, Some("-3"), Some("1"), Some("1.5"), Some("2")];
+    let exact = |bound: Option<&str>| bound.map(|text| Exact(Number::parse(text).unwrap()));
+    let ranges =
+        bounds.iter().flat_map(|&min| bounds.map(|max| Rule::Range { min: exact(min), max: exact(max) }));
+    let pairs = VALUES.iter().flat_map(|a| VALUES.map(|b| Rule::OneOf(vec![parsed(a), parsed(b)])));
+    let prefixes = ["", "p", "p/"].map(|text| Rule::Prefix(text.to_owned()));
+    let mut rules: Vec<Rule> =
+        ranges.chain(pairs).chain(prefixes).chain((0..4).map(Rule::MaxLength)).collect();
+    rules.extend([Rule::Absent, Rule::OneOf(vec![])]);
+    let each: Vec<Rule> = rules.iter().map(|rule| Rule::Each(Box::new(rule.clone()))).collect();
+    rules.extend(each);
+    rules
+}
+
+#[test]
+fn implication_of_all_small_rules_never_widens() {
+    let (rules, values) = (small_rules(), VALUES.map(parsed));
+    let admitted: Vec<Vec<bool>> =
+        rules.iter().map(|rule| values.iter().map(|value| rule.admits(value)).collect()).collect();
+    let mut implied = 0;
+    for (inner, inner_admits) in rules.iter().zip(&admitted) {
+        for (outer, outer_admits) in rules.iter().zip(&admitted) {
+            if inner.implies(outer) {
+                implied += 1;
+                let widens = inner_admits.iter().zip(outer_admits).any(|(inner, outer)| *inner && !*outer);
+                assert!(!widens, "{inner:?} is said to imply {outer:?}");
+            }
+        }
+        assert!(inner.implies(inner), "{inner:?}");
+    }
+    assert!(implied > 5_000, "too few to mean anything: {implied}");
 }
 
 fn exact() -> impl Strategy<Value = Option<Exact>> {
@@ -232,11 +272,14 @@ fn rule() -> impl Strategy<Value = Rule> {
     leaf.prop_recursive(2, 4, 1, |inner| inner.prop_map(|rule| Rule::Each(Box::new(rule))))
 }
 
+fn constraint() -> impl Strategy<Value = Constraint> {
+    (select(vec!["/n", "/s", "/s/0"]), rule())
+        .prop_map(|(argument, rule)| Constraint { argument: argument.to_owned(), rule })
+}
+
 fn tool_rule() -> impl Strategy<Value = ToolRule> {
     let effects = option::of(proptest::collection::btree_set(select(Effect::ALL[..3].to_vec()), 0..3));
-    let constraint = (select(vec!["/n", "/s", "/s/0"]), rule())
-        .prop_map(|(argument, rule)| Constraint { argument: argument.to_owned(), rule });
-    (pattern(), pattern(), effects, vec(constraint, 0..3))
+    (pattern(), pattern(), effects, vec(constraint(), 0..3))
         .prop_map(|(server, tool, effects, constraints)| ToolRule { server, tool, effects, constraints })
 }
 
@@ -326,11 +369,22 @@ proptest! {
         }
     }
 
-    /// The same where it bites: rules that imply each other, and values on both sides of their bounds.
+    /// The same where it bites: two rules on one tool that differ only in their constraints.
     #[test]
-    fn implication_never_widens(inner in rule(), outer in rule(), value in value()) {
-        if inner.implies(&outer) && inner.admits(&value) {
-            prop_assert!(outer.admits(&value));
+    fn constraints_never_widen(
+        inner in vec(constraint(), 0..4),
+        outer in vec(constraint(), 0..2),
+        acts in vec(acts(), 24),
+    ) {
+        let only = |constraints| {
+            let rule = ToolRule { server: Pattern::Any, tool: Pattern::Any, effects: None, constraints };
+            Scope { tools: vec![rule], ..Scope::nothing(NOW) }
+        };
+        let (child, parent) = (only(inner), only(outer));
+        if child.is_within(&parent).is_ok() {
+            for act in acts.iter().filter(|act| child.covers(act, Timestamp::default()).is_ok()) {
+                prop_assert!(parent.covers(act, Timestamp::default()).is_ok(), "{act:?}");
+            }
         }
     }
 
