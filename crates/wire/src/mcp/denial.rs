@@ -70,7 +70,8 @@ impl Denial {
 
     /// One paragraph for the model.
     pub fn text(&self) -> String {
-        let mut text = format!("Denied ({}): {}. To go on: {}.", self.code, self.reason, self.what_would_help);
+        let mut text =
+            format!("Denied ({}): {}. To go on: {}.", self.code, self.reason, self.what_would_help);
         // Writing to a text cannot fail.
         if let Some(url) = &self.approval_url {
             let _ = write!(text, " A person can agree at {url}.");
