@@ -1,1 +1,11 @@
-fn main() {}
+//! Writ in one binary: the server (`writ up`), the command line, and the demonstration.
+
+mod api_client;
+mod cli;
+mod edge;
+mod plane;
+mod up;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,380 @@
+//! The command line's way to a Writ server: JSON over HTTP, strictly.
+
+use std::path::Path;
+use std::time::Duration;
+
+use base::Secret;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::{self, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
+use url::{Host, Url};
+use wire::json::{Json, Limits};
+
+/// How long the head of an answer may take.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long the next piece of an answer may take.
+const PIECE_TIME_MAX: Duration = Duration::from_secs(30);
+/// The largest answer that is read as one, in bytes: an export of a large configuration fits.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    /// The address is none, or not one to send a token to.
+    #[error("the address `{0}` {1}")]
+    Address(String, &'static str),
+    /// The file with the certificates to trust.
+    #[error("the certificates in `{0}`: {1}")]
+    Trust(String, String),
+    /// The token cannot stand in a header.
+    #[error("the token holds signs that no header can carry; check WRIT_TOKEN")]
+    Token,
+    /// No connection.
+    #[error("`{url}` cannot be reached: {why}")]
+    Unreachable {
+        /// The server.
+        url: String,
+        /// What the connection failed with.
+        why: String,
+    },
+    /// No answer in time.
+    #[error("`{0}` did not answer in time")]
+    Silent(String),
+    /// The server says no.
+    #[error("{message} ({code})")]
+    Refused {
+        /// The HTTP status.
+        status: StatusCode,
+        /// The stable code.
+        code: String,
+        /// What happened and why.
+        message: String,
+        /// What to do next.
+        help: Option<String>,
+    },
+    /// The answer is not what a Writ server says.
+    #[error("the answer is not one of a Writ server: {0}")]
+    Malformed(String),
+}
+
+/// A client of one server.
+pub(crate) struct ApiClient {
+    base: Url,
+    token: Option<Secret>,
+    http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+/// An address below the server's.
+#[derive(Clone, Debug)]
+pub(crate) struct Target(Url);
+
+impl Target {
+    /// With a query parameter, where there is a value.
+    pub(crate) fn with(mut self, name: &str, value: Option<impl ToString>) -> Self {
+        if let Some(value) = value {
+            self.0.query_pairs_mut().append_pair(name, &value.to_string());
+        }
+        self
+    }
+}
+
+impl ApiClient {
+    /// A client of the server at `base`. With `ca_file` (PEM) only the certificates in it are trusted; otherwise
+    /// the public ones of the web.
+    pub(crate) fn new(base: &str, token: Option<Secret>, ca_file: Option<&Path>) -> Result<Self, ApiError> {
+        let refuse = |why| ApiError::Address(base.to_owned(), why);
+        let url = Url::parse(base).map_err(|_| refuse("is not an absolute URL"))?;
+        if url.cannot_be_a_base() || !url.username().is_empty() || url.password().is_some() {
+            return Err(refuse("is not a plain http or https URL"));
+        }
+        match url.scheme() {
+            "https" => {}
+            // SECURITY: a token that travels in the clear belongs to whoever listens.
+            "http" if is_loopback(&url) => {}
+            "http" => return Err(refuse("is not encrypted; use https, plain http is for this machine only")),
+            _ => return Err(refuse("is neither http nor https")),
+        }
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls(ca_file)?)
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let http = legacy::Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Self { base: url, token, http })
+    }
+
+    /// The server's address.
+    pub(crate) const fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// An address of the API; each part is one segment of the path, whatever signs it holds.
+    pub(crate) fn at(&self, path: &[&str]) -> Target {
+        self.outside(&[&["api", "v1"], path].concat())
+    }
+
+    /// An address outside of the API.
+    pub(crate) fn outside(&self, path: &[&str]) -> Target {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        Target(url)
+    }
+
+    pub(crate) async fn get(&self, target: &Target) -> Result<Value, ApiError> {
+        self.call(Method::GET, target, None).await
+    }
+
+    pub(crate) async fn put(&self, target: &Target, body: &Value) -> Result<Value, ApiError> {
+        self.call(Method::PUT, target, Some(body)).await
+    }
+
+    pub(crate) async fn post(&self, target: &Target, body: &Value) -> Result<Value, ApiError> {
+        self.call(Method::POST, target, Some(body)).await
+    }
+
+    /// A POST without a body.
+    pub(crate) async fn act(&self, target: &Target) -> Result<Value, ApiError> {
+        self.call(Method::POST, target, None).await
+    }
+
+    pub(crate) async fn delete(&self, target: &Target) -> Result<Value, ApiError> {
+        self.call(Method::DELETE, target, None).await
+    }
+
+    /// A form to an endpoint that authenticates by its own parameters: the API token stays here.
+    pub(crate) async fn form(
+        &self,
+        url: &str,
+        form: &[(&str, &str)],
+        headers: &[(HeaderName, &Secret)],
+    ) -> Result<Value, ApiError> {
+        let refuse = |why| ApiError::Address(url.to_owned(), why);
+        let url = Url::parse(url).map_err(|_| refuse("is not an absolute URL"))?;
+        if url.scheme() != "https" && !is_loopback(&url) {
+            return Err(refuse("is not encrypted; let the server have an https public URL"));
+        }
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let mut request = request(Method::POST, &url, "application/x-www-form-urlencoded", body.into())?;
+        for (name, value) in headers {
+            request.headers_mut().insert(name, sensitive(value.expose())?);
+        }
+        let response = self.send(request, &url).await?;
+        whole(response, &url).await
+    }
+
+    /// Opens an answer to be read piece by piece.
+    pub(crate) async fn open(&self, target: &Target) -> Result<Pieces, ApiError> {
+        let response = self.send(self.request(Method::GET, target, None)?, &target.0).await?;
+        if !response.status().is_success() {
+            return Err(refused(response, &target.0).await);
+        }
+        Ok(Pieces { body: response.into_body(), url: target.0.to_string() })
+    }
+
+    /// The status and headers of an answer, whatever they are: for checks of health.
+    pub(crate) async fn probe(&self, target: &Target) -> Result<Response<()>, ApiError> {
+        let response = self.send(self.request(Method::GET, target, None)?, &target.0).await?;
+        Ok(response.map(drop))
+    }
+
+    async fn call(&self, method: Method, target: &Target, body: Option<&Value>) -> Result<Value, ApiError> {
+        let response = self.send(self.request(method, target, body)?, &target.0).await?;
+        whole(response, &target.0).await
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        target: &Target,
+        body: Option<&Value>,
+    ) -> Result<Request<Full<Bytes>>, ApiError> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let mut request = request(method, &target.0, "application/json", body.into())?;
+        if let Some(token) = &self.token {
+            let value = sensitive(&format!("Bearer {}", token.expose()))?;
+            request.headers_mut().insert(header::AUTHORIZATION, value);
+        }
+        Ok(request)
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>, url: &Url) -> Result<Response<Incoming>, ApiError> {
+        let answered = tokio::time::timeout(HEAD_TIME_MAX, self.http.request(request)).await;
+        answered
+            .map_err(|_| ApiError::Silent(origin(url)))?
+            .map_err(|error| ApiError::Unreachable { url: origin(url), why: causes(&error) })
+    }
+}
+
+/// An answer that is read piece by piece.
+pub(crate) struct Pieces {
+    body: Incoming,
+    url: String,
+}
+
+impl Pieces {
+    /// The next bytes; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        loop {
+            let frame = tokio::time::timeout(PIECE_TIME_MAX, self.body.frame()).await;
+            let Some(frame) = frame.map_err(|_| ApiError::Silent(self.url.clone()))? else { return Ok(None) };
+            let frame =
+                frame.map_err(|error| ApiError::Malformed(format!("it broke off: {}", causes(&error))))?;
+            if let Ok(bytes) = frame.into_data() {
+                return Ok(Some(bytes));
+            }
+        }
+    }
+}
+
+fn request(
+    method: Method,
+    url: &Url,
+    kind: &'static str,
+    body: Bytes,
+) -> Result<Request<Full<Bytes>>, ApiError> {
+    let refuse = || ApiError::Address(url.to_string(), "cannot be asked for");
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = url.as_str().parse().map_err(|_| refuse())?;
+    request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json, text/plain"));
+    Ok(request)
+}
+
+/// SECURITY: values marked like this are not printed by `Debug`.
+fn sensitive(text: &str) -> Result<HeaderValue, ApiError> {
+    let mut value = HeaderValue::try_from(text).map_err(|_| ApiError::Token)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The whole answer as JSON; nothing at all is null.
+async fn whole(response: Response<Incoming>, url: &Url) -> Result<Value, ApiError> {
+    if !response.status().is_success() {
+        return Err(refused(response, url).await);
+    }
+    let bytes = collect(response, url).await?;
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    let limits = Limits { bytes: ANSWER_BYTES_MAX, values: 1 << 23, ..Limits::default() };
+    let malformed = |why: &dyn std::fmt::Display| ApiError::Malformed(why.to_string());
+    Json::parse_with(&bytes, limits).map_err(|error| malformed(&error))?;
+    serde_json::from_slice(&bytes).map_err(|error| malformed(&error))
+}
+
+async fn collect(response: Response<Incoming>, url: &Url) -> Result<Bytes, ApiError> {
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect();
+    let body =
+        tokio::time::timeout(4 * PIECE_TIME_MAX, body).await.map_err(|_| ApiError::Silent(origin(url)))?;
+    body.map(http_body_util::Collected::to_bytes).map_err(|error| {
+        ApiError::Malformed(if error.is::<LengthLimitError>() {
+            format!("it is larger than {ANSWER_BYTES_MAX} bytes")
+        } else {
+            format!("it broke off: {error}")
+        })
+    })
+}
+
+/// A refusal in the API's form or in OAuth's (RFC 6749, section 5.2); anything else keeps its status.
+async fn refused(response: Response<Incoming>, url: &Url) -> ApiError {
+    let status = response.status();
+    let body = collect(response, url).await.unwrap_or_default();
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let text = |names: [&str; 2]| names.iter().find_map(|name| body[name].as_str()).map(str::to_owned);
+    ApiError::Refused {
+        status,
+        code: text(["code", "error"]).unwrap_or_else(|| format!("http_{}", status.as_u16())),
+        message: text(["message", "error_description"])
+            .unwrap_or_else(|| format!("`{}` answered {status}", origin(url))),
+        help: body["help"].as_str().map(str::to_owned),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    // Each layer tends to repeat the one below; the last says what really happened.
+    chain.last().map(ToString::to_string).unwrap_or_default()
+}
+
+fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, ApiError> {
+    use hyper_rustls::ConfigBuilderExt as _;
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let refuse = |why: &dyn std::fmt::Display| {
+        ApiError::Trust(ca_file.map(|path| path.display().to_string()).unwrap_or_default(), why.to_string())
+    };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| refuse(&e))?;
+    let Some(path) = ca_file else { return Ok(builder.with_webpki_roots().with_no_client_auth()) };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| refuse(&error))? {
+        roots.add(certificate.map_err(|error| refuse(&error))?).map_err(|error| refuse(&error))?;
+    }
+    if roots.is_empty() {
+        return Err(refuse(&"there is none"));
+    }
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use base::Secret;
+
+    use super::{ApiClient, ApiError};
+
+    fn client(base: &str) -> Result<ApiClient, ApiError> {
+        ApiClient::new(base, Some(Secret::new("t0ken".into())), None)
+    }
+
+    #[test]
+    fn a_token_never_travels_in_the_clear() {
+        for good in ["https://writ.example", "http://127.0.0.1:8420", "http://localhost/x", "http://[::1]:1"]
+        {
+            assert!(client(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://writ.example",
+            "http://127.0.0.1.evil.example",
+            "http://10.0.0.1",
+            "writ.example",
+            "ftp://localhost",
+            "mailto:a@b",
+            "https://u:p@writ.example",
+        ] {
+            assert!(client(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_path_is_one_segment() {
+        let client = client("https://writ.example/below/").unwrap();
+        let target = client.at(&["tools", "shop", "../a/b?c#d"]).with("x", Some("1&2")).with("y", None::<u8>);
+        assert_eq!(
+            target.0.as_str(),
+            "https://writ.example/below/api/v1/tools/shop/..%2Fa%2Fb%3Fc%23d?x=1%262"
+        );
+    }
+}

@@ -1,0 +1,61 @@
+//! What the process is given: environment, clock and chance. Read here, and handed down as values.
+
+use std::path::PathBuf;
+
+use base::{Clock, Dice, Secret, Timestamp};
+
+use crate::edge::{SystemClock, SystemDice};
+
+/// The environment variables that the command line knows. Secrets other than `WRIT_TOKEN` are never among them.
+pub(crate) struct Environment {
+    /// `WRIT_URL`: the server.
+    pub(crate) url: Option<String>,
+    /// `WRIT_TOKEN`: the API token.
+    pub(crate) token: Option<Secret>,
+    /// `WRIT_CONTEXT`: the name of a context.
+    pub(crate) context: Option<String>,
+    /// `WRIT_LOG`: what the server logs of its operation, in the form of `RUST_LOG`.
+    pub(crate) log: Option<String>,
+    /// Where contexts are kept: `$XDG_CONFIG_HOME/writ` or `$HOME/.config/writ`.
+    pub(crate) config: Option<PathBuf>,
+}
+
+impl Environment {
+    /// Reads the environment. A variable that is set to nothing counts as not set.
+    pub(crate) fn read() -> Self {
+        let home = || variable("HOME").map(|home| PathBuf::from(home).join(".config"));
+        let config = variable("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        Self {
+            url: variable("WRIT_URL"),
+            token: variable("WRIT_TOKEN").map(|token| Secret::new(token.trim().to_owned())),
+            context: variable("WRIT_CONTEXT"),
+            log: variable("WRIT_LOG"),
+            config: config.or_else(home).map(|config| config.join("writ")),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place of the command line that reads the environment")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The present, for proofs that a client makes.
+pub(crate) fn now() -> Timestamp {
+    SystemClock::default().now()
+}
+
+/// A stopwatch that runs from now on.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line is an edge: it measures what a person waits for"
+)]
+pub(crate) fn stopwatch() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+/// A fresh identifier for a proof: 128 bits of chance.
+pub(crate) fn nonce() -> String {
+    let dice: &dyn Dice = &SystemDice;
+    wire::jose::base64url(dice.bytes::<16>())
+}

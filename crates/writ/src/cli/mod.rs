@@ -1,0 +1,159 @@
+//! The command line: noun, then verb. One file per noun; what nouns share is in [`things`] and [`setting`].
+
+mod agent;
+mod audit;
+mod blueprint;
+mod check;
+mod completion;
+mod context;
+mod contexts;
+mod doctor;
+mod documents;
+mod environment;
+mod exit;
+mod file;
+mod grant;
+mod group;
+mod keys;
+mod kill;
+mod output;
+mod person;
+mod policy;
+mod role;
+mod secret;
+mod server;
+mod setting;
+mod status;
+mod task;
+#[cfg(test)]
+mod tests;
+mod things;
+mod token;
+mod tool;
+mod up;
+mod workload;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use environment::Environment;
+use exit::{Exit, Outcome, Trouble};
+use output::{emit, talk};
+use setting::{Globals, Setting};
+
+/// Identity and access management for AI agents
+#[derive(Debug, Parser)]
+#[command(
+    name = "writ",
+    version,
+    max_term_width = 110,
+    propagate_version = false,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 login needed, 5 approval pending, 6 verification failed, 7 conflict, 8 unavailable."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    globals: Globals,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Up(Box<up::Up>),
+    Status(status::Status),
+    Doctor(doctor::Doctor),
+    #[command(subcommand)]
+    Context(context::ContextCommand),
+    #[command(subcommand)]
+    Person(person::PersonCommand),
+    #[command(subcommand)]
+    Group(group::GroupCommand),
+    #[command(subcommand)]
+    Workload(workload::WorkloadCommand),
+    #[command(subcommand)]
+    Blueprint(blueprint::BlueprintCommand),
+    #[command(subcommand)]
+    Agent(agent::AgentCommand),
+    #[command(subcommand)]
+    Server(server::ServerCommand),
+    #[command(subcommand)]
+    Tool(tool::ToolCommand),
+    #[command(subcommand)]
+    Role(role::RoleCommand),
+    #[command(subcommand)]
+    Grant(grant::GrantCommand),
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
+    #[command(subcommand)]
+    Task(Box<task::TaskCommand>),
+    Token(Box<token::Token>),
+    Check(check::Check),
+    Kill(kill::Kill),
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    Apply(documents::Apply),
+    Diff(documents::Diff),
+    Export(documents::Export),
+    Completion(completion::Completion),
+    #[command(hide = true)]
+    Complete(completion::Complete),
+    /// Prints the version
+    #[command(before_help = "$ writ version")]
+    Version,
+}
+
+/// Runs what the process was asked for.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let environment = Environment::read();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli, environment)),
+        Err(error) => Err(Trouble::new(Exit::Failed, format!("no threads: {error}"))),
+    };
+    let exit = outcome.unwrap_or_else(|trouble| {
+        talk(&format!("writ: {trouble}"));
+        if let Some(help) = &trouble.help {
+            talk(&format!("  {help}"));
+        }
+        trouble.exit
+    });
+    exit.into()
+}
+
+async fn run(cli: Cli, environment: Environment) -> Outcome {
+    let log = environment.log.clone();
+    let setting = &Setting::new(cli.globals, environment);
+    match cli.command {
+        Command::Up(up) => up.run(log.as_deref()).await,
+        Command::Status(status) => status.run(setting).await,
+        Command::Doctor(doctor) => doctor.run(setting).await,
+        Command::Context(context) => context.run(setting),
+        Command::Person(person) => person.run(setting).await,
+        Command::Group(group) => group.run(setting).await,
+        Command::Workload(workload) => workload.run(setting).await,
+        Command::Blueprint(blueprint) => blueprint.run(setting).await,
+        Command::Agent(agent) => agent.run(setting).await,
+        Command::Server(server) => server.run(setting).await,
+        Command::Tool(tool) => tool.run(setting).await,
+        Command::Role(role) => role.run(setting).await,
+        Command::Grant(grant) => grant.run(setting).await,
+        Command::Policy(policy) => policy.run(setting).await,
+        Command::Secret(secret) => secret.run(setting).await,
+        Command::Task(task) => task.run(setting).await,
+        Command::Token(token) => token.run(setting).await,
+        Command::Check(check) => check.run(setting).await,
+        Command::Kill(kill) => kill.run(setting).await,
+        Command::Audit(audit) => audit.run(setting).await,
+        Command::Apply(apply) => apply.run(setting).await,
+        Command::Diff(diff) => diff.run(setting).await,
+        Command::Export(export) => export.run(setting).await,
+        Command::Completion(completion) => completion.run(),
+        Command::Complete(complete) => complete.run(),
+        Command::Version => emit(&format!("writ {}\n", env!("CARGO_PKG_VERSION"))),
+    }
+}

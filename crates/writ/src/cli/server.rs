@@ -1,0 +1,119 @@
+//! `writ server`
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::exit::Outcome;
+use super::output::Column;
+use super::setting::{DryRun, Setting};
+use super::things::{Changed, Named, Noun, given, seconds};
+
+const SERVER: Noun = Noun {
+    word: "server",
+    plural: "servers",
+    columns: &[
+        Column::new("NAME", "/name"),
+        Column::new("STATE", "/spec/state"),
+        Column::new("URL", "/spec/url"),
+        Column::wide("SECRET", "/spec/credential/secret"),
+        Column::wide("DESCRIPTION", "/spec/description"),
+        Column::wide("ID", "/id"),
+    ],
+};
+
+const FOUND_COLUMNS: &[Column] = &[
+    Column::new("TOOL", "/tool"),
+    Column::new("OUTCOME", "/outcome"),
+    Column::new("EFFECT", "/effect"),
+    Column::new("STATE", "/state"),
+];
+
+/// Upstream MCP servers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServerCommand {
+    /// Add a server to the catalogue
+    #[command(before_help = "$ writ server add shop https://shop.example/mcp --secret shop-key --discover")]
+    Add(Add),
+    /// List the servers
+    #[command(before_help = "$ writ server list")]
+    List,
+    /// Show one server
+    #[command(before_help = "$ writ server show shop")]
+    Show(Named),
+    /// Ask a server for its tools: new ones are pinned, changed ones quarantined
+    #[command(before_help = "$ writ server discover shop")]
+    Discover(Named),
+    /// Let calls go to a stopped server again
+    #[command(before_help = "$ writ server start shop")]
+    Start(Named),
+    /// Let no call go to a server until it is started
+    #[command(before_help = "$ writ server stop shop")]
+    Stop(Changed),
+    /// Remove a server that has no tools and grants left
+    #[command(before_help = "$ writ server remove shop --yes")]
+    Remove(Changed),
+}
+
+/// What is known about a server.
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// The server's name, as in /mcp/NAME
+    name: String,
+    /// The address of its MCP endpoint (streamable HTTP)
+    endpoint: String,
+    /// What it is, in one line
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// The secret that Writ proves itself with (`writ secret put`); agents never see it
+    #[arg(long, value_name = "NAME")]
+    secret: Option<String>,
+    /// The header that carries the secret
+    #[arg(long, value_name = "NAME", default_value = "authorization", requires = "secret")]
+    header: String,
+    /// What stands before the secret in the header
+    #[arg(long, value_name = "TEXT", default_value = "Bearer ", requires = "secret")]
+    prefix: String,
+    /// How long an answer may take to begin
+    #[arg(long, value_name = "SPAN", value_parser = seconds)]
+    timeout: Option<i64>,
+    /// Ask it for its tools at once
+    #[arg(long, conflicts_with = "dry_run")]
+    discover: bool,
+    #[command(flatten)]
+    how: DryRun,
+}
+
+impl ServerCommand {
+    pub(crate) async fn run(self, setting: &Setting) -> Outcome {
+        match self {
+            Self::Add(add) => add.run(setting).await,
+            Self::List => SERVER.list(setting).await,
+            Self::Show(named) => SERVER.show(setting, &named).await,
+            Self::Discover(named) => discover(setting, &named.name).await,
+            Self::Start(named) => SERVER.bring_back(setting, &named, "start").await,
+            Self::Stop(changed) => SERVER.set_state(setting, &changed, "stopped").await,
+            Self::Remove(changed) => SERVER.remove(setting, &changed).await,
+        }
+    }
+}
+
+impl Add {
+    async fn run(self, setting: &Setting) -> Outcome {
+        let credential = self
+            .secret
+            .map(|secret| json!({ "secret": secret, "header": self.header, "prefix": self.prefix }));
+        let spec = given([
+            ("url", Some(json!(self.endpoint))),
+            ("description", self.description.map(|text| json!(text))),
+            ("credential", credential),
+            ("timeout_seconds", self.timeout.map(Into::into)),
+        ]);
+        let made = SERVER.create(setting, &self.name, &spec, self.how).await?;
+        if self.discover { discover(setting, &self.name).await } else { Ok(made) }
+    }
+}
+
+async fn discover(setting: &Setting, name: &str) -> Outcome {
+    let client = setting.client()?;
+    setting.list(FOUND_COLUMNS, &client.act(&client.at(&[SERVER.plural, name, "discover"])).await?)
+}

@@ -1,0 +1,161 @@
+//! What a command runs with: the global options, and the client that follows from them.
+
+use std::io::{BufRead, IsTerminal};
+use std::path::PathBuf;
+
+use base::Secret;
+use clap::Args;
+use serde_json::Value;
+
+use super::contexts::{Context, Contexts};
+use super::environment::Environment;
+use super::exit::{Exit, Outcome, Trouble};
+use super::output::{Column, Format, emit, talk};
+use crate::api_client::ApiClient;
+
+/// The server of a person who has just typed `writ up`.
+const URL_DEFAULT: &str = "http://127.0.0.1:8420";
+
+/// Options that every command takes.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Globals {
+    /// How to print answers
+    #[arg(short, long, global = true, value_enum, value_name = "FORM", default_value = "table")]
+    pub(crate) output: Format,
+    /// The server; else WRIT_URL, else the context's, else http://127.0.0.1:8420
+    #[arg(long, global = true, value_name = "URL")]
+    url: Option<String>,
+    /// The context to use; else WRIT_CONTEXT, else the current one
+    #[arg(long, global = true, value_name = "NAME")]
+    context: Option<String>,
+    /// Trust the certificates in this PEM file, and no others
+    #[arg(long, global = true, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Do not ask before what cannot be undone
+    #[arg(short, long, global = true)]
+    yes: bool,
+    /// Never ask; fail where a question would come
+    #[arg(long, global = true)]
+    no_input: bool,
+}
+
+/// Says what would happen, and changes nothing.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct DryRun {
+    /// Say what would happen and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// What a command runs with.
+pub(crate) struct Setting {
+    globals: Globals,
+    environment: Environment,
+}
+
+impl Setting {
+    pub(crate) const fn new(globals: Globals, environment: Environment) -> Self {
+        Self { globals, environment }
+    }
+
+    /// How answers are printed.
+    pub(crate) const fn format(&self) -> Format {
+        self.globals.output
+    }
+
+    /// The file of contexts.
+    pub(crate) fn contexts_file(&self) -> Result<PathBuf, Trouble> {
+        let folder = self.environment.config.as_ref().ok_or_else(|| {
+            Trouble::usage("there is no place for contexts").help("set HOME or XDG_CONFIG_HOME")
+        })?;
+        Ok(folder.join("contexts.toml"))
+    }
+
+    /// A client with the token of the environment or of the context.
+    pub(crate) fn client(&self) -> Result<ApiClient, Trouble> {
+        let (client, has_token) = self.connect()?;
+        if has_token {
+            return Ok(client);
+        }
+        let help = "set WRIT_TOKEN; the administrator's is in admin.token in the folder given to `writ up --data`; or `writ context add`";
+        Err(Trouble::new(Exit::Login, format!("there is no token for `{}`", client.base())).help(help))
+    }
+
+    /// A client that may have no token, and whether it has one.
+    pub(crate) fn connect(&self) -> Result<(ApiClient, bool), Trouble> {
+        let Environment { url, token, .. } = &self.environment;
+        let chosen = self.context()?;
+        // SECURITY: a context's token goes to the context's server and to no other.
+        let named = self.globals.url.as_deref().or(url.as_deref());
+        let address = named.or(chosen.as_ref().map(|context| context.url.as_str())).unwrap_or(URL_DEFAULT);
+        let its_own = chosen.as_ref().filter(|context| context.url == address);
+        let kept = || its_own.and_then(|context| context.token.clone()).map(Secret::new);
+        let token = token.clone().or_else(kept);
+        let ca_file =
+            self.globals.ca_file.clone().or_else(|| its_own.and_then(|context| context.ca_file.clone()));
+        let has_token = token.is_some();
+        Ok((ApiClient::new(address, token, ca_file.as_deref())?, has_token))
+    }
+
+    fn context(&self) -> Result<Option<Context>, Trouble> {
+        let named = self.globals.context.as_deref().or(self.environment.context.as_deref());
+        let complete = self.environment.token.is_some()
+            && (self.globals.url.is_some() || self.environment.url.is_some());
+        if (named.is_none() && complete) || self.environment.config.is_none() {
+            return Ok(None);
+        }
+        Ok(Contexts::read(&self.contexts_file()?)?.find(named)?.cloned())
+    }
+
+    /// Prints a list.
+    pub(crate) fn list(&self, columns: &[Column], rows: &Value) -> Outcome {
+        let rows = rows
+            .as_array()
+            .ok_or_else(|| Trouble::new(Exit::Failed, "the server did not answer with a list"))?;
+        emit(&self.format().list(columns, rows))
+    }
+
+    /// Prints one thing.
+    pub(crate) fn one(&self, value: &Value) -> Outcome {
+        emit(&self.format().one(value))
+    }
+
+    /// Prints what was done: a sentence for people, the answer for programs.
+    pub(crate) fn done(&self, sentence: &str, answer: &Value) -> Outcome {
+        if self.format().is_for_programs() { self.one(answer) } else { emit(&format!("{sentence}\n")) }
+    }
+
+    /// Prints a secret that is shown once: alone on standard output, so that a script can take it.
+    pub(crate) fn secret(&self, member: &str, answer: &Value, talk_of: &str) -> Outcome {
+        if matches!(self.format(), Format::Json | Format::Yaml) {
+            return self.one(answer);
+        }
+        let text = answer[member].as_str();
+        let text =
+            text.ok_or_else(|| Trouble::new(Exit::Failed, format!("the server sent no `{member}`")))?;
+        talk(talk_of);
+        emit(&format!("{text}\n"))
+    }
+
+    /// Asks before something that cannot be undone: the person types the name.
+    pub(crate) fn confirm(&self, what: &str, name: &str) -> Result<(), Trouble> {
+        if self.globals.yes {
+            return Ok(());
+        }
+        if self.globals.no_input || !std::io::stdin().is_terminal() {
+            return Err(Trouble::usage(format!("{what}: this needs a confirmation")).help("add --yes"));
+        }
+        talk(&format!("{what}\ntype `{name}` to go on:"));
+        let mut typed = String::new();
+        std::io::stdin()
+            .lock()
+            .read_line(&mut typed)
+            .map_err(|error| Trouble::new(Exit::Failed, error.to_string()))?;
+        if typed.trim() == name {
+            Ok(())
+        } else {
+            Err(Trouble::new(Exit::Failed, "not confirmed; nothing was changed"))
+        }
+    }
+}
