@@ -211,11 +211,6 @@ impl Draft {
         self.writes.push(Write { sql, args, kind, name: name.to_owned() });
     }
 
-    /// Adds a record beside those of the changes.
-    pub(crate) fn note(&mut self, event: Event) {
-        self.events.push(event);
-    }
-
     fn write<K: Kind>(&mut self, sql: &'static str, args: Vec<Value>, name: &str) {
         self.also(sql, args, K::KIND, name);
     }

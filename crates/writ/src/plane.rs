@@ -97,7 +97,7 @@ impl Plane for ControlPlane {
         let known = self.control.snapshot();
         let thing = known.servers.named(server)?;
         let open = Act { server: server.parse().ok()?, kind: ActKind::Open, arguments: Json::Null };
-        let visible = thing.body.state == ServerState::Active && self.control.may_see(caller, &open);
+        let visible = thing.body.state == ServerState::Active && self.control.may_know(caller, &open);
         visible.then(|| Arc::new(upstream(thing)))
     }
 

@@ -9,5 +9,5 @@ mod store;
 
 pub use model::{ApiToken, Credential, Proof};
 pub use service::{API_TOKEN_PREFIX, ApiRefusal, CredentialRefusal};
-pub(crate) use service::{principal_lives, sha256};
+pub(crate) use service::sha256;
 pub(crate) use store::{load_all, reload, reload_api_token};

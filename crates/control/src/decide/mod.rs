@@ -177,6 +177,14 @@ impl Control {
         }))
     }
 
+    /// Whether a caller's task names a server at all: enough to tell it, with reasons, what is missing. A server that
+    /// the task does not name does not exist for the caller.
+    pub fn may_know(&self, caller: &Caller, open: &Act) -> bool {
+        let (snapshot, now) = (self.snapshot(), self.now());
+        let Ok(chain) = caller.alive(&snapshot, now) else { return false };
+        chain.iter().all(|task| task.scope.mentions(open, now))
+    }
+
     /// Whether a caller may use something that a server lists: a decision without arguments.
     pub fn may_see(&self, caller: &Caller, act: &Act) -> bool {
         let (snapshot, now) = (self.snapshot(), self.now());

@@ -88,7 +88,7 @@ impl Control {
             Ok(Submitted::Recorded(_)) => {}
             Ok(_) => metrics::counter!("writ_outcomes_left_to_the_sweeper_total").increment(1),
             Err(fault) => {
-                tracing::error!(error = %fault, intent = %outcome.intent, "an outcome was left to the sweeper")
+                tracing::error!(error = %fault, intent = %outcome.intent, "an outcome was left to the sweeper");
             }
         }
     }

@@ -64,13 +64,13 @@ fn put_all(draft: &mut Draft, documents: Vec<Document>) -> Result<Vec<Change>, E
     let mut changes = Vec::with_capacity(documents.len());
     for (kind, document) in documents {
         let name = document.metadata.name.clone();
-        let outcome = put(kind, draft, document).map_err(|error| in_document(error, kind, &name))?;
+        let outcome = put(kind, draft, &document).map_err(|error| in_document(error, kind, &name))?;
         changes.push(Change { kind: kind.as_str().to_owned(), name, outcome });
     }
     Ok(changes)
 }
 
-fn put(kind: DocumentKind, draft: &mut Draft, document: Document) -> Result<Outcome, Error> {
+fn put(kind: DocumentKind, draft: &mut Draft, document: &Document) -> Result<Outcome, Error> {
     match kind {
         DocumentKind::Person => put_one::<Person>(draft, document),
         DocumentKind::Blueprint => put_one::<Blueprint>(draft, document),
@@ -84,15 +84,15 @@ fn put(kind: DocumentKind, draft: &mut Draft, document: Document) -> Result<Outc
         DocumentKind::Policy => put_one::<Rule>(draft, document),
         DocumentKind::LabelSet => {
             let changes = draft.events().len();
-            let labels: LabelSetSpec = spec(&document)?;
+            let labels: LabelSetSpec = spec(document)?;
             apply_labels(draft, &document.metadata.name, &labels)?;
             Ok(if draft.events().len() == changes { Outcome::Unchanged } else { Outcome::Changed })
         }
     }
 }
 
-fn put_one<K: Kind>(draft: &mut Draft, document: Document) -> Result<Outcome, Error> {
-    let spec = spec::<K::Spec>(&document)?;
+fn put_one<K: Kind>(draft: &mut Draft, document: &Document) -> Result<Outcome, Error> {
+    let spec = spec::<K::Spec>(document)?;
     draft.put::<K>(&document.metadata.name, spec)
 }
 

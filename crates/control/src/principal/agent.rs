@@ -147,8 +147,7 @@ impl Kind for Agent {
 fn may_become(name: &str, from: AgentState, to: AgentState) -> Result<(), PrincipalRefusal> {
     use AgentState::{Active, Retired, Staged, Suspended};
     match (from, to) {
-        (Retired, Retired) => Ok(()),
-        (Retired, _) => Err(PrincipalRefusal::Retired(name.to_owned())),
+        (Retired, Staged | Active | Suspended) => Err(PrincipalRefusal::Retired(name.to_owned())),
         // SECURITY: re-applying an old folder of documents must not resume what a kill suspended.
         (Suspended, Active | Staged) => Err(PrincipalRefusal::NotByDocument {
             kind: "agent",
@@ -157,6 +156,6 @@ fn may_become(name: &str, from: AgentState, to: AgentState) -> Result<(), Princi
             to: to.as_str(),
             how: "writ agent resume NAME",
         }),
-        (Staged | Active, _) | (Suspended, Suspended | Retired) => Ok(()),
+        (Staged | Active, _) | (Suspended, Suspended | Retired) | (Retired, Retired) => Ok(()),
     }
 }

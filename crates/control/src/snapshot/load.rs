@@ -125,15 +125,13 @@ async fn secret_value(
     snapshot: &mut Snapshot,
     id: &AnyId,
 ) -> Result<(), Fault> {
-    match read.row("select id, sealed from secret_value where id = $1", &[id.into()]).await? {
-        Some(row) => open_secret(store, snapshot, &row),
-        None => {
-            if let Ok(id) = id.as_str().parse::<SecretId>() {
-                snapshot.vault.remove_mut(&id);
-            }
-            Ok(())
-        }
+    if let Some(row) = read.row("select id, sealed from secret_value where id = $1", &[id.into()]).await? {
+        return open_secret(store, snapshot, &row);
     }
+    if let Ok(id) = id.as_str().parse::<SecretId>() {
+        snapshot.vault.remove_mut(&id);
+    }
+    Ok(())
 }
 
 fn open_secret(store: &Store, snapshot: &mut Snapshot, row: &Row) -> Result<(), Fault> {

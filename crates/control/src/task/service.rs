@@ -154,18 +154,16 @@ impl Control {
     /// A task, whatever its state.
     pub async fn find_task(&self, id: &TaskId) -> Result<Task, Error> {
         let open = self.snapshot().tasks.get(id).cloned();
-        match open {
-            Some(task) => Ok((*task).clone()),
-            None => {
-                let task = store::load_task(&mut self.store().read().await?, id).await?;
-                Ok(task.ok_or_else(|| TaskRefusal::Missing(id.to_string()))?)
-            }
+        if let Some(task) = open {
+            return Ok((*task).clone());
         }
+        let task = store::load_task(&mut self.store().read().await?, id).await?;
+        Ok(task.ok_or_else(|| TaskRefusal::Missing(id.to_string()))?)
     }
 }
 
 /// What the record of a new task says. The instruction is a person's words: only its digest.
-fn facts(task: &Task) -> Result<serde_json::Value, Error> {
+pub(super) fn facts(task: &Task) -> Result<serde_json::Value, Error> {
     let scope =
         serde_json::to_vec(&task.scope).map_err(|error| base::Fault::new("writing a scope", error))?;
     let sha256 = |bytes: &[u8]| hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes));
@@ -241,14 +239,13 @@ fn acts_for(
 ) -> Result<(), TaskRefusal> {
     let refuse = |origin, whom| Err(TaskRefusal::NotForThem { agent: agent.to_owned(), origin, whom });
     match origin {
-        AgentOrigin::Company => Ok(()),
         AgentOrigin::Assistant if request.person.as_ref().is_some_and(|person| person != owner) => {
             refuse("its owner's assistant", "for anyone else")
         }
         AgentOrigin::Child if request.parent.is_none() => {
             refuse("another agent's child", "outside a task of that agent")
         }
-        AgentOrigin::Assistant | AgentOrigin::Child => Ok(()),
+        AgentOrigin::Company | AgentOrigin::Assistant | AgentOrigin::Child => Ok(()),
     }
 }
 
