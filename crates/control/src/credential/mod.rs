@@ -8,6 +8,6 @@ mod service;
 mod store;
 
 pub use model::{ApiToken, Credential, Proof};
-pub use service::{API_TOKEN_PREFIX, ApiRefusal, CredentialRefusal};
 pub(crate) use service::sha256;
+pub use service::{API_TOKEN_PREFIX, ApiRefusal, CredentialRefusal};
 pub(crate) use store::{load_all, reload, reload_api_token};

@@ -4,8 +4,8 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
-use store::{Entry, ProofUse, Submitted};
 use base::{Actor, AnyId, Ctx, Fault, IdKind, PersonId, WorkloadId};
+use store::{Entry, ProofUse, Submitted};
 
 use super::{api::Need, error::ApiError};
 use crate::{
@@ -69,7 +69,10 @@ pub(super) async fn authenticate(control: &Control, parts: &Parts, need: Need) -
         Submitted::Noted => Ok(asked),
         Submitted::Replayed => Err(ProofReplayed.into()),
         Submitted::Busy => Err(ApiError::busy()),
-        other => Err(Fault::new("using up a proof", format!("the log answered another question: {other:?}")).into()),
+        other => {
+            Err(Fault::new("using up a proof", format!("the log answered another question: {other:?}"))
+                .into())
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod check;
 mod credentials;
 mod documents;
 mod error;
+mod keys;
 mod kill;
 mod kinds;
 mod secrets;
@@ -51,6 +52,7 @@ pub fn api(control: &Control) -> Api {
     let api = secrets::operations(api);
     let api = credentials::operations(api);
     let api = tasks::operations(api);
+    let api = keys::operations(api);
     let api = kill::operations(api);
     let api = check::operations(api);
     let api = documents::operations(api);

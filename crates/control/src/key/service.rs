@@ -1,8 +1,8 @@
 //! Making, rotating and ending signing keys.
 
+use ::store::Sealed;
 use base::{Class, Ctx, Error, Event, EventKind, Fault, KeyId, Refuse};
 use serde_json::json;
-use ::store::Sealed;
 use wire::jose::{Algorithm, SigningKey};
 
 use super::{

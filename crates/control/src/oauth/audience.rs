@@ -34,7 +34,9 @@ impl Audience {
         if path == API {
             return Some(Self::Api);
         }
-        path.strip_prefix(MCP).filter(|name| name.parse::<base::Name>().is_ok()).map(|name| Self::Mcp(name.to_owned()))
+        path.strip_prefix(MCP)
+            .filter(|name| name.parse::<base::Name>().is_ok())
+            .map(|name| Self::Mcp(name.to_owned()))
     }
 
     /// The audience as it stands in tokens and metadata: the URL that clients are given.

@@ -32,16 +32,28 @@ impl Control {
             Error::Refused(refusal) => refusal,
             Error::Fault(fault) => {
                 tracing::error!(error = %fault, "an access token could not be verified");
-                return unavailable(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, "something failed on our side");
+                return unavailable(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    ErrorCode::ServerError,
+                    "something failed on our side",
+                );
             }
         };
         let (status, code) = match refusal.class {
             Class::Invalid => (StatusCode::BAD_REQUEST, ErrorCode::InvalidRequest),
             Class::Busy | Class::Limited => {
-                return unavailable(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TemporarilyUnavailable, &refusal.message);
+                return unavailable(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    ErrorCode::TemporarilyUnavailable,
+                    &refusal.message,
+                );
             }
             Class::Fault => {
-                return unavailable(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError, &refusal.message);
+                return unavailable(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    ErrorCode::ServerError,
+                    &refusal.message,
+                );
             }
             Class::Unauthenticated | Class::Denied | Class::Missing | Class::Conflict => {
                 (StatusCode::UNAUTHORIZED, ErrorCode::InvalidToken)

@@ -4,17 +4,26 @@
 //! tree, the grants and the policies at every call. So a token is small, minutes long, for one audience, and dies
 //! with whatever it rests on.
 
+mod asking;
 mod audience;
 mod challenge;
 mod claims;
+mod client;
+mod exchange;
+pub mod http;
+mod introspect;
+mod issue;
 mod presented;
 mod refused;
 mod revoked;
+mod said;
+mod token;
 mod verify;
+mod wish;
 
 pub use audience::Audience;
 pub use challenge::Challenged;
 pub use refused::{ProofReplayed, TokenRefused};
 pub(crate) use revoked::{load_revoked_tokens, reload_revoked_token};
-pub(crate) use verify::{TokenCache, token_cache};
 pub use verify::TokenHolder;
+pub(crate) use verify::{TokenCache, token_cache};

@@ -35,7 +35,11 @@ impl<'a> Presented<'a> {
             Only::None => return Err(TokenRefused::Missing),
             Only::One(value) => value,
             // Which of two counts would be a guess.
-            Only::Unreadable => return Err(TokenRefused::Malformed("the request needs exactly one readable `Authorization` header")),
+            Only::Unreadable => {
+                return Err(TokenRefused::Malformed(
+                    "the request needs exactly one readable `Authorization` header",
+                ));
+            }
         };
         let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
         let scheme = if scheme.eq_ignore_ascii_case("bearer") {
@@ -46,7 +50,9 @@ impl<'a> Presented<'a> {
             return Err(TokenRefused::Missing);
         };
         if token.is_empty() || !token.bytes().all(is_token_byte) {
-            return Err(TokenRefused::Malformed("the `Authorization` header holds no token behind its scheme"));
+            return Err(TokenRefused::Malformed(
+                "the `Authorization` header holds no token behind its scheme",
+            ));
         }
         let proof = proof_header(headers).map_err(TokenRefused::Malformed)?;
         Ok(Self { scheme, token, proof, method, url })

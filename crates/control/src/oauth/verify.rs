@@ -126,7 +126,12 @@ impl Control {
     /// The claims of a token that one of our keys signed.
     ///
     /// SECURITY: of what is remembered only the signature counts; [`stands`] asks for everything else each time.
-    pub(crate) fn believe(&self, known: &Snapshot, token: &str, now: Timestamp) -> Result<Arc<Believed>, TokenRefusal> {
+    pub(crate) fn believe(
+        &self,
+        known: &Snapshot,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Arc<Believed>, TokenRefusal> {
         let digest = sha256(token.as_bytes());
         let remembered = &self.inner().tokens;
         if let Some(believed) = remembered.get(&digest) {
@@ -171,7 +176,9 @@ pub(crate) fn stands(
         return Err(TokenRefusal::IssuedInFuture.into());
     }
     match &claims.task {
-        Some(_) => agent_stands(known, claims, tenant, now).map(|caller| TokenHolder::Agent(Box::new(caller))),
+        Some(_) => {
+            agent_stands(known, claims, tenant, now).map(|caller| TokenHolder::Agent(Box::new(caller)))
+        }
         None => workload_stands(known, claims, tenant).map(TokenHolder::Workload),
     }
 }
@@ -208,11 +215,16 @@ fn agent_stands(
 
 /// Fails closed: an agent without a blueprint has no say in how it is bound.
 fn must_be_bound(known: &Snapshot, caller: &Caller) -> bool {
-    let blueprint = known.agents.get(&caller.agent).and_then(|agent| known.blueprints.get(&agent.body.blueprint));
+    let blueprint =
+        known.agents.get(&caller.agent).and_then(|agent| known.blueprints.get(&agent.body.blueprint));
     blueprint.is_none_or(|blueprint| blueprint.body.dpop_required)
 }
 
-fn workload_stands(known: &Snapshot, claims: &AccessClaims, tenant: &TenantId) -> Result<WorkloadId, TokenRefused> {
+fn workload_stands(
+    known: &Snapshot,
+    claims: &AccessClaims,
+    tenant: &TenantId,
+) -> Result<WorkloadId, TokenRefused> {
     let workload: WorkloadId = claims.client_id.parse().map_err(|_| TokenRefused::ChainDiffers)?;
     let id = AnyId::from(&workload);
     if claims.subject != id || !claims.actors.is_empty() {
@@ -238,7 +250,8 @@ fn possession(
         (Scheme::Dpop, Some(thumbprint)) => thumbprint,
     };
     let proof = presented.proof.ok_or(TokenRefused::ProofMissing)?;
-    let target = TargetUri::parse(presented.url).ok_or(TokenRefused::Malformed("the request's URL is not one that a proof can name"))?;
+    let target = TargetUri::parse(presented.url)
+        .ok_or(TokenRefused::Malformed("the request's URL is not one that a proof can name"))?;
     let rules = ProofRules {
         method: presented.method,
         target: &target,

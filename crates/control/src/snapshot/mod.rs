@@ -120,7 +120,11 @@ impl Snapshot {
 
     /// The tasks of an agent that are here, ended ones included.
     pub fn tasks_of(&self, agent: &base::AgentId) -> impl Iterator<Item = &Arc<Task>> {
-        self.tasks_by_agent.of(&AnyId::from(agent)).filter_map(|id| self.tasks.get(id)).collect::<Vec<_>>().into_iter()
+        self.tasks_by_agent
+            .of(&AnyId::from(agent))
+            .filter_map(|id| self.tasks.get(id))
+            .collect::<Vec<_>>()
+            .into_iter()
     }
 
     /// Forgets tasks that have ended, once they outnumber those at work: a token of a task that is not here is as

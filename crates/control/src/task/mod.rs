@@ -3,6 +3,7 @@
 //! A task may have children; a child never covers more, lives longer or uses more than its parent, and ends with
 //! it. What a task's agent may do is asked at each call of the whole chain up to the root.
 
+mod join;
 mod model;
 mod service;
 mod store;

@@ -1,6 +1,6 @@
 //! Tasks in the database.
 
-use base::{Event, EventKind, Fault, TaskId, Timestamp};
+use base::{AgentId, Event, EventKind, Fault, TaskId, Timestamp};
 use store::{Read, Row, Tx};
 
 use super::model::{Task, TaskState};
@@ -88,6 +88,12 @@ pub(super) async fn overdue(tx: &mut Tx, now: Timestamp, limit: i64) -> Result<V
 pub(crate) async fn open_of(tx: &mut Tx, principal: &str) -> Result<Vec<TaskId>, Fault> {
     let sql = "select id from task where state = 'open' and (agent = $1 or person = $1) order by depth, id";
     tx.rows(sql, &[principal.into()]).await?.iter().map(|row| parsed(row.text(0)?.parse())).collect()
+}
+
+/// All open tasks of an agent, oldest first.
+pub(super) async fn open_of_agent(tx: &mut Tx, agent: &AgentId) -> Result<Vec<Task>, Fault> {
+    let sql = "select doc, state from task where state = 'open' and agent = $1 order by id";
+    tx.rows(sql, &[agent.into()]).await?.iter().map(task).collect()
 }
 
 /// What a task has used: calls and bytes.

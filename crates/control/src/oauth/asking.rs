@@ -1,0 +1,121 @@
+//! A request to the authorization server, up to the point where it is known who asks.
+
+use std::sync::Arc;
+
+use base::{Actor, Ctx, Fault};
+use http::{HeaderMap, header::AUTHORIZATION};
+use store::{Entry, ProofUse, Submitted};
+use wire::{
+    dpop::{ProofRules, TargetUri, verify_proof},
+    oauth::{ClientAuthentication, ErrorCode, Form, OAuthError},
+};
+
+use super::{
+    client::{Client, Proven, prove, refusal},
+    presented::proof_header,
+    said::{busy, said},
+    verify::{PROOF_AGE_SECONDS_MAX, PROOF_LEEWAY_SECONDS},
+};
+use crate::{control::Control, snapshot::Snapshot};
+
+/// Where tokens are made.
+pub(crate) const TOKEN_PATH: &str = "/oauth2/token";
+
+/// A client whose proofs are used up, and the state of the world in which it proved itself.
+#[derive(Clone)]
+pub(crate) struct Asking {
+    /// The circumstances, with the client as actor.
+    pub(crate) ctx: Ctx,
+    pub(crate) proven: Proven,
+    /// What was true when the client proved itself. Whatever is issued carries this position, so that a revocation
+    /// that is later ends it, however the two raced.
+    pub(crate) known: Arc<Snapshot>,
+    /// The thumbprint of the key that the client proved to hold (DPoP).
+    pub(crate) key: Option<String>,
+}
+
+impl Asking {
+    pub(crate) const fn client(&self) -> &Client {
+        &self.proven.client
+    }
+}
+
+impl Control {
+    /// Establishes who asks the token endpoint, and with which key; uses up both proofs.
+    pub(crate) async fn asking_for_token(
+        &self,
+        headers: &HeaderMap,
+        form: &Form,
+    ) -> Result<Asking, OAuthError> {
+        let (mut asking, assertion) = self.who_asks(headers, form)?;
+        let key = self.sender_key(headers, &asking.ctx);
+        let proof = key.as_ref().ok().and_then(|key| key.as_ref()).map(|(_, proof)| proof.clone());
+        // Together, so that they share a commit. The assertion first: without it nobody has asked anything.
+        let (assertion, proof) = tokio::join!(self.use_up(assertion), self.use_up(proof));
+        assertion?.then_some(()).ok_or_else(refusal)?;
+        asking.key = key?.map(|(thumbprint, _)| thumbprint);
+        if !proof? {
+            return Err(OAuthError::new(
+                ErrorCode::InvalidDpopProof,
+                "the DPoP proof was used before; make a new one for each request",
+            ));
+        }
+        Ok(asking)
+    }
+
+    /// Establishes who asks another endpoint, without a key.
+    pub(crate) async fn asking(&self, headers: &HeaderMap, form: &Form) -> Result<Asking, OAuthError> {
+        let (asking, assertion) = self.who_asks(headers, form)?;
+        self.use_up(assertion).await?.then_some(asking).ok_or_else(refusal)
+    }
+
+    fn who_asks(&self, headers: &HeaderMap, form: &Form) -> Result<(Asking, Option<ProofUse>), OAuthError> {
+        let ctx = self.ctx(Actor::Anonymous);
+        if !self.is_fresh(ctx.now) {
+            let why = "this node cannot prove that it knows the latest revocations; try again shortly";
+            return Err(OAuthError::new(ErrorCode::TemporarilyUnavailable, why));
+        }
+        let values = headers.get_all(AUTHORIZATION).iter().map(|value| value.to_str());
+        let authorization: Vec<&str> = values.collect::<Result<_, _>>().map_err(|_| {
+            OAuthError::new(ErrorCode::InvalidRequest, "the `Authorization` header is not visible ASCII")
+        })?;
+        let shown = ClientAuthentication::of(&authorization, form)?;
+        let known = Arc::clone(&self.snapshot());
+        let proven = prove(&known, &shown, &self.settings().issuer(), &ctx)?;
+        let assertion = proven.assertion.clone();
+        let ctx = ctx.acting_as(proven.client.actor());
+        Ok((Asking { ctx, proven, known, key: None }, assertion))
+    }
+
+    /// The key that a client proves to hold at the token endpoint, where it sends a proof (RFC 9449, section 5).
+    fn sender_key(&self, headers: &HeaderMap, ctx: &Ctx) -> Result<Option<(String, ProofUse)>, OAuthError> {
+        let refuse = |why: &str| OAuthError::new(ErrorCode::InvalidDpopProof, why);
+        let Some(proof) = proof_header(headers).map_err(refuse)? else { return Ok(None) };
+        let url = format!("{}{TOKEN_PATH}", self.settings().issuer());
+        let target =
+            TargetUri::parse(&url).ok_or_else(|| said(Fault::new("reading the public URL", url).into()))?;
+        let rules = ProofRules {
+            method: "POST",
+            target: &target,
+            access_token: None,
+            thumbprint: None,
+            now: ctx.now,
+            age_seconds_max: PROOF_AGE_SECONDS_MAX,
+            leeway_seconds: PROOF_LEEWAY_SECONDS,
+        };
+        let proof = verify_proof(proof, &rules).map_err(|refusal| refuse(&refusal.to_string()))?;
+        let used = ProofUse { digest: proof.replay_id, expires: proof.forget_after };
+        Ok(Some((proof.thumbprint().to_owned(), used)))
+    }
+
+    /// Uses up a single-use proof; false when it was used before. No proof is no trouble.
+    async fn use_up(&self, proof: Option<ProofUse>) -> Result<bool, OAuthError> {
+        let Some(proof) = proof else { return Ok(true) };
+        match self.store().submit(Entry::Proof(proof)).await.map_err(|fault| said(fault.into()))? {
+            Submitted::Noted => Ok(true),
+            Submitted::Replayed => Ok(false),
+            Submitted::Busy => Err(busy()),
+            other => Err(said(Fault::new("using up a proof", format!("the log answered {other:?}")).into())),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What a token stands for (RFC 7662), and giving one up (RFC 7009).
+
+use base::{AnyId, Event, EventKind, Fault};
+use http::{HeaderMap, header::AUTHORIZATION};
+use serde_json::json;
+use wire::oauth::{ErrorCode, Form, Introspection, OAuthError, TokenQuery};
+
+use super::{
+    audience::Audience,
+    client::Client,
+    issue::details,
+    revoked,
+    said::said,
+    verify::{TokenHolder, stands},
+};
+use crate::{control::Control, credential::API_TOKEN_PREFIX, grant::Permission};
+
+/// Whose tokens an asker may look at.
+enum Sight {
+    /// Everybody's.
+    All,
+    /// The client's own.
+    Own(AnyId),
+    /// Nobody's.
+    Nothing,
+}
+
+impl Control {
+    /// Answers what a token stands for: to its own client, and to whoever may audit. Everybody else learns what they
+    /// would of a token that does not exist.
+    pub async fn introspect(&self, headers: &HeaderMap, body: &[u8]) -> Result<Introspection, OAuthError> {
+        let form = Form::parse(body)?;
+        let sight = self.sight(headers, &form).await?;
+        let query = TokenQuery::parse(&form)?;
+        let now = self.now();
+        let known = self.snapshot();
+        let Ok(believed) = self.believe(&known, query.token.expose(), now) else {
+            return Ok(Introspection::Inactive);
+        };
+        let claims = &believed.claims;
+        let visible = match &sight {
+            Sight::All => true,
+            Sight::Own(client) => claims.client_id == client.as_str(),
+            Sight::Nothing => false,
+        };
+        let ours = Audience::parse(&claims.audience, &self.settings().issuer()).is_some();
+        let tenant = base::TenantId::first();
+        let (true, true, Ok(holder)) = (visible, ours, stands(&known, &believed, &tenant, now)) else {
+            return Ok(Introspection::Inactive);
+        };
+        let authorization_details = match holder {
+            TokenHolder::Agent(caller) => {
+                let task = known.tasks.get(&caller.task);
+                let details = task.map(|task| details(task)).transpose();
+                details.map_err(|error| said(Fault::new("writing a task", error).into()))?
+            }
+            TokenHolder::Workload(_) => None,
+        };
+        Ok(Introspection::Active { claims: Box::new(claims.clone()), authorization_details })
+    }
+
+    /// Ends one access token, for its own client. Unknown, foreign and dead tokens get the same answer: none.
+    pub async fn revoke_access_token(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), OAuthError> {
+        let form = Form::parse(body)?;
+        let asking = self.asking(headers, &form).await?;
+        let query = TokenQuery::parse(&form)?;
+        let believed = self.believe(&asking.known, query.token.expose(), asking.ctx.now);
+        let own = believed.ok().filter(|believed| believed.claims.client_id == asking.client().id().as_str());
+        let Some(believed) = own.filter(|believed| believed.claims.expires > asking.ctx.now) else {
+            return Ok(());
+        };
+        let claims = &believed.claims;
+        let fault = |fault: Fault| said(fault.into());
+        let mut tx = self.store().begin(&asking.ctx).await.map_err(fault)?;
+        if !revoked::insert(&mut tx, &claims.id, claims.expires).await.map_err(fault)? {
+            return tx.rollback().await.map_err(fault);
+        }
+        let mut event =
+            Event::new(EventKind::TokenRevoked, &claims.id, json!({ "client": claims.client_id }));
+        event.task.clone_from(&claims.task);
+        self.keep(tx, vec![event]).await.map(drop).map_err(said)
+    }
+
+    async fn sight(&self, headers: &HeaderMap, form: &Form) -> Result<Sight, OAuthError> {
+        let ctx = self.ctx(base::Actor::Anonymous);
+        let may_audit = |id: &AnyId| self.snapshot().has_permission(id, Permission::Audit, ctx.now);
+        if let Some(token) = api_token(headers) {
+            if !self.is_fresh(ctx.now) {
+                let why = "this node cannot prove that it knows the latest revocations; try again shortly";
+                return Err(OAuthError::new(ErrorCode::TemporarilyUnavailable, why));
+            }
+            let principal = self.verify_api_token(token, &ctx).map_err(|_| super::client::refusal())?;
+            return Ok(if may_audit(&principal) { Sight::All } else { Sight::Nothing });
+        }
+        let asking = self.asking(headers, form).await?;
+        let id = asking.client().id();
+        match asking.client() {
+            Client::Workload(_) if may_audit(&id) => Ok(Sight::All),
+            Client::Workload(_) | Client::Agent(_) => Ok(Sight::Own(id)),
+        }
+    }
+}
+
+/// The opaque API token of a request, where that is how the asker proves itself.
+fn api_token(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && token.starts_with(API_TOKEN_PREFIX)).then_some(token)
+}
