@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     error::Error,
+    ffi::OsString,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -12,10 +13,15 @@ use std::{
 #[derive(Default)]
 struct Step([Option<PathBuf>; 3]);
 
+#[expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts through the environment")]
+fn from_cargo(name: &str) -> Result<OsString, Box<dyn Error>> {
+    std::env::var_os(name).ok_or_else(|| format!("cargo sets {name}").into())
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    #[expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts through the environment")]
-    let out = std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations").canonicalize()?;
+    let out = from_cargo("OUT_DIR")?;
+    // Asked when it runs, not built in: two checkouts may share one build folder.
+    let folder = Path::new(&from_cargo("CARGO_MANIFEST_DIR")?).join("../../migrations").canonicalize()?;
     println!("cargo:rerun-if-changed={}", folder.display());
 
     let mut steps: BTreeMap<String, Step> = BTreeMap::new();
