@@ -1,10 +1,8 @@
 #!/usr/bin/env bash
 # The load run: one MCP tool call through each way there is on this machine, in one go, so that the figures compare.
 #
-# Direct, nginx (where installed) and the reference gateway always; Writ where a running one is named:
-#   WRIT_MCP_URL     its endpoint for the upstream http://127.0.0.1:$BENCH_PORT/mcp
-#   WRIT_TOKEN_FILE  an access token that may call `echo`
-#   WRIT_PID         its process id, for CPU and memory
+# Direct, nginx (where installed), the reference gateway, and Writ with its defaults on: authentication, policy with 1,000
+# grants, and the record durable before each call is forwarded (strict mode).
 # Sizes: BENCH_SLICE (seconds, 2), BENCH_ROUNDS (3), BENCH_CONCURRENCY ("1 16 64"), BENCH_PORT (19000), BENCH_DIR (a folder on
 # the disk that holds the data of Writ; default the temporary folder).
 # How to read the figures: README.md.
@@ -19,6 +17,8 @@ bin=$CARGO_TARGET_DIR/release
 work=$(mktemp -d)
 trap 'finish' EXIT
 pids=()
+# shellcheck source=tools/loadgen/writ.sh
+source ./writ.sh
 
 main() {
     cargo build --release --quiet --locked
@@ -36,6 +36,7 @@ main() {
     else
         echo "bench: nginx is not installed, its reference point is left out" >&2
     fi
+    writ_up "http://127.0.0.1:$port/mcp"
     local concurrency
     for concurrency in ${BENCH_CONCURRENCY:-1 16 64}; do
         measure direct "$concurrency" --url "http://127.0.0.1:$port/mcp" --pid "${pids[0]}"
@@ -43,14 +44,9 @@ main() {
             measure nginx "$concurrency" --url "http://127.0.0.1:$nginx_port/mcp" --pid "$nginx"
         fi
         measure refgw "$concurrency" --url "http://127.0.0.1:$refgw_port/mcp" --bearer-file "$work/token" --pid "$refgw"
-        if [[ -n ${WRIT_MCP_URL:-} ]]; then
-            measure writ "$concurrency" --url "$WRIT_MCP_URL" --bearer-file "$WRIT_TOKEN_FILE" --pid "$WRIT_PID"
-        fi
+        measure writ "$concurrency" --url "$writ_mcp_url" --bearer-file "$writ_token_file" --pid "$writ_pid"
     done
     "$bin/limits" --dir "${BENCH_DIR:-$work}" --seconds 1
-    if [[ -z ${WRIT_MCP_URL:-} ]]; then
-        echo "bench: WRIT_MCP_URL is not set, so only the reference points were measured" >&2
-    fi
 }
 
 # measure LABEL CONCURRENCY FLAGS...: alternates with the control, and fails on any wrong answer.
@@ -100,6 +96,7 @@ CONFIG
 }
 
 finish() {
+    writ_down
     ((${#pids[@]})) && kill "${pids[@]}" 2>/dev/null
     wait 2>/dev/null
     rm -rf "$work"

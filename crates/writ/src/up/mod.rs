@@ -200,7 +200,7 @@ fn make_gateway(
 fn routes(control: &Control, gateway: &Arc<gateway::Gateway<ControlPlane>>) -> Router {
     control::http::router(control)
         .merge(control::http::public(control))
-        //OAUTH .merge(control::oauth::http::router(control))
+        .merge(control::oauth::http::router(control))
         .merge(gateway.router())
         .merge(ops::router(control))
         .layer(axum::extract::DefaultBodyLimit::max(base::limit::BODY_BYTES_MAX))
