@@ -31,7 +31,29 @@ writ_is_ready() {
 }
 
 writ_admit() {
-    die "writ_admit in tests/conformance/writ.sh does not call the command line yet"
+    local key=$work/agent.pem task
+    local covered=(--tool everything/echo --tool everything/trigger-long-running-operation)
+    # Each client gets a fresh database, and so a fresh key.
+    rm -f "$key"
+    writ_do person create maya
+    writ_do blueprint create client --description "a client of an SDK"
+    writ_do server add everything "$writ_upstream" --discover
+    writ_do tool label everything/echo read
+    writ_do tool label everything/trigger-long-running-operation read
+    writ_do role create conformance --description "reads" --effect read
+    writ_do grant create clients-read --to blueprint/client --role conformance --on server/everything --reason conformance
+    writ_do agent create client --owner maya --blueprint client --purpose conformance --generate-key "$key"
+    task=$("$writ" task create --agent client --purpose conformance "${covered[@]}" --for 15m -o name)
+    writ_mcp_url=$WRIT_URL/mcp/everything
+    writ_token_file=$work/token
+    "$writ" token --agent client --key "$key" --resource everything --task "$task" >"$writ_token_file" 2>>"$work/writ.log"
+    writ_denial="does not cover"
+    writ_kill="$writ task kill $task --reason conformance --yes"
+}
+
+# Runs a command and shows what it said only when it fails.
+writ_do() {
+    "$writ" "$@" >"$work/said" 2>&1 || { cat "$work/said" >&2; die "\`writ $*\` failed"; }
 }
 
 writ_stop() {

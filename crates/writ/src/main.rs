@@ -2,6 +2,7 @@
 
 mod api_client;
 mod cli;
+mod demo;
 mod edge;
 mod plane;
 mod up;

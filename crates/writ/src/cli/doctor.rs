@@ -79,7 +79,7 @@ impl Doctor {
                 }
             }
             Err(trouble) => {
-                findings.bad(trouble.exit, "address", trouble.what, trouble.help.unwrap_or_default())
+                findings.bad(trouble.exit, "address", trouble.what, trouble.help.unwrap_or_default());
             }
         }
         setting.list(COLUMNS, &Value::from(findings.rows))?;
@@ -161,16 +161,16 @@ async fn state(findings: &mut Findings, client: &ApiClient) {
             "look at the server's log and at its database",
         ),
         (Some(head), Some(_)) => {
-            findings.good("log", format!("head at {head}, generation {}", status["generation"]))
+            findings.good("log", format!("head at {head}, generation {}", status["generation"]));
         }
         _ => findings.bad(Exit::Failed, "log", "the server does not say where its log ends", "upgrade it"),
     }
     match (number("checkpoint_size"), number("position")) {
         (Some(size), Some(head)) if head - size <= BEHIND_MAX => {
-            findings.good("checkpoint", format!("signed at {size}"))
+            findings.good("checkpoint", format!("signed at {size}"));
         }
         (Some(size), _) => {
-            findings.note("checkpoint", format!("signed at {size}, far behind"), "look at the server's log")
+            findings.note("checkpoint", format!("signed at {size}, far behind"), "look at the server's log");
         }
         (None, _) => findings.note("checkpoint", "none is signed yet", "wait a second after the first start"),
     }

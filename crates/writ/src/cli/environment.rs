@@ -16,6 +16,8 @@ pub(crate) struct Environment {
     pub(crate) context: Option<String>,
     /// `WRIT_LOG`: what the server logs of its operation, in the form of `RUST_LOG`.
     pub(crate) log: Option<String>,
+    /// Unless `NO_COLOR` is set: colours, where a person looks on.
+    pub(crate) colour: bool,
     /// Where contexts are kept: `$XDG_CONFIG_HOME/writ` or `$HOME/.config/writ`.
     pub(crate) config: Option<PathBuf>,
 }
@@ -30,6 +32,7 @@ impl Environment {
             token: variable("WRIT_TOKEN").map(|token| Secret::new(token.trim().to_owned())),
             context: variable("WRIT_CONTEXT"),
             log: variable("WRIT_LOG"),
+            colour: variable("NO_COLOR").is_none(),
             config: config.or_else(home).map(|config| config.join("writ")),
         }
     }

@@ -69,7 +69,7 @@ pub(crate) async fn stop(setting: &Setting, kind: &str, name: &str, reason: &str
     }
     let (ms, tenths) = (elapsed_us / 1000, elapsed_us / 100 % 10);
     let sentence = format!(
-        "{shown} stopped in {ms}.{tenths} ms: {} open tasks ended, nothing older than position {} counts",
+        "{shown} stopped in {ms}.{tenths} ms; open tasks ended: {}; nothing older than position {} counts",
         answer["tasks_ended"], answer["position"]
     );
     setting.done(&sentence, &answer)

@@ -9,14 +9,14 @@ mod context;
 mod contexts;
 mod doctor;
 mod documents;
-mod environment;
-mod exit;
+pub(crate) mod environment;
+pub(crate) mod exit;
 mod file;
 mod grant;
 mod group;
 mod keys;
 mod kill;
-mod output;
+pub(crate) mod output;
 mod person;
 mod policy;
 mod role;
@@ -28,7 +28,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod things;
-mod token;
+pub(crate) mod token;
 mod tool;
 mod up;
 mod workload;
@@ -62,6 +62,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Up(Box<up::Up>),
+    Demo(crate::demo::Demo),
     Status(status::Status),
     Doctor(doctor::Doctor),
     #[command(subcommand)]
@@ -126,10 +127,11 @@ pub(crate) fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli, environment: Environment) -> Outcome {
-    let log = environment.log.clone();
+    let (log, colour) = (environment.log.clone(), environment.colour);
     let setting = &Setting::new(cli.globals, environment);
     match cli.command {
         Command::Up(up) => up.run(log.as_deref()).await,
+        Command::Demo(demo) => demo.run(log.as_deref(), colour).await,
         Command::Status(status) => status.run(setting).await,
         Command::Doctor(doctor) => doctor.run(setting).await,
         Command::Context(context) => context.run(setting),

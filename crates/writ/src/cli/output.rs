@@ -214,12 +214,12 @@ mod tests {
     }
 
     #[test]
-    fn one_thing_shows_all_of_its_members() {
+    fn one_thing_shows_all_of_its_members_in_the_order_of_the_answer() {
         insta::assert_snapshot!(Format::Table.one(&rows()[0]), @r"
-        id               agt_1
         name             ada
-        spec.expires_ms  1970-01-01T00:00:00.000Z
+        id               agt_1
         spec.owner       maya
+        spec.expires_ms  1970-01-01T00:00:00.000Z
         spec.tools       a,b
         ");
     }

@@ -26,7 +26,9 @@ const ROLE: Noun = Noun {
 #[derive(Debug, Subcommand)]
 pub(crate) enum RoleCommand {
     /// Make a role
-    #[command(before_help = "$ writ role create reader --description \"reads\" --effect read")]
+    #[command(
+        before_help = "$ writ role create ticket-reader --description \"reads tickets\" --effect read --tool read_ticket"
+    )]
     Create {
         /// The role's name
         name: String,
@@ -49,10 +51,10 @@ pub(crate) enum RoleCommand {
     #[command(before_help = "$ writ role list")]
     List,
     /// Show one role
-    #[command(before_help = "$ writ role show reader")]
+    #[command(before_help = "$ writ role show ticket-reader")]
     Show(Named),
     /// Delete a role that no grant gives
-    #[command(before_help = "$ writ role delete reader --yes")]
+    #[command(before_help = "$ writ role delete ticket-reader --yes")]
     Delete(Changed),
 }
 
