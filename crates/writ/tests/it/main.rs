@@ -1,0 +1,12 @@
+//! Black-box tests: the real binary, its HTTP and its command line, on real databases. Nothing of the product is
+//! linked in but the formats that a client needs.
+
+mod command;
+mod mcp;
+mod node;
+mod upstream;
+mod web;
+mod world;
+
+mod authz;
+mod openapi;
