@@ -11,7 +11,7 @@ export CARGO_TARGET_DIR ?= $(WRIT_CACHE)/target
 # nextest is quicker and prints better; it does not run documentation tests, so those follow.
 RUN_TESTS := $(shell command -v cargo-nextest >/dev/null && echo 'nextest run' || echo 'test --lib --bins --tests')
 
-.PHONY: help setup demo run test verify bench tidy fmt fmt-check lint unit clients deny
+.PHONY: help setup demo run test verify bench tidy fmt fmt-check lint unit clients docs
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,8 +27,8 @@ run: ## run the server on http://127.0.0.1:8420 with its data in .writ/
 	@scripts/setup.sh rust
 	cargo run --package writ -- up --data .writ
 
-test: setup tidy fmt-check lint unit demo clients ## everything that must be green before a commit is pushed
-	@echo "make test: tidy, format, lints, tests, demo and real clients are green"
+test: setup tidy fmt-check lint unit demo clients docs ## everything that must be green before a commit is pushed
+	@echo "make test: tidy, format, lints, tests, demo, real clients and documents are green"
 
 verify: test ## the same and the long tests at full size: crash rounds, mutations, more property cases
 	PROPTEST_CASES=4096 cargo test --workspace --lib --bins --tests -- --include-ignored
@@ -61,3 +61,8 @@ unit: ## all tests of the workspace on both databases
 clients: ## real MCP clients against a real MCP server, through Writ
 	@scripts/setup.sh clients
 	tests/conformance/run.sh
+
+docs: ## every command that the tutorial shows
+	@scripts/setup.sh clients
+	cargo build --package writ
+	tests/docs/run.sh
