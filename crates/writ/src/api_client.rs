@@ -340,41 +340,4 @@ fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, ApiError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use base::Secret;
-
-    use super::{ApiClient, ApiError};
-
-    fn client(base: &str) -> Result<ApiClient, ApiError> {
-        ApiClient::new(base, Some(Secret::new("t0ken".into())), None)
-    }
-
-    #[test]
-    fn a_token_never_travels_in_the_clear() {
-        for good in ["https://writ.example", "http://127.0.0.1:8420", "http://localhost/x", "http://[::1]:1"]
-        {
-            assert!(client(good).is_ok(), "{good}");
-        }
-        for bad in [
-            "http://writ.example",
-            "http://127.0.0.1.evil.example",
-            "http://10.0.0.1",
-            "writ.example",
-            "ftp://localhost",
-            "mailto:a@b",
-            "https://u:p@writ.example",
-        ] {
-            assert!(client(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn every_part_of_a_path_is_one_segment() {
-        let client = client("https://writ.example/below/").unwrap();
-        let target = client.at(&["tools", "shop", "../a/b?c#d"]).with("x", Some("1&2")).with("y", None::<u8>);
-        assert_eq!(
-            target.0.as_str(),
-            "https://writ.example/below/api/v1/tools/shop/..%2Fa%2Fb%3Fc%23d?x=1%262"
-        );
-    }
-}
+mod tests;

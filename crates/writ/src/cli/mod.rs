@@ -39,7 +39,7 @@ use clap::{Parser, Subcommand};
 
 use environment::Environment;
 use exit::{Exit, Outcome, Trouble};
-use output::{emit, talk};
+use output::{emit, printable, talk};
 use setting::{Globals, Setting};
 
 /// Identity and access management for AI agents
@@ -117,13 +117,22 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => Err(Trouble::new(Exit::Failed, format!("no threads: {error}"))),
     };
     let exit = outcome.unwrap_or_else(|trouble| {
-        talk(&format!("writ: {trouble}"));
-        if let Some(help) = &trouble.help {
-            talk(&format!("  {help}"));
-        }
+        complain(&trouble);
         trouble.exit
     });
     exit.into()
+}
+
+/// What happened and why, then what to do next. The words may be a server's, so they are made safe to print.
+fn complain(trouble: &Trouble) {
+    let mut prefix = "writ: ";
+    for line in trouble.what.lines() {
+        talk(&format!("{prefix}{}", printable(line)));
+        prefix = "      ";
+    }
+    for line in trouble.help.iter().flat_map(|help| help.lines()) {
+        talk(&format!("  {}", printable(line)));
+    }
 }
 
 async fn run(cli: Cli, environment: Environment) -> Outcome {
