@@ -14,6 +14,7 @@ pub(crate) mod exit;
 mod file;
 mod grant;
 mod group;
+mod key;
 mod keys;
 mod kill;
 pub(crate) mod output;
@@ -96,6 +97,8 @@ enum Command {
     Kill(kill::Kill),
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     Apply(documents::Apply),
     Diff(documents::Diff),
     Export(documents::Export),
@@ -160,6 +163,7 @@ async fn run(cli: Cli, environment: Environment) -> Outcome {
         Command::Check(check) => check.run(setting).await,
         Command::Kill(kill) => kill.run(setting).await,
         Command::Audit(audit) => audit.run(setting).await,
+        Command::Key(key) => key.run(setting).await,
         Command::Apply(apply) => apply.run(setting).await,
         Command::Diff(diff) => diff.run(setting).await,
         Command::Export(export) => export.run(setting).await,
