@@ -77,6 +77,8 @@ impl From<ApiError> for Trouble {
         let what = error.to_string();
         match error {
             ApiError::Address(..) | ApiError::Trust(..) | ApiError::Token => Self::usage(what),
+            ApiError::Unreachable { why, .. } if why.contains("certificate") => Self::new(Exit::Unavailable, what)
+                .help("name the certificates to trust with --ca-file; one that signs itself must not say that it is a CA"),
             ApiError::Unreachable { .. } | ApiError::Silent(_) => {
                 Self::new(Exit::Unavailable, what).help("is the server up? `writ doctor` looks closer")
             }
