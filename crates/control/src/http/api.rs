@@ -44,7 +44,7 @@ pub struct Operation {
     /// What it needs.
     pub need: Need,
     status: StatusCode,
-    query: Vec<(&'static str, &'static str)>,
+    query: Vec<(&'static str, Kind, &'static str)>,
     request: Option<Value>,
     response: Option<Value>,
     media: &'static str,
@@ -73,10 +73,26 @@ impl Operation {
         }
     }
 
-    /// Takes a query parameter.
+    /// Takes a query parameter that is a text.
     #[must_use]
-    pub fn query(mut self, name: &'static str, what: &'static str) -> Self {
-        self.query.push((name, what));
+    pub fn query(self, name: &'static str, what: &'static str) -> Self {
+        self.parameter(name, Kind::Text, what)
+    }
+
+    /// Takes a query parameter that is a whole number.
+    #[must_use]
+    pub fn number(self, name: &'static str, what: &'static str) -> Self {
+        self.parameter(name, Kind::Number, what)
+    }
+
+    /// Takes a query parameter that is `true` or `false`.
+    #[must_use]
+    pub fn flag(self, name: &'static str, what: &'static str) -> Self {
+        self.parameter(name, Kind::Flag, what)
+    }
+
+    fn parameter(mut self, name: &'static str, kind: Kind, what: &'static str) -> Self {
+        self.query.push((name, kind, what));
         self
     }
 
@@ -91,8 +107,8 @@ impl Operation {
         let in_path = parameters(&self.path).map(
             |name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }),
         );
-        let in_query = self.query.iter().map(|(name, what)| {
-            json!({ "name": name, "in": "query", "required": false, "description": what, "schema": { "type": "string" } })
+        let in_query = self.query.iter().map(|(name, kind, what)| {
+            json!({ "name": name, "in": "query", "required": false, "description": what, "schema": kind.schema() })
         });
         let parameters: Vec<Value> = in_path.chain(in_query).collect();
         let mut answer = json!({ "description": "done" });
@@ -118,6 +134,24 @@ impl Operation {
             operation["security"] = json!([{ "token": [] }]);
         }
         operation
+    }
+}
+
+/// What a parameter is.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Text,
+    Number,
+    Flag,
+}
+
+impl Kind {
+    fn schema(self) -> Value {
+        match self {
+            Self::Text => json!({ "type": "string" }),
+            Self::Number => json!({ "type": "integer", "format": "int64" }),
+            Self::Flag => json!({ "type": "boolean" }),
+        }
     }
 }
 
@@ -152,6 +186,17 @@ impl Api {
         T: 'static,
     {
         operation.response = Some(self.schema::<A>());
+        self.add(operation, handler)
+    }
+
+    /// Adds an operation that answers with many `A` and takes no body.
+    #[must_use]
+    pub fn lists<A: ToSchema, H, T>(mut self, mut operation: Operation, handler: H) -> Self
+    where
+        H: Handler<T, Control>,
+        T: 'static,
+    {
+        operation.response = Some(json!({ "type": "array", "items": self.schema::<A>() }));
         self.add(operation, handler)
     }
 

@@ -3,7 +3,7 @@
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing,
@@ -15,7 +15,7 @@ use wire::tlog::TilePath;
 use super::{
     api::{Api, Need, Operation},
     asker::Asked,
-    body::Params,
+    body::{At, Params},
     error::ApiError,
 };
 use crate::{
@@ -53,13 +53,13 @@ pub(super) fn operations(api: Api) -> Api {
     let audit = |path: &str, id: &str, what: &str| Operation::new("get", path, id, Need::Audit, what);
     api.answers::<Records, _, _>(
         audit("/api/v1/audit/records", "search_records", "Finds records, newest first.")
-            .query("from", "from this position on")
-            .query("until", "up to this position")
+            .number("from", "from this position on")
+            .number("until", "up to this position")
             .query("kind", "of this kind, for example `call.denied`")
             .query("subject", "about this id")
             .query("task", "within this task")
             .query("actor", "caused by this actor")
-            .query("limit", "at most so many; 100 when absent, 1,000 at most"),
+            .number("limit", "at most so many; 100 when absent, 1,000 at most"),
         search,
     )
     .answers::<RecordShown, _, _>(
@@ -68,8 +68,8 @@ pub(super) fn operations(api: Api) -> Api {
     )
     .answers::<String, _, _>(
         audit("/api/v1/audit/export", "export_log", "The log as JSON lines that can be verified offline.")
-            .query("from", "from this position on")
-            .query("to", "up to this position")
+            .number("from", "from this position on")
+            .number("to", "up to this position")
             .media("application/jsonl"),
         export,
     )
@@ -95,7 +95,7 @@ async fn search(
 async fn show(
     State(control): State<Control>,
     _asked: Asked,
-    Path(position): Path<i64>,
+    At(position): At<i64>,
 ) -> Result<Json<RecordShown>, ApiError> {
     let (view, payload) = control.show_record(Position(position)).await?.ok_or_else(ApiError::missing)?;
     Ok(Json(RecordShown { view, payload }))
@@ -120,7 +120,7 @@ async fn export(
 async fn proof(
     State(control): State<Control>,
     _asked: Asked,
-    Path(position): Path<i64>,
+    At(position): At<i64>,
 ) -> Result<Response, ApiError> {
     integrate(&control).await?;
     let proof = control.store().inclusion_proof(Position(position)).await?.ok_or_else(ApiError::missing)?;
@@ -146,7 +146,7 @@ async fn checkpoint(State(control): State<Control>) -> Result<Response, ApiError
     Ok((headers, note).into_response())
 }
 
-async fn tile(State(control): State<Control>, Path(path): Path<String>) -> Result<Response, ApiError> {
+async fn tile(State(control): State<Control>, At(path): At<String>) -> Result<Response, ApiError> {
     let path: TilePath = format!("tile/{path}").parse().map_err(|_| ApiError::missing())?;
     // Entries need the right to read records; they are had through the API.
     let TilePath::Hashes { tile, width } = path else { return Err(ApiError::missing()) };

@@ -1,9 +1,6 @@
 //! Credentials over the API.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use base::AnyId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,7 +8,7 @@ use serde_json::Value;
 use super::{
     api::{Api, Need, Operation},
     asker::{Asked, Asker},
-    body::Input,
+    body::{At, Input},
     error::ApiError,
     kinds::Done,
 };
@@ -105,7 +102,7 @@ pub(super) fn operations(api: Api) -> Api {
             ),
             add_to_workload,
         )
-        .answers::<Vec<CredentialView>, _, _>(
+        .lists::<CredentialView, _, _>(
             op(
                 "get",
                 "/api/v1/agents/{name}/credentials",
@@ -114,7 +111,7 @@ pub(super) fn operations(api: Api) -> Api {
             ),
             list_of_agent,
         )
-        .answers::<Vec<CredentialView>, _, _>(
+        .lists::<CredentialView, _, _>(
             op(
                 "get",
                 "/api/v1/workloads/{name}/credentials",
@@ -143,11 +140,11 @@ pub(super) fn operations(api: Api) -> Api {
         ),
         token_for_workload,
     )
-    .answers::<Vec<CredentialView>, _, _>(
+    .lists::<CredentialView, _, _>(
         op("get", "/api/v1/people/{name}/tokens", "list_person_tokens", "Lists a person's API tokens."),
         tokens_of_person,
     )
-    .answers::<Vec<CredentialView>, _, _>(
+    .lists::<CredentialView, _, _>(
         op(
             "get",
             "/api/v1/workloads/{name}/tokens",
@@ -218,7 +215,7 @@ async fn add(
 async fn add_to_agent(
     State(control): State<Control>,
     asked: Asked,
-    Path(name): Path<String>,
+    At(name): At<String>,
     Input(new): Input<NewCredential>,
 ) -> Result<Json<Made>, ApiError> {
     let principal = managed(&control, &asked, "agent", &name)?;
@@ -228,7 +225,7 @@ async fn add_to_agent(
 async fn add_to_workload(
     State(control): State<Control>,
     asked: Asked,
-    Path(name): Path<String>,
+    At(name): At<String>,
     Input(new): Input<NewCredential>,
 ) -> Result<Json<Made>, ApiError> {
     let principal = managed(&control, &asked, "workload", &name)?;
@@ -288,7 +285,7 @@ fn tokens(control: &Control, principal: &AnyId) -> Json<Vec<CredentialView>> {
 async fn list_of_agent(
     State(control): State<Control>,
     asked: Asked,
-    Path(name): Path<String>,
+    At(name): At<String>,
 ) -> Result<Json<Vec<CredentialView>>, ApiError> {
     Ok(list(&control, &seen(&control, &asked, "agent", &name)?))
 }
@@ -296,7 +293,7 @@ async fn list_of_agent(
 async fn list_of_workload(
     State(control): State<Control>,
     asked: Asked,
-    Path(name): Path<String>,
+    At(name): At<String>,
 ) -> Result<Json<Vec<CredentialView>>, ApiError> {
     Ok(list(&control, &seen(&control, &asked, "workload", &name)?))
 }
@@ -304,7 +301,7 @@ async fn list_of_workload(
 async fn tokens_of_person(
     State(control): State<Control>,
     asked: Asked,
-    Path(name): Path<String>,
+    At(name): At<String>,
 ) -> Result<Json<Vec<CredentialView>>, ApiError> {
     Ok(tokens(&control, &seen(&control, &asked, "person", &name)?))
 }
@@ -312,7 +309,7 @@ async fn tokens_of_person(
 async fn tokens_of_workload(
     State(control): State<Control>,
     asked: Asked,
-    Path(name): Path<String>,
+    At(name): At<String>,
 ) -> Result<Json<Vec<CredentialView>>, ApiError> {
     Ok(tokens(&control, &seen(&control, &asked, "workload", &name)?))
 }
@@ -330,7 +327,7 @@ async fn issue(
 async fn token_for_person(
     State(control): State<Control>,
     asked: Asked,
-    Path(name): Path<String>,
+    At(name): At<String>,
     Input(new): Input<NewToken>,
 ) -> Result<Json<Made>, ApiError> {
     let principal = managed(&control, &asked, "person", &name)?;
@@ -340,7 +337,7 @@ async fn token_for_person(
 async fn token_for_workload(
     State(control): State<Control>,
     asked: Asked,
-    Path(name): Path<String>,
+    At(name): At<String>,
     Input(new): Input<NewToken>,
 ) -> Result<Json<Made>, ApiError> {
     let principal = managed(&control, &asked, "workload", &name)?;
@@ -350,7 +347,7 @@ async fn token_for_workload(
 async fn revoke_credential(
     State(control): State<Control>,
     asked: Asked,
-    Path(id): Path<String>,
+    At(id): At<String>,
 ) -> Result<Json<Done>, ApiError> {
     let missing = || ApiError::from(CredentialRefusal::Missing);
     let id = id.parse().map_err(|_| missing())?;
@@ -370,7 +367,7 @@ async fn revoke_credential(
 async fn revoke_token(
     State(control): State<Control>,
     asked: Asked,
-    Path(id): Path<String>,
+    At(id): At<String>,
 ) -> Result<Json<Done>, ApiError> {
     let missing = || ApiError::from(CredentialRefusal::Missing);
     let id = id.parse().map_err(|_| missing())?;

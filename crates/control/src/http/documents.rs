@@ -38,11 +38,11 @@ pub(super) fn operations(api: Api) -> Api {
         Need::Administer,
         "Applies documents: all of them, or none.",
     )
-    .query("dry_run", "`true`: say what would happen and change nothing");
+    .flag("dry_run", "`true`: say what would happen and change nothing");
     let export =
         Operation::new("get", "/api/v1/export", "export", Need::Audit, "Everything that documents can say.");
     api.takes::<Documents, Plan, _, _>(apply, apply_documents)
-        .answers::<Vec<Document>, _, _>(export, export_documents)
+        .lists::<Document, _, _>(export, export_documents)
 }
 
 async fn apply_documents(

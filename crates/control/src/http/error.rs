@@ -22,6 +22,9 @@ pub struct ErrorBody {
     pub help: Option<String>,
 }
 
+/// The one code whose status says more than its class.
+const METHOD_NOT_ALLOWED: &str = "method_not_allowed";
+
 /// A refusal on its way out.
 #[derive(Debug)]
 pub struct ApiError(Error);
@@ -89,7 +92,7 @@ impl ApiError {
     }
 
     pub(super) fn method() -> Self {
-        Self::refusal(Class::Invalid, "method_not_allowed", "there is no such operation on this path", None)
+        Self::refusal(Class::Invalid, METHOD_NOT_ALLOWED, "there is no such operation on this path", None)
     }
 
     /// The request itself is wrong.
@@ -134,8 +137,13 @@ impl IntoResponse for ApiError {
                 }
             }
         };
+        let status = if refusal.code == METHOD_NOT_ALLOWED {
+            StatusCode::METHOD_NOT_ALLOWED
+        } else {
+            status(refusal.class)
+        };
         let body = ErrorBody { code: refusal.code.into(), message: refusal.message, help: refusal.help };
-        let mut response = (status(refusal.class), Json(body)).into_response();
+        let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if refusal.class == Class::Unauthenticated {

@@ -1,16 +1,13 @@
 //! Signing keys over the API.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use wire::jose::Algorithm;
 
 use super::{
     api::{Api, Need, Operation},
     asker::Asked,
-    body::Input,
+    body::{At, Input},
     error::ApiError,
     kinds::Done,
 };
@@ -47,7 +44,7 @@ struct Rotate {
 }
 
 pub(super) fn operations(api: Api) -> Api {
-    api.answers::<Vec<KeyView>, _, _>(
+    api.lists::<KeyView, _, _>(
         Operation::new("get", "/api/v1/keys", "list_keys", Need::Audit, "Lists Writ's signing keys."),
         list_keys,
     )
@@ -105,7 +102,7 @@ async fn rotate_key(
 async fn revoke_key(
     State(control): State<Control>,
     asked: Asked,
-    Path(id): Path<String>,
+    At(id): At<String>,
 ) -> Result<Json<Done>, ApiError> {
     let id = id.parse().map_err(|_| ApiError::missing())?;
     control.revoke_key(&asked.ctx, &id).await?;

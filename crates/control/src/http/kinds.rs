@@ -1,16 +1,13 @@
 //! The same four operations for every kind of thing.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
     api::{Api, Need, Operation},
     asker::Asked,
-    body::{Input, Params},
+    body::{At, Input, Params},
     error::ApiError,
 };
 use crate::{
@@ -84,7 +81,7 @@ pub(super) fn operations<K: Kind>(mut api: Api) -> Api {
         Need::Administer,
         format!("Makes a {kind}, or makes it what the body says."),
     )
-    .query("dry_run", "`true`: say what would happen and change nothing");
+    .flag("dry_run", "`true`: say what would happen and change nothing");
     let api = api.described(list, None, Some(views), list_things::<K>).described(
         show,
         None,
@@ -102,7 +99,7 @@ pub(super) fn operations<K: Kind>(mut api: Api) -> Api {
         Need::Administer,
         format!("Removes a {kind} that nothing stands on."),
     )
-    .query("dry_run", "`true`: say what would happen and change nothing");
+    .flag("dry_run", "`true`: say what would happen and change nothing");
     api.described(remove, None, Some(done), remove_thing::<K>)
 }
 
@@ -116,7 +113,7 @@ async fn list_things<K: Kind>(State(control): State<Control>, asked: Asked) -> J
 async fn show_thing<K: Kind>(
     State(control): State<Control>,
     asked: Asked,
-    Path(name): Path<String>,
+    At(name): At<String>,
 ) -> Result<Json<View<K::Spec>>, ApiError> {
     let known = control.snapshot();
     let thing =
@@ -127,7 +124,7 @@ async fn show_thing<K: Kind>(
 async fn put_thing<K: Kind>(
     State(control): State<Control>,
     asked: Asked,
-    Path(name): Path<String>,
+    At(name): At<String>,
     Params(how): Params<How>,
     Input(spec): Input<K::Spec>,
 ) -> Result<Json<Done>, ApiError> {
@@ -141,7 +138,7 @@ async fn put_thing<K: Kind>(
 async fn remove_thing<K: Kind>(
     State(control): State<Control>,
     asked: Asked,
-    Path(name): Path<String>,
+    At(name): At<String>,
     Params(how): Params<How>,
 ) -> Result<Json<Done>, ApiError> {
     let mut draft = control.draft(&asked.ctx);

@@ -1,16 +1,13 @@
 //! The values of secrets over the API: in, never out.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use base::Secret;
 use serde::Deserialize;
 
 use super::{
     api::{Api, Need, Operation},
     asker::Asked,
-    body::Input,
+    body::{At, Input},
     error::ApiError,
     kinds::Done,
 };
@@ -35,7 +32,7 @@ pub(super) fn operations(api: Api) -> Api {
 async fn put_value(
     State(control): State<Control>,
     asked: Asked,
-    Path(name): Path<String>,
+    At(name): At<String>,
     Input(value): Input<Value>,
 ) -> Result<Json<Done>, ApiError> {
     let position = control.put_secret_value(&asked.ctx, &name, &value.value).await?;

@@ -1,13 +1,11 @@
 //! Changes of state that documents cannot make: bringing back what was stopped.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 
 use super::{
     api::{Api, Need, Operation},
     asker::Asked,
+    body::At,
     error::ApiError,
     kinds::Done,
 };
@@ -48,7 +46,7 @@ fn done(name: &str, position: Option<base::Position>) -> Json<Done> {
 async fn resume_agent(
     State(control): State<Control>,
     asked: Asked,
-    Path(name): Path<String>,
+    At(name): At<String>,
 ) -> Result<Json<Done>, ApiError> {
     Ok(done(&name, control.resume_agent(&asked.ctx, &name).await?))
 }
@@ -56,7 +54,7 @@ async fn resume_agent(
 async fn enable_person(
     State(control): State<Control>,
     asked: Asked,
-    Path(name): Path<String>,
+    At(name): At<String>,
 ) -> Result<Json<Done>, ApiError> {
     Ok(done(&name, control.enable_person(&asked.ctx, &name).await?))
 }
@@ -64,7 +62,7 @@ async fn enable_person(
 async fn resume_workload(
     State(control): State<Control>,
     asked: Asked,
-    Path(name): Path<String>,
+    At(name): At<String>,
 ) -> Result<Json<Done>, ApiError> {
     Ok(done(&name, control.resume_workload(&asked.ctx, &name).await?))
 }
@@ -72,7 +70,7 @@ async fn resume_workload(
 async fn start_server(
     State(control): State<Control>,
     asked: Asked,
-    Path(name): Path<String>,
+    At(name): At<String>,
 ) -> Result<Json<Done>, ApiError> {
     Ok(done(&name, control.start_server(&asked.ctx, &name).await?))
 }

@@ -1,9 +1,6 @@
 //! Tasks over the API.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use base::{AgentId, PersonId, TaskId, Timestamp};
 use policy::{PromptRule, ResourceRule, Scope, ToolRule};
 use serde::{Deserialize, Serialize};
@@ -11,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     api::{Api, Need, Operation},
     asker::{Asked, Asker},
-    body::{Input, Params},
+    body::{At, Input, Params},
     error::ApiError,
 };
 use crate::{
@@ -83,7 +80,7 @@ pub(super) fn operations(api: Api) -> Api {
         anyone("post", "/api/v1/tasks", "create_task", "Makes a task: a person for an agent, an administrator for an agent itself, an agent below its own task."),
         create_task,
     )
-    .answers::<Vec<TaskView>, _, _>(
+    .lists::<TaskView, _, _>(
         anyone("get", "/api/v1/tasks", "list_tasks", "Lists open tasks that the asker may see.")
             .query("agent", "only tasks of this agent")
             .query("person", "only tasks on behalf of this person"),
@@ -214,7 +211,7 @@ async fn list_tasks(
 async fn show_task(
     State(control): State<Control>,
     asked: Asked,
-    Path(id): Path<String>,
+    At(id): At<String>,
 ) -> Result<Json<TaskShown>, ApiError> {
     let task = seen(&control, &asked, &id).await?;
     let (calls_used, bytes_used) = control.task_usage(&task.id).await?;
@@ -224,7 +221,7 @@ async fn show_task(
 async fn complete_task(
     State(control): State<Control>,
     asked: Asked,
-    Path(id): Path<String>,
+    At(id): At<String>,
 ) -> Result<Json<TaskView>, ApiError> {
     let task = seen(&control, &asked, &id).await?;
     // Auditors see; they do not end.

@@ -1,16 +1,13 @@
 //! Tools over the API: what servers offer, and what people say about it.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use policy::Effect;
 use serde::Deserialize;
 
 use super::{
     api::{Api, Need, Operation},
     asker::Asked,
-    body::{Input, Params},
+    body::{At, Input, Params},
     error::ApiError,
     kinds::Done,
 };
@@ -37,7 +34,7 @@ struct Label {
     effect: Effect,
 }
 
-type ToolPath = Path<(String, String)>;
+type ToolPath = At<(String, String)>;
 
 pub(super) fn operations(mut api: Api) -> Api {
     api.schema::<ToolSpec>();
@@ -49,7 +46,7 @@ pub(super) fn operations(mut api: Api) -> Api {
         Need::Administer,
         "Asks a server for its tools: pins those that are new, quarantines those that changed.",
     );
-    api.answers::<Vec<View<ToolSpec>>, _, _>(
+    api.lists::<View<ToolSpec>, _, _>(
         Operation::new("get", "/api/v1/tools", "list_tools", Need::Audit, "Lists tools.")
             .query("server", "only tools of this server"),
         list_tools,
@@ -88,7 +85,7 @@ pub(super) fn operations(mut api: Api) -> Api {
         ),
         approve_tool,
     )
-    .answers::<Vec<Seen>, _, _>(discover, discover_tools)
+    .lists::<Seen, _, _>(discover, discover_tools)
 }
 
 async fn list_tools(
@@ -106,7 +103,7 @@ async fn list_tools(
 async fn show_tool(
     State(control): State<Control>,
     _asked: Asked,
-    Path((server, tool)): ToolPath,
+    At((server, tool)): ToolPath,
 ) -> Result<Json<View<ToolSpec>>, ApiError> {
     let known = control.snapshot();
     let thing = known.tools.named(&format!("{server}/{tool}")).ok_or_else(ApiError::missing)?;
@@ -116,7 +113,7 @@ async fn show_tool(
 async fn remove_tool(
     State(control): State<Control>,
     asked: Asked,
-    Path((server, tool)): ToolPath,
+    At((server, tool)): ToolPath,
 ) -> Result<Json<Done>, ApiError> {
     let name = format!("{server}/{tool}");
     let mut draft = control.draft(&asked.ctx);
@@ -128,7 +125,7 @@ async fn remove_tool(
 async fn label_tool(
     State(control): State<Control>,
     asked: Asked,
-    Path((server, tool)): ToolPath,
+    At((server, tool)): ToolPath,
     Input(label): Input<Label>,
 ) -> Result<Json<Done>, ApiError> {
     let position = control.label_tool(&asked.ctx, &server, &tool, label.effect).await?;
@@ -138,7 +135,7 @@ async fn label_tool(
 async fn approve_tool(
     State(control): State<Control>,
     asked: Asked,
-    Path((server, tool)): ToolPath,
+    At((server, tool)): ToolPath,
 ) -> Result<Json<Done>, ApiError> {
     let position = control.approve_tool(&asked.ctx, &server, &tool).await?;
     Ok(done(&server, &tool, position))
@@ -147,7 +144,7 @@ async fn approve_tool(
 async fn discover_tools(
     State(control): State<Control>,
     asked: Asked,
-    Path(name): Path<String>,
+    At(name): At<String>,
 ) -> Result<Json<Vec<Seen>>, ApiError> {
     Ok(Json(control.discover(&asked.ctx, &name).await?))
 }

@@ -182,7 +182,10 @@ fn everyday() -> Scope {
 fn rules<T: DeserializeOwned>(member: &str, sent: &[Json]) -> Result<Vec<T>, OAuthError> {
     let read = |(at, rule): (usize, &Json)| {
         serde_json::from_str(&rule.to_text()).map_err(|error| {
-            let why = format!("`{member}[{at}]` is not a rule of a task: {error}");
+            // Without the place in the text, which is that of our serialisation and not the client's.
+            let error = error.to_string();
+            let what = error.split(" at line ").next().unwrap_or_default();
+            let why = format!("`{member}[{at}]` is not a rule of a task: {what}");
             OAuthError::new(ErrorCode::InvalidAuthorizationDetails, why)
         })
     };
