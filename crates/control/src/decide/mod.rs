@@ -13,12 +13,13 @@ pub use caller::Caller;
 pub use outcome::{Outcome, Outcomes};
 pub use refused::Refused;
 
-use base::{Actor, Ctx, DecisionId, Event, EventKind, Fault, Position, ServerId, Timestamp};
+use base::{Actor, AgentId, Ctx, DecisionId, Event, EventKind, Fault, Position, ServerId, Timestamp};
 use policy::{Act, ActKind, Answer, Circumstances, Decision, Permit, Question, Scope};
 use serde_json::json;
 use store::{Debit, Denied, Entry, Intent, Origin, SealedPayload, Submitted};
 
 use crate::{
+    catalogue::ServerState,
     control::Control,
     snapshot::{Dead, Snapshot},
     task::Task,
@@ -37,19 +38,47 @@ pub struct Authorized {
     pub decision: DecisionId,
     /// The intent's position, for its outcome.
     pub intent: Position,
+    /// The header that proves Writ to the server, from the snapshot that was decided on.
+    pub credential: Option<(http::HeaderName, http::HeaderValue)>,
+}
+
+/// The exact message that an act would send, and where to.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// The server.
+    pub server: &'a ServerId,
+    /// The address to which it would go, as it was when the request came.
+    pub url: &'a str,
+    /// SHA-256 of the message.
+    pub digest: [u8; 32],
+    /// Its size.
+    pub bytes: i64,
+}
+
+impl Message<'_> {
+    /// The credential for the server, if the server is still at work and still where the message would go.
+    ///
+    /// SECURITY: asked on the snapshot of the decision. A server that was stopped or moved while the client was still
+    /// sending gets nothing, least of all the credential that belongs to the new address.
+    fn reach(&self, known: &Snapshot) -> Result<Option<(http::HeaderName, http::HeaderValue)>, Refused> {
+        let server = known.servers.get(self.server).ok_or(Refused::ServerGone)?;
+        if server.body.state != ServerState::Active || server.body.url.as_str() != self.url {
+            return Err(Refused::ServerGone);
+        }
+        Ok(server.body.lease(known)?)
+    }
 }
 
 impl Control {
     /// Decides an act of an authenticated caller and makes the decision durable.
     ///
-    /// `digest` is that of the exact message that will be sent, and `bytes` its size.
     pub async fn authorize(
         &self,
         caller: &Caller,
         act: &Act,
-        digest: [u8; 32],
-        bytes: i64,
+        message: &Message<'_>,
     ) -> Result<Authorized, Refused> {
+        let &Message { digest, bytes, .. } = message;
         let ctx = self.ctx(Actor::Agent(caller.agent.clone()));
         let decision_id = DecisionId::new(ctx.now, ctx.dice.as_ref());
         for _ in 0..ATTEMPTS_MAX {
@@ -60,6 +89,7 @@ impl Control {
                 return Err(Refused::Stale);
             }
             let chain = caller.alive(&snapshot, now)?;
+            let credential = message.reach(&snapshot)?;
             let decision = self.decide(&snapshot, &chain, act, digest, now)?;
             let facts =
                 json!({ "decision": decision_id, "act": hex::encode(digest), "guard": snapshot.position });
@@ -92,7 +122,7 @@ impl Control {
                     let intent = receipt.position();
                     let permit =
                         Permit::seal(allow, receipt).map_err(|error| Fault::new("making a permit", error))?;
-                    return Ok(Authorized { permit, decision: decision_id, intent });
+                    return Ok(Authorized { permit, decision: decision_id, intent, credential });
                 }
                 Submitted::Moved => self.catch_up().await?,
                 Submitted::Limited(task, limit) => {
@@ -126,16 +156,6 @@ impl Control {
         }
     }
 
-    /// The headers that prove Writ to a server.
-    pub fn lease(&self, server: &ServerId) -> Result<Vec<(http::HeaderName, http::HeaderValue)>, Fault> {
-        let known = self.snapshot();
-        let thing = known
-            .servers
-            .get(server)
-            .ok_or_else(|| Fault::new("leasing a credential", "the server is gone"))?;
-        Ok(thing.body.lease(&known)?.into_iter().collect())
-    }
-
     /// The decision alone, with no effect and no record: for checks, previews and filters of lists.
     pub fn decide(
         &self,
@@ -165,16 +185,35 @@ impl Control {
             bytes_left: None,
             acr: None,
         };
-        Ok(engine.decide(&Question {
-            act,
-            digest,
-            person: person.as_ref().map(|person| &person.subject),
-            agent: &agent.subject,
-            roles: &roles,
-            scopes: &scopes,
-            circumstances: &circumstances,
-            lifted: &[],
-        }))
+        // SECURITY: each agent of the chain is a principal. A task handed down to an agent with more grants must not
+        // do what the agent that handed it down may not. The acting agent comes last: its decision is the one that
+        // is acted on.
+        let mut agents: Vec<&AgentId> = Vec::new();
+        for task in chain.iter().rev() {
+            agents.retain(|known| *known != &task.agent);
+            agents.push(&task.agent);
+        }
+        let mut strictest: Option<Decision> = None;
+        for id in agents {
+            let agent = agent(id, &target, snapshot, now).map_err(wrong)?;
+            let mut roles = agent.roles;
+            roles.extend(person.iter().flat_map(|person| person.roles.iter().cloned()));
+            let decision = engine.decide(&Question {
+                act,
+                digest,
+                person: person.as_ref().map(|person| &person.subject),
+                agent: &agent.subject,
+                roles: &roles,
+                scopes: &scopes,
+                circumstances: &circumstances,
+                lifted: &[],
+            });
+            strictest = Some(match strictest {
+                Some(before) if strictness(&before) > strictness(&decision) => before,
+                Some(_) | None => decision,
+            });
+        }
+        strictest.ok_or_else(|| fault("a chain without agents"))
     }
 
     /// Whether a caller's task names a server at all: enough to tell it, with reasons, what is missing. A server that
@@ -195,11 +234,13 @@ impl Control {
     fn sees(snapshot: &Snapshot, chain: &[&Task], act: &Act, now: Timestamp) -> bool {
         let target = Target::of(act, snapshot);
         let Some(own) = chain.first() else { return false };
-        let Ok(agent) = agent(&own.agent, &target, snapshot, now) else { return false };
+        let agents_hold = chain.iter().all(|task| {
+            agent(&task.agent, &target, snapshot, now).is_ok_and(|agent| !agent.roles.is_empty())
+        });
         let Ok(person) = own.person.as_ref().map(|id| person(id, &target, snapshot, now)).transpose() else {
             return false;
         };
-        let held = !agent.roles.is_empty() && person.as_ref().is_none_or(|person| !person.roles.is_empty());
+        let held = agents_hold && person.as_ref().is_none_or(|person| !person.roles.is_empty());
         let scopes: Vec<&Scope> = chain.iter().map(|task| &task.scope).collect();
         // A constraint on arguments narrows a tool; it does not hide it. Policies that users wrote decide the call.
         held && scopes.iter().all(|scope| scope.mentions(act, now))
@@ -291,6 +332,16 @@ impl Control {
     }
 }
 
+/// Deny before step-up before pending before allow.
+const fn strictness(decision: &Decision) -> u8 {
+    match decision {
+        Decision::Allow(_) => 0,
+        Decision::Pending(_) => 1,
+        Decision::StepUp(_) => 2,
+        Decision::Deny(_) => 3,
+    }
+}
+
 /// What a refusal's record needs beside its facts.
 struct Chain<'a> {
     ctx: &'a Ctx,
@@ -338,7 +389,9 @@ fn with_reasons(
 ) -> serde_json::Value {
     let ids = |rules: &[policy::RuleRef]| rules.iter().map(|rule| rule.id().to_owned()).collect::<Vec<_>>();
     let verdicts = reasons.verdicts.iter().map(|verdict| {
-        json!({ "principal": verdict.principal, "permits": ids(&verdict.permits), "forbids": ids(&verdict.forbids), "roles": verdict.roles })
+        // The kind alone: who it is stands in the record by id, and names have no place in what is never erased.
+        let principal = verdict.principal.split("::").next().unwrap_or_default();
+        json!({ "principal": principal, "permits": ids(&verdict.permits), "forbids": ids(&verdict.forbids), "roles": verdict.roles })
     });
     facts["reasons"] = verdicts.collect();
     if let Some(payload) = payload {
@@ -349,9 +402,10 @@ fn with_reasons(
 
 /// What an act takes from the limits of its task and of every ancestor: one call and the bytes that go up.
 fn debits(chain: &[&Task], act: &Act, bytes: i64) -> Vec<Debit> {
-    let counts = matches!(act.kind, ActKind::Tool { .. } | ActKind::Resource { .. } | ActKind::Prompt { .. });
-    if !counts {
-        return Vec::new();
-    }
-    chain.iter().map(|task| Debit { task: task.id.clone(), calls: 1, bytes }).collect()
+    // Opening and listing are no calls, but their bytes go up all the same.
+    let calls = match act.kind {
+        ActKind::Tool { .. } | ActKind::Resource { .. } | ActKind::Prompt { .. } => 1,
+        ActKind::Open | ActKind::List => 0,
+    };
+    chain.iter().map(|task| Debit { task: task.id.clone(), calls, bytes }).collect()
 }
