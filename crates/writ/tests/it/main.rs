@@ -9,4 +9,7 @@ mod web;
 mod world;
 
 mod authz;
+mod documents;
+mod gate;
+mod kill;
 mod openapi;

@@ -46,10 +46,15 @@ impl Mcp {
     }
 
     pub(crate) async fn initialize(&self) -> Answer {
+        self.opening().send().await
+    }
+
+    /// The request that opens a session.
+    pub(crate) fn opening(&self) -> Ask {
         let params = json!({
             "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "test", "version": "1" },
         });
-        self.request("initialize", &params).send().await
+        self.request("initialize", &params)
     }
 
     /// A request, ready to be sent.

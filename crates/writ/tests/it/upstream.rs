@@ -68,6 +68,11 @@ impl Upstream {
         self.calls.lock().unwrap().clone()
     }
 
+    /// How many messages arrived so far.
+    pub(crate) fn messages(&self) -> usize {
+        self.heard.lock().unwrap().len()
+    }
+
     /// Whether a text stood in anything that arrived: headers or bodies.
     pub(crate) fn heard(&self, text: &str) -> bool {
         self.heard.lock().unwrap().iter().any(|heard| heard.contains(text))

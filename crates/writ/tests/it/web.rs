@@ -1,7 +1,7 @@
 //! A small HTTP client. Each request has a connection of its own, so that no test depends on what a pool remembers of
 //! a server that was killed.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -9,6 +9,10 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::{client::legacy, rt::TokioExecutor};
 use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 /// How long any answer may take.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
@@ -83,6 +87,24 @@ impl Ask {
         let body =
             body.map_err(|_| "the answer does not end".to_owned())?.map_err(|error| error.to_string())?;
         Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
+    }
+
+    /// Sends its head with another length of body, and no body; the answer as text. A server that answers early closes
+    /// the connection, and a client that is still sending may never read the answer.
+    pub(crate) async fn announce(self, length: usize) -> String {
+        let url: http::Uri = self.url.parse().unwrap();
+        let mut stream = TcpStream::connect(url.authority().unwrap().as_str()).await.unwrap();
+        let mut head =
+            format!("{} {} HTTP/1.1\r\nhost: {}\r\n", self.method, url.path(), url.authority().unwrap());
+        for (name, value) in &self.headers {
+            write!(head, "{name}: {}\r\n", value.to_str().unwrap()).unwrap();
+        }
+        write!(head, "content-length: {length}\r\nconnection: close\r\n\r\n").unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let reading = tokio::time::timeout(ANSWER_TIME_MAX, stream.read_to_string(&mut answer));
+        reading.await.expect("no answer in time").unwrap();
+        answer
     }
 
     /// Sends it to a server that is there.
