@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use base::{AnyId, Ctx, Error, Position, Secret};
+use base::{AnyId, Ctx, Error, Secret};
 use policy::Effect;
 
 use crate::{
@@ -25,10 +25,18 @@ pub struct Bootstrap {
 }
 
 impl Control {
-    /// Makes the bootstrap administrator, the built-in roles and the default blueprint where they are missing, and
-    /// a token for the administrator where the database holds none that lives: at the first start, and after an
-    /// older database came back and every credential died.
-    pub async fn bootstrap(&self, ctx: &Ctx) -> Result<Bootstrap, Error> {
+    /// Makes the bootstrap administrator, the built-in roles and the default blueprint at the first start. Where
+    /// nobody holds a living token with which to administer (at the first start, after an older database came back,
+    /// after a stop of everything), the bootstrap administrator is enabled and gets a new one: whoever can start the
+    /// server with its data folder is its operator.
+    ///
+    /// `keep` stores the token before it can be used, so that a crash in between leaves a token too many and never
+    /// one too few.
+    pub async fn bootstrap<E>(
+        &self,
+        ctx: &Ctx,
+        keep: impl FnOnce(&Secret) -> Result<(), E>,
+    ) -> Result<Result<Bootstrap, E>, Error> {
         let mut draft = self.draft(ctx);
         let first = draft.known().people.is_empty();
         if first {
@@ -37,29 +45,32 @@ impl Control {
         }
         self.commit(ctx, draft).await?;
         let admin = self.snapshot().people.named(ADMIN).map(|admin| AnyId::from(&admin.id));
-        let admin_token = match admin {
-            Some(admin) if !self.has_living_token(&admin, ctx) => {
-                Some(self.issue_api_token(ctx, &admin, "bootstrap", None).await?.1)
-            }
-            Some(_) | None => None,
+        let Some(admin) = admin.filter(|_| !self.somebody_administers(ctx)) else {
+            return Ok(Ok(Bootstrap { admin_token: None, first }));
         };
-        Ok(Bootstrap { admin_token, first })
+        self.enable_person(ctx, ADMIN).await?;
+        self.restore_grant(ctx).await?;
+        let text = Self::new_api_token(ctx);
+        if let Err(error) = keep(&text) {
+            return Ok(Err(error));
+        }
+        self.keep_api_token(ctx, &admin, "bootstrap", &text, None).await?;
+        Ok(Ok(Bootstrap { admin_token: Some(text), first }))
     }
 
-    /// Whether any token of a principal is from this generation. A token that was revoked counts: an operator who
-    /// ended it did not ask for another.
-    fn has_living_token(&self, principal: &AnyId, ctx: &Ctx) -> bool {
+    /// Whether any living token belongs to somebody who may administer.
+    fn somebody_administers(&self, ctx: &Ctx) -> bool {
         let known = self.snapshot();
         known.api_tokens.values().any(|token| {
-            &token.principal == principal
-                && token.generation == known.generation
-                && token.expires.is_none_or(|expires| expires > ctx.now)
+            known.has_permission(&token.principal, Permission::Administer, ctx.now)
+                && known.api_token_is_good(token, ctx)
         })
     }
 
-    /// The position of the last record, for those who wait until it is seen.
-    pub fn position(&self) -> Position {
-        self.snapshot().position
+    async fn restore_grant(&self, ctx: &Ctx) -> Result<(), Error> {
+        let mut draft = self.draft(ctx);
+        put_grant(&mut draft)?;
+        self.commit(ctx, draft).await.map(drop)
     }
 }
 
@@ -98,6 +109,10 @@ fn put_roles(draft: &mut Draft) -> Result<(), Error> {
     draft.put::<Role>("auditor", administrative("reads everything in Writ", Permission::Audit))?;
     draft
         .put::<Role>("administrator", administrative("changes everything in Writ", Permission::Administer))?;
+    put_grant(draft)
+}
+
+fn put_grant(draft: &mut Draft) -> Result<(), Error> {
     let grant = GrantSpec {
         to: format!("person/{ADMIN}"),
         role: "administrator".into(),

@@ -138,6 +138,13 @@ impl Control {
         drop(tokio::time::timeout(patience, seen).await);
     }
 
+    /// Waits until the snapshot holds what moved the log past a decision.
+    pub(crate) async fn catch_up(&self) -> Result<(), Fault> {
+        let head = self.inner.store.head().await?;
+        self.settle(head.guard).await;
+        Ok(())
+    }
+
     /// A draft of changes to what is true now.
     pub fn draft(&self, ctx: &Ctx) -> Draft {
         Draft::new(ctx, &self.snapshot())

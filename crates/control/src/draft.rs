@@ -20,6 +20,9 @@ pub enum DraftRefusal {
     /// The name cannot be one.
     #[error(transparent)]
     Name(#[from] base::NameError),
+    /// The name reads like an id.
+    #[error("`{0}` reads like an id and cannot be a name")]
+    LooksLikeId(String),
     /// There is no such thing.
     #[error("there is no {kind} `{name}`")]
     Missing {
@@ -59,7 +62,7 @@ pub enum DraftRefusal {
 impl Refuse for DraftRefusal {
     fn class(&self) -> Class {
         match self {
-            Self::Name(_) => Class::Invalid,
+            Self::Name(_) | Self::LooksLikeId(_) => Class::Invalid,
             Self::Missing { .. } => Class::Missing,
             Self::InUse { .. } | Self::Kept { .. } | Self::Outdated { .. } => Class::Conflict,
         }
@@ -67,7 +70,7 @@ impl Refuse for DraftRefusal {
 
     fn code(&self) -> &'static str {
         match self {
-            Self::Name(_) => "bad_name",
+            Self::Name(_) | Self::LooksLikeId(_) => "bad_name",
             Self::Missing { .. } => "not_found",
             Self::InUse { .. } => "still_in_use",
             Self::Kept { .. } => "kept_for_the_record",
@@ -79,7 +82,7 @@ impl Refuse for DraftRefusal {
         match self {
             Self::Outdated { .. } => Some("look at it again and repeat the change".into()),
             Self::Kept { .. } => Some("disable, suspend or retire it instead".into()),
-            Self::Name(_) | Self::Missing { .. } | Self::InUse { .. } => None,
+            Self::Name(_) | Self::LooksLikeId(_) | Self::Missing { .. } | Self::InUse { .. } => None,
         }
     }
 }
@@ -158,6 +161,10 @@ impl Draft {
         let Some(before) = before else { return self.create::<K>(name, body) };
         if before.body == body {
             return Ok(Outcome::Unchanged);
+        }
+        if K::ends_authority(&before.body, &body) {
+            let why = serde_json::json!({ "reason": "its state or owner changed" });
+            self.events.push(Event::new(EventKind::AuthorityRevoked, before.id.clone(), why));
         }
         let thing = Thing { version: before.version + 1, body, ..before.clone() };
         let args =
@@ -245,10 +252,11 @@ impl Draft {
 /// Tools are named `{server}/{tool}`, with the tool as the server spells it; all others have proper names.
 fn check_name<K: Kind>(name: &str) -> Result<(), DraftRefusal> {
     if K::KIND == <crate::catalogue::Tool as Kind>::KIND {
-        Ok(())
-    } else {
-        Ok(name.parse::<Name>().map(drop)?)
+        return Ok(());
     }
+    name.parse::<Name>()?;
+    // Commands and URLs take either; a name must never stand for somebody else's id.
+    if name.parse::<AnyId>().is_ok() { Err(DraftRefusal::LooksLikeId(name.to_owned())) } else { Ok(()) }
 }
 
 fn document<K: Kind>(body: &K::Body) -> Result<String, Fault> {

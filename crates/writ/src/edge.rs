@@ -1,32 +1,57 @@
 //! Where time and chance enter: the system's clock and the system's random numbers.
 
 use std::{
-    sync::atomic::{AtomicI64, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
+    sync::{Mutex, PoisonError},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use base::{Clock, Dice, Timestamp};
 
-/// The system's clock, that never goes back: one that was turned back stands still until it has caught up.
-#[derive(Debug, Default)]
+/// The system's clock, that never goes back and never stands still: while the wall clock shows less than was seen
+/// before, because somebody turned it back, time goes on by what has really passed.
+///
+/// SECURITY: a clock that stood still would give every token and task the time by which it was turned back.
+#[derive(Debug)]
 pub(crate) struct SystemClock {
-    latest: AtomicI64,
+    /// An instant of the past: what the clock showed then. The present is that and what has passed since.
+    anchor: Mutex<(i64, Instant)>,
 }
 
 impl SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place where clocks are read")]
+    pub(crate) fn new() -> Self {
+        Self { anchor: Mutex::new((wall_millis(), Instant::now())) }
+    }
+
     /// From here on the present is not before `floor`: the latest instant that the log knows.
     pub(crate) fn not_before(&self, floor: Timestamp) {
-        self.latest.fetch_max(floor.millis(), Ordering::SeqCst);
+        self.at_least(floor.millis());
+    }
+
+    /// The present, moved on to `millis` where it would be earlier.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place where clocks are read")]
+    fn at_least(&self, millis: i64) -> i64 {
+        let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
+        let instant = Instant::now();
+        let passed = i64::try_from(instant.saturating_duration_since(anchor.1).as_millis()).unwrap_or(0);
+        let present = anchor.0.saturating_add(passed);
+        if millis > present {
+            *anchor = (millis, instant);
+        }
+        present.max(millis)
     }
 }
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place where the wall clock is read")]
     fn now(&self) -> Timestamp {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
-        Timestamp::from_millis(self.latest.fetch_max(now, Ordering::SeqCst).max(now))
+        Timestamp::from_millis(self.at_least(wall_millis()))
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place where clocks are read")]
+fn wall_millis() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The operating system's random numbers, by way of the one cryptographic library.
@@ -47,12 +72,20 @@ mod tests {
     use super::SystemClock;
 
     #[test]
-    fn the_clock_does_not_go_back() {
-        let clock = SystemClock::default();
-        let now = clock.now();
-        clock.not_before(now.plus_seconds(3600));
-        assert_eq!(clock.now(), now.plus_seconds(3600));
+    fn the_clock_does_not_go_back_and_does_not_stand_still() {
+        let clock = SystemClock::new();
+        let ahead = clock.now().plus_seconds(3600);
+        clock.not_before(ahead);
+        let first = clock.now();
+        assert!(first >= ahead);
         clock.not_before(Timestamp::from_millis(0));
-        assert_eq!(clock.now(), now.plus_seconds(3600));
+        // A wall clock that is an hour behind from here on: time goes on all the same.
+        let mut later = clock.now();
+        while later == first {
+            std::thread::yield_now();
+            later = clock.now();
+        }
+        assert!(later > first);
+        assert!(later < ahead.plus_seconds(60));
     }
 }

@@ -56,7 +56,7 @@ impl ControlPlane {
             decide::Refused::ProofReplayed => {
                 Refused::Unauthorized(self.unauthorized(server, &control::oauth::ProofReplayed.into()))
             }
-            other @ (decide::Refused::Stale | decide::Refused::Busy) => Refused::Denied(Box::new(not_now(other.code(), &other))),
+            other @ (decide::Refused::ServerGone | decide::Refused::Stale | decide::Refused::Busy) => Refused::Denied(Box::new(not_now(other.code(), &other))),
             decide::Refused::Fault(fault) => {
                 tracing::error!(error = %fault, "a call was refused because something failed");
                 metrics::counter!("writ_call_faults_total").increment(1);
@@ -110,9 +110,10 @@ impl Plane for ControlPlane {
             act(&known, server, asked.request).ok_or_else(|| fault("the server's name is not a name"))?
         };
         let bytes = i64::try_from(asked.bytes).unwrap_or(i64::MAX);
-        let authorized = self.control.authorize(caller, &act, *asked.digest, bytes).await.map_err(refuse)?;
-        // Leased after the decision is durable, and for this request only.
-        let inject = self.control.lease(&asked.upstream.id).map_err(|fault| refuse(decide::Refused::Fault(fault)))?;
+        let url = asked.upstream.url.to_string();
+        let message = decide::Message { server: &asked.upstream.id, url: &url, digest: *asked.digest, bytes };
+        let authorized = self.control.authorize(caller, &act, &message).await.map_err(refuse)?;
+        let inject = authorized.credential.into_iter().collect();
         Ok(Authorized { permit: authorized.permit, inject, decision: authorized.decision })
     }
 
@@ -200,23 +201,13 @@ fn act(known: &Snapshot, server: &str, request: &Request) -> Option<Act> {
         Request::ReadResource { uri } | Request::Subscribe { uri } | Request::Unsubscribe { uri } => {
             (ActKind::Resource { uri: uri.clone() }, Json::Null)
         }
-        Request::CompleteResource { uri, .. } => (ActKind::Resource { uri: uri.clone() }, Json::Null),
+        Request::CompleteResource { uri, arguments } => (ActKind::Resource { uri: uri.clone() }, arguments.clone()),
         Request::GetPrompt { name, arguments } => (ActKind::Prompt { name: name.clone() }, arguments.clone()),
-        Request::CompletePrompt { name, .. } => (ActKind::Prompt { name: name.clone() }, Json::Null),
+        Request::CompletePrompt { name, arguments } => (ActKind::Prompt { name: name.clone() }, arguments.clone()),
     };
     Some(Act { server: name, kind, arguments })
 }
 
-/// A tool as its server shows it now: a quarantined one shows another definition than the pinned one, and the
-/// decision refuses it for that.
 fn tool_kind(tool: &ToolBody) -> ActKind {
-    let shown = match tool.state {
-        ToolState::Pinned => decode(&tool.digest),
-        ToolState::Quarantined => None,
-    };
-    ActKind::Tool { name: tool.tool.clone(), definition_hash: shown.unwrap_or_default(), effect: tool.effect }
-}
-
-fn decode(hexadecimal: &str) -> Option<[u8; 32]> {
-    control::judge::digest(hexadecimal)
+    ActKind::Tool { name: tool.tool.clone(), definition_hash: tool.shown_digest(), effect: tool.effect }
 }

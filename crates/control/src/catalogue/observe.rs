@@ -148,6 +148,8 @@ fn compare(
             "created"
         }
         Some(before) if before.body.digest == tool.digest => "unchanged",
+        // Stopped already. A server that shows something new each time must not write a record each time.
+        Some(before) if before.body.state == ToolState::Quarantined && !pin => "changed",
         Some(before) => {
             let body = ToolBody {
                 state: ToolState::Quarantined,

@@ -182,7 +182,11 @@ impl Kind for Server {
     }
 
     fn facts(body: &ServerBody) -> serde_json::Value {
-        serde_json::json!({ "state": body.state, "credential": body.credential.as_ref().map(|c| &c.secret) })
+        // The address says where secrets go; it holds none itself.
+        let credential = body.credential.as_ref().map(|credential| {
+            serde_json::json!({ "secret": credential.secret, "header": credential.header, "prefix": credential.prefix })
+        });
+        serde_json::json!({ "state": body.state, "url": body.url, "credential": credential })
     }
 }
 

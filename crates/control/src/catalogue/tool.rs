@@ -83,6 +83,18 @@ pub struct ToolBody {
     pub seen: Option<String>,
 }
 
+impl ToolBody {
+    /// The digest of the definition that its server shows now, as decisions compare it with the pinned one. A
+    /// quarantined tool shows another one, or nobody knows which.
+    pub fn shown_digest(&self) -> [u8; 32] {
+        let pinned = || hex::decode(&self.digest).ok().and_then(|digest| digest.try_into().ok());
+        match self.state {
+            ToolState::Pinned => pinned().unwrap_or_default(),
+            ToolState::Quarantined => [0; 32],
+        }
+    }
+}
+
 impl Kind for Tool {
     const KIND: &'static str = "Tool";
     const PLURAL: &'static str = "tools";

@@ -113,15 +113,7 @@ impl Control {
     pub fn verify_api_token(&self, token: &str, ctx: &Ctx) -> Result<AnyId, Error> {
         let snapshot = self.snapshot();
         let known = snapshot.api_tokens.get(&sha256(token.as_bytes())).ok_or(ApiRefusal::Unknown)?;
-        let over = known.revoked || known.expires.is_some_and(|expires| expires <= ctx.now);
-        let life = Life {
-            generation: known.generation,
-            position: known.position,
-            tenant: &ctx.tenant,
-            token: Some(&known.id),
-        };
-        let alive = snapshot.credential_lives(&life, std::slice::from_ref(&known.principal));
-        if over || alive.is_err() || principal_lives(&snapshot, &known.principal, ctx).is_err() {
+        if !snapshot.api_token_is_good(known, ctx) {
             return Err(ApiRefusal::Unknown.into());
         }
         Ok(known.principal.clone())
@@ -135,7 +127,25 @@ impl Control {
         label: &str,
         expires_seconds: Option<i64>,
     ) -> Result<(TokenId, Secret), Error> {
-        let text = new_secret(ctx, API_TOKEN_PREFIX);
+        let text = Self::new_api_token(ctx);
+        let id = self.keep_api_token(ctx, principal, label, &text, expires_seconds).await?;
+        Ok((id, text))
+    }
+
+    /// The text of a new API token, not yet of any use.
+    pub(crate) fn new_api_token(ctx: &Ctx) -> Secret {
+        new_secret(ctx, API_TOKEN_PREFIX)
+    }
+
+    /// Makes a token's text of use.
+    pub(crate) async fn keep_api_token(
+        &self,
+        ctx: &Ctx,
+        principal: &AnyId,
+        label: &str,
+        text: &Secret,
+        expires_seconds: Option<i64>,
+    ) -> Result<TokenId, Error> {
         let snapshot = self.snapshot();
         let token = ApiToken {
             id: TokenId::new(ctx.now, ctx.dice.as_ref()),
@@ -152,7 +162,7 @@ impl Control {
         store::insert_api_token(&mut tx, &token, &sha256(text.expose().as_bytes())).await?;
         let facts = json!({ "principal": principal, "expires": token.expires });
         self.keep(tx, vec![Event::new(EventKind::ApiTokenIssued, &token.id, facts)]).await?;
-        Ok((token.id, text))
+        Ok(token.id)
     }
 
     /// Ends an API token.
@@ -250,6 +260,33 @@ impl Snapshot {
         self.credentials_by_principal.of(principal).filter_map(|id| self.credentials.get(id))
     }
 
+    /// Whether an API token can still prove its principal.
+    pub(crate) fn api_token_is_good(&self, token: &ApiToken, ctx: &Ctx) -> bool {
+        let over = token.revoked || token.expires.is_some_and(|expires| expires <= ctx.now);
+        let life = Life {
+            generation: token.generation,
+            position: token.position,
+            tenant: &ctx.tenant,
+            token: Some(&token.id),
+        };
+        !over
+            && self.credential_lives(&life, &self.concerns(&token.principal)).is_ok()
+            && principal_lives(self, &token.principal, ctx).is_ok()
+    }
+
+    /// A principal and the person who answers for it: a revocation of either ends the principal's credentials.
+    pub(crate) fn concerns(&self, principal: &AnyId) -> Vec<AnyId> {
+        let text = principal.as_str();
+        let agent =
+            text.parse().ok().and_then(|id| self.agents.get(&id)).map(|agent| AnyId::from(&agent.body.owner));
+        let workload = text
+            .parse()
+            .ok()
+            .and_then(|id| self.workloads.get(&id))
+            .map(|workload| AnyId::from(&workload.body.owner));
+        [Some(principal.clone()), agent, workload].into_iter().flatten().collect()
+    }
+
     /// Whether a credential can still prove its principal.
     pub fn credential_is_good(&self, credential: &Credential, ctx: &Ctx) -> Result<(), Dead> {
         let over = credential.revoked || credential.expires.is_some_and(|expires| expires <= ctx.now);
@@ -262,7 +299,7 @@ impl Snapshot {
             tenant: &ctx.tenant,
             token: None,
         };
-        self.credential_lives(&life, std::slice::from_ref(&credential.principal))?;
+        self.credential_lives(&life, &self.concerns(&credential.principal))?;
         principal_lives(self, &credential.principal, ctx)
     }
 }

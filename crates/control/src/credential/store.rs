@@ -15,7 +15,7 @@ pub(crate) async fn load_all(read: &mut Read, snapshot: &mut Snapshot) -> Result
     }
     for row in read.rows("select doc, revoked, digest from api_token order by id", &[]).await? {
         let (digest, token) = api_token(&row)?;
-        snapshot.api_tokens.insert_mut(digest, Arc::new(token));
+        snapshot.keep_api_token(digest, Arc::new(token));
     }
     Ok(())
 }
@@ -38,7 +38,7 @@ pub(crate) async fn reload_api_token(
         read.row("select doc, revoked, digest from api_token where id = $1", &[id.into()]).await?
     {
         let (digest, token) = api_token(&row)?;
-        snapshot.api_tokens.insert_mut(digest, Arc::new(token));
+        snapshot.keep_api_token(digest, Arc::new(token));
     }
     Ok(())
 }

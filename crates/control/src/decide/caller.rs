@@ -47,7 +47,10 @@ impl Caller {
             .iter()
             .flat_map(|task| {
                 let person = task.person.as_ref().map(AnyId::from);
-                [Some(AnyId::from(&task.id)), Some(AnyId::from(&task.agent)), person].into_iter().flatten()
+                let owner = snapshot.agents.get(&task.agent).map(|agent| AnyId::from(&agent.body.owner));
+                [Some(AnyId::from(&task.id)), Some(AnyId::from(&task.agent)), person, owner]
+                    .into_iter()
+                    .flatten()
             })
             .collect();
         let life = Life {

@@ -29,6 +29,9 @@ use facts::{Target, agent, person};
 /// How often a decision is made again because authority changed under it, before the caller is asked to come back.
 const ATTEMPTS_MAX: usize = 16;
 
+/// The largest arguments that are kept of a refused act, in bytes.
+const REFUSED_BYTES_KEPT_MAX: i64 = 16 * 1024;
+
 /// An allowed act: the permit for it, and where its record stands.
 #[derive(Debug)]
 pub struct Authorized {
@@ -98,6 +101,8 @@ impl Control {
             let allow = match decision {
                 Decision::Allow(allow) => allow,
                 refused @ (Decision::StepUp(_) | Decision::Pending(_) | Decision::Deny(_)) => {
+                    // A refusal costs the caller nothing, so it may not cost the database much either.
+                    let payload = payload.filter(|_| bytes <= REFUSED_BYTES_KEPT_MAX);
                     let chain = Chain { ctx: &ctx, caller, payload };
                     return Err(self.record_refusal(chain, facts, &refused, decision_id).await?);
                 }
@@ -171,11 +176,8 @@ impl Control {
         let own = chain.first().ok_or_else(|| fault("an act without a task"))?;
         let target = Target::of(act, snapshot);
         let wrong = |error| Fault::new("gathering facts", error);
-        let agent = agent(&own.agent, &target, snapshot, now).map_err(wrong)?;
         let person =
             own.person.as_ref().map(|id| person(id, &target, snapshot, now)).transpose().map_err(wrong)?;
-        let mut roles = agent.roles;
-        roles.extend(person.iter().flat_map(|person| person.roles.iter().cloned()));
         let scopes: Vec<&Scope> = chain.iter().map(|task| &task.scope).collect();
         let circumstances = Circumstances {
             now,
@@ -244,13 +246,6 @@ impl Control {
         let scopes: Vec<&Scope> = chain.iter().map(|task| &task.scope).collect();
         // A constraint on arguments narrows a tool; it does not hide it. Policies that users wrote decide the call.
         held && scopes.iter().all(|scope| scope.mentions(act, now))
-    }
-
-    /// Waits until the snapshot holds what moved the log past a decision.
-    pub(crate) async fn catch_up(&self) -> Result<(), Fault> {
-        let head = self.store().head().await?;
-        self.settle(head.guard).await;
-        Ok(())
     }
 
     /// Keeps a call's arguments apart from its record.

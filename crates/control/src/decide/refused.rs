@@ -14,6 +14,9 @@ pub enum Refused {
     /// The credential, a principal or the task is not alive any more.
     #[error(transparent)]
     Dead(Dead),
+    /// The server was stopped or moved while the request was on its way.
+    #[error("the server was stopped or moved while the request was on its way")]
+    ServerGone,
     /// The proof of possession was used before.
     #[error("the DPoP proof was used before")]
     ProofReplayed,
@@ -35,7 +38,7 @@ impl Refused {
             Self::Denied(_) => Class::Denied,
             Self::Dead(dead) => dead.class(),
             Self::ProofReplayed => Class::Unauthenticated,
-            Self::Stale | Self::Busy => Class::Busy,
+            Self::ServerGone | Self::Stale | Self::Busy => Class::Busy,
             Self::Fault(_) => Class::Fault,
         }
     }
@@ -45,6 +48,7 @@ impl Refused {
         match self {
             Self::Denied(answer) => answer.code,
             Self::Dead(dead) => dead.code(),
+            Self::ServerGone => "server_gone",
             Self::ProofReplayed => "proof_replayed",
             Self::Stale => "node_stale",
             Self::Busy => "busy",

@@ -116,6 +116,6 @@ impl Kind for Role {
     }
 
     fn facts(body: &RoleBody) -> serde_json::Value {
-        serde_json::json!({ "effects": body.effects, "permissions": body.permissions })
+        serde_json::json!({ "effects": body.effects, "tools": body.tools, "permissions": body.permissions })
     }
 }

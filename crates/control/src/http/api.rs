@@ -14,7 +14,7 @@ use axum::{
 use serde_json::{Value, json};
 use utoipa::{PartialSchema, ToSchema, openapi::RefOr, openapi::schema::Schema};
 
-use super::{asker, error::ApiError};
+use super::{asker, body::read_first, error::ApiError};
 use crate::control::Control;
 
 /// What an operation asks of its asker, before anything else happens.
@@ -289,6 +289,7 @@ impl Api {
             .route("/api/v1/openapi.json", openapi)
             .route("/api/{*rest}", routing::any(nowhere))
             .method_not_allowed_fallback(|| std::future::ready(ApiError::method()))
+            .layer(middleware::from_fn(read_first))
             .with_state(self.control)
     }
 }

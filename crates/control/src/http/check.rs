@@ -15,9 +15,8 @@ use super::{
     error::ApiError,
 };
 use crate::{
-    catalogue::CatalogueRefusal,
+    catalogue::{CatalogueRefusal, ServerState},
     control::Control,
-    judge,
     snapshot::{Dead, Snapshot},
     task::{Limits, Task, TaskRefusal, TaskState},
 };
@@ -89,6 +88,9 @@ async fn check(
         wide = widest(&known, &check, &asked)?;
         Ok(vec![&wide])
     };
+    if known.servers.named(&check.server).is_none_or(|server| server.body.state != ServerState::Active) {
+        return Ok(Json(stopped(&check.server)));
+    }
     let chain = match chain {
         Ok(chain) => chain,
         Err(dead) => return Ok(Json(dead_answer(&dead))),
@@ -109,6 +111,17 @@ async fn check(
         reasons: explained(&decision),
         chain: people.into_iter().chain(agents).collect(),
     }))
+}
+
+fn stopped(server: &str) -> Checked {
+    Checked {
+        decision: "deny",
+        code: Some("server_gone"),
+        reason: Some(format!("server `{server}` is stopped")),
+        what_would_help: Some(format!("writ server start {server}")),
+        reasons: json!([]),
+        chain: Vec::new(),
+    }
 }
 
 fn dead_answer(dead: &Dead) -> Checked {
@@ -134,7 +147,7 @@ fn act(known: &Snapshot, check: &Check) -> Result<Act, ApiError> {
         server: check.server.parse().map_err(|_| no_tool())?,
         kind: ActKind::Tool {
             name: tool.body.tool.clone(),
-            definition_hash: judge::digest(&tool.body.digest).ok_or_else(no_tool)?,
+            definition_hash: tool.body.shown_digest(),
             effect: tool.body.effect,
         },
         arguments: check.arguments.clone().unwrap_or_else(|| json!({})).into(),
@@ -172,5 +185,6 @@ fn widest(known: &Snapshot, check: &Check, asked: &Asked) -> Result<Task, ApiErr
         created: now,
         created_by: asked.ctx.actor.clone(),
         joinable: false,
+        source: None,
     })
 }

@@ -21,6 +21,7 @@ mod tools;
 pub use api::{Api, Need, Operation};
 pub use asker::{Asked, Asker};
 pub use audit::public;
+pub(crate) use body::read_first;
 pub use body::{Input, Params};
 pub use error::{ApiError, ErrorBody};
 

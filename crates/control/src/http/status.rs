@@ -37,6 +37,8 @@ struct Status {
     grants: usize,
     /// How many tasks are open.
     tasks_open: usize,
+    /// The key that verifies the log's checkpoints (C2SP signed-note): keep it apart from the exports it verifies.
+    log_key: String,
     /// The size of the log under the latest signed checkpoint.
     checkpoint_size: Option<u64>,
 }
@@ -85,6 +87,7 @@ async fn status(State(control): State<Control>, asked: Asked) -> Result<Json<Sta
         tools: known.tools.len(),
         grants: known.grants.len(),
         tasks_open: known.tasks.values().filter(|task| task.state == crate::task::TaskState::Open).count(),
+        log_key: control.store().log_key().to_string(),
         checkpoint_size,
     }))
 }

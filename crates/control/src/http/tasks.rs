@@ -125,6 +125,7 @@ async fn create_task(
         },
         limits: new.limits,
         joinable: false,
+        source: None,
     };
     let task = control.create_task(&asked.ctx, request).await?;
     Ok(Json(task.view(&control.snapshot())))
@@ -150,7 +151,8 @@ fn on_behalf(
         Asker::Person(me) => {
             if let Some(parent) = parent {
                 let snapshot = control.snapshot();
-                let task = snapshot.tasks.get(parent).filter(|task| sees(asked, task)).cloned();
+                let task =
+                    snapshot.tasks.get(parent).filter(|task| hands_on(asked, control, me, task)).cloned();
                 return task
                     .map(|task| task.person.clone())
                     .ok_or_else(|| TaskRefusal::Missing(parent.to_string()).into());
@@ -170,6 +172,15 @@ fn on_behalf(
         }
         Asker::Workload(_) if asked.may_administer && person.is_none() => Ok(None),
         Asker::Workload(_) | Asker::Nobody => Err(TaskRefusal::NotThemself.into()),
+    }
+}
+
+/// Whether a person may hand on what a task may do: their own authority, or that of an agent which acts for itself
+/// and answers to them. Seeing a task is not enough.
+fn hands_on(asked: &Asked, control: &Control, me: &PersonId, task: &Task) -> bool {
+    match &task.person {
+        Some(person) => person == me,
+        None => asked.may_administer || owns(control, me, &task.agent),
     }
 }
 
@@ -224,17 +235,28 @@ async fn complete_task(
     At(id): At<String>,
 ) -> Result<Json<TaskView>, ApiError> {
     let task = seen(&control, &asked, &id).await?;
-    // Auditors see; they do not end.
-    if matches!(asked.asker, Asker::Person(_) | Asker::Workload(_))
-        && !asked.may_administer
-        && task.person.as_ref() != asked.person()
-        && task.created_by != asked.ctx.actor
-    {
+    if !may_end(&control, &asked, &task) {
         return Err(ApiError::denied(Need::Administer));
     }
     control.end_task(&asked.ctx, &task.id, TaskState::Completed, "completed").await?;
     let task = control.find_task(&task.id).await?;
     Ok(Json(task.view(&control.snapshot())))
+}
+
+/// Who may end a task: its person, who made it, its agent's owner, an administrator, and its own agent, unless the
+/// task was made for joining. Ending that one and joining anew would give the agent fresh limits.
+fn may_end(control: &Control, asked: &Asked, task: &Task) -> bool {
+    asked.may_administer
+        || match &asked.asker {
+            Asker::Person(me) => {
+                task.person.as_ref() == Some(me)
+                    || task.created_by == asked.ctx.actor
+                    || (task.person.is_none() && owns(control, me, &task.agent))
+            }
+            Asker::Agent(caller) => caller.task == task.id && !task.joinable,
+            Asker::Workload(_) => task.created_by == asked.ctx.actor,
+            Asker::Nobody => false,
+        }
 }
 
 async fn seen(control: &Control, asked: &Asked, id: &str) -> Result<Task, ApiError> {

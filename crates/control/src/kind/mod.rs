@@ -76,6 +76,11 @@ pub trait Kind: Send + Sync + Sized + 'static {
     }
     /// Keeps the snapshot's indexes true when a thing comes, changes or goes.
     fn index(_snapshot: &mut Snapshot, _before: Option<&Thing<Self>>, _after: Option<&Thing<Self>>) {}
+    /// Whether a change ends the authority that the thing had: what was issued before is dead from then on, also
+    /// when the change is taken back.
+    fn ends_authority(_before: &Self::Body, _after: &Self::Body) -> bool {
+        false
+    }
     /// What a record of a change says beyond the id: small, without names or payloads.
     fn facts(_body: &Self::Body) -> serde_json::Value {
         serde_json::json!({})

@@ -22,8 +22,8 @@ use crate::{
 
 /// On whose authority an exchange rests.
 enum Subject {
-    /// A person's own.
-    Person(PersonId),
+    /// A person's own, and the digest of the token that shows it.
+    Person(PersonId, [u8; 32]),
     /// An agent's, within its task.
     Agent(Box<Caller>),
 }
@@ -45,7 +45,9 @@ impl Control {
         }
         let (subject, until) = self.subject(asking, &exchange.subject)?;
         let task = match &subject {
-            Subject::Person(person) => self.delegated_task(asking, agent, person, wish).await?,
+            Subject::Person(person, source) => {
+                self.delegated_task(asking, agent, person, *source, wish).await?
+            }
             Subject::Agent(caller) => self.handed_down_task(asking, agent, caller, wish).await?,
         };
         Ok((task, until))
@@ -70,8 +72,9 @@ impl Control {
         let person = Some(principal).filter(|principal| principal.kind() == IdKind::PersonId);
         let person = person.and_then(|person| person.as_str().parse().ok());
         let person = person.ok_or_else(|| refuse("only a person's token delegates authority"))?;
-        let kept = asking.known.api_tokens.get(&sha256(token.as_bytes()));
-        Ok((Subject::Person(person), kept.and_then(|kept| kept.expires)))
+        let digest = sha256(token.as_bytes());
+        let kept = asking.known.api_tokens.get(&digest);
+        Ok((Subject::Person(person, digest), kept.and_then(|kept| kept.expires)))
     }
 
     /// The actor token, where there is one, is the client's own.
@@ -115,9 +118,10 @@ impl Control {
         asking: &Asking,
         agent: &AgentId,
         person: &PersonId,
+        source: [u8; 32],
         wish: Option<&TaskDetails>,
     ) -> Result<Task, OAuthError> {
-        let descent = Descent { person: Some(person), parent: None };
+        let descent = Descent { person: Some(person), parent: None, source: Some(source) };
         match wish {
             Some(TaskDetails::Existing(id)) => {
                 open_task(asking, id, |task| &task.agent == agent && task.person.as_ref() == Some(person))
@@ -140,7 +144,7 @@ impl Control {
         wish: Option<&TaskDetails>,
     ) -> Result<Task, OAuthError> {
         let parent = open_task(asking, &from.task, |task| task.agent == from.agent)?;
-        let descent = Descent { person: parent.person.as_ref(), parent: Some(&parent) };
+        let descent = Descent { person: parent.person.as_ref(), parent: Some(&parent), source: None };
         let is_below = |task: &Task| task.parent.as_ref() == Some(&parent.id) || task.id == parent.id;
         match wish {
             Some(TaskDetails::Existing(id)) => {

@@ -114,6 +114,7 @@ impl Control {
             actors: Vec::new(),
             thumbprint: asking.key.clone(),
             scope: None,
+            credential: Some(asking.proven.credential.clone()),
             generation: asking.known.generation,
             // SECURITY: not the position of this moment but that at which the client proved itself.
             position: asking.known.position,

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use base::{AnyId, Ctx, Error, TenantId, Timestamp, WorkloadId, limit::ACCESS_TOKEN_SECONDS_MAX};
+use base::{
+    AnyId, CredentialId, Ctx, Error, TenantId, Timestamp, WorkloadId, limit::ACCESS_TOKEN_SECONDS_MAX,
+};
 use http::{HeaderMap, Method};
 use moka::sync::Cache;
 use store::ProofUse;
@@ -174,6 +176,11 @@ pub(crate) fn stands(
     }
     if claims.issued > now.plus_seconds(LEEWAY_SECONDS) {
         return Err(TokenRefusal::IssuedInFuture.into());
+    }
+    // A token ends with the credential by which its client got it.
+    let ended = |id: &CredentialId| known.credentials.get(id).is_none_or(|credential| credential.revoked);
+    if claims.credential.as_ref().is_none_or(ended) {
+        return Err(TokenRefused::Dead(Dead::TokenRevoked));
     }
     match &claims.task {
         Some(_) => {

@@ -26,6 +26,8 @@ pub(super) struct Descent<'a> {
     pub(super) person: Option<&'a PersonId>,
     /// The task that it would be a child of.
     pub(super) parent: Option<&'a Task>,
+    /// The SHA-256 of the API token by which the person delegates.
+    pub(super) source: Option<[u8; 32]>,
 }
 
 impl Control {
@@ -46,9 +48,12 @@ impl Control {
                     .map(|id| open_task(asking, id, |task| &task.agent == agent))
                     .transpose()?;
                 let person = parent.as_ref().and_then(|parent| parent.person.as_ref());
-                self.new_task(asking, agent, new, Descent { person, parent: parent.as_ref() }).await
+                self.new_task(asking, agent, new, Descent { person, parent: parent.as_ref(), source: None })
+                    .await
             }
-            None => self.joined_task(asking, agent, Descent { person: None, parent: None }).await,
+            None => {
+                self.joined_task(asking, agent, Descent { person: None, parent: None, source: None }).await
+            }
         }
     }
 
@@ -84,6 +89,7 @@ impl Control {
             scope,
             limits: Some(limits),
             joinable: false,
+            source: descent.source,
         };
         self.create_task(&asking.ctx, request).await.map_err(said)
     }
@@ -112,6 +118,7 @@ impl Control {
             scope,
             limits: Some(most(blueprint, descent.parent)),
             joinable: true,
+            source: descent.source,
         };
         self.join_task(&asking.ctx, request).await.map_err(said)
     }

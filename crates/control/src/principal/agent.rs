@@ -134,6 +134,11 @@ impl Kind for Agent {
         }
     }
 
+    fn ends_authority(before: &AgentBody, after: &AgentBody) -> bool {
+        let stops = before.state == AgentState::Active && after.state != AgentState::Active;
+        stops || before.owner != after.owner
+    }
+
     fn belongs_to(thing: &Thing<Self>, person: Option<&PersonId>) -> bool {
         person == Some(&thing.body.owner)
     }

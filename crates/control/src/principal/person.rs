@@ -106,6 +106,10 @@ impl Kind for Person {
         body.clone()
     }
 
+    fn ends_authority(before: &PersonBody, after: &PersonBody) -> bool {
+        before.state == PersonState::Active && after.state != PersonState::Active
+    }
+
     fn belongs_to(thing: &Thing<Self>, person: Option<&PersonId>) -> bool {
         person == Some(&thing.id)
     }

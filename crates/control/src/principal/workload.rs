@@ -109,6 +109,11 @@ impl Kind for Workload {
         }
     }
 
+    fn ends_authority(before: &WorkloadBody, after: &WorkloadBody) -> bool {
+        let stops = before.state == WorkloadState::Active && after.state != WorkloadState::Active;
+        stops || before.owner != after.owner
+    }
+
     fn belongs_to(thing: &Thing<Self>, person: Option<&PersonId>) -> bool {
         person == Some(&thing.body.owner)
     }

@@ -147,6 +147,10 @@ impl Snapshot {
         if task.scope.deadline <= now {
             return Err(Dead::TaskEnded(task.id.clone(), "past its deadline"));
         }
+        // A task that was delegated with a token ends with the token.
+        if task.source.as_ref().is_some_and(|token| self.ended_api_tokens.contains(token)) {
+            return Err(Dead::TaskEnded(task.id.clone(), "over: the token that delegated it was revoked"));
+        }
         self.agent_lives(&task.agent, now)?;
         task.person.as_ref().map_or(Ok(()), |person| self.person_lives(person))
     }

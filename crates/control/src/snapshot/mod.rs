@@ -73,6 +73,8 @@ pub struct Snapshot {
     pub credentials: HashTrieMapSync<CredentialId, Arc<Credential>>,
     /// API tokens, by the SHA-256 of their text.
     pub api_tokens: HashTrieMapSync<[u8; 32], Arc<ApiToken>>,
+    /// API tokens that were revoked, by id.
+    pub ended_api_tokens: rpds::HashTrieSetSync<TokenId>,
     /// Writ's own signing keys, public halves.
     pub keys: HashTrieMapSync<KeyId, Arc<VerifyingKey>>,
     /// The private halves of those that sign.
@@ -142,6 +144,14 @@ impl Snapshot {
             }
             self.tasks.remove_mut(&task.id);
         }
+    }
+
+    /// Keeps an API token.
+    pub(crate) fn keep_api_token(&mut self, digest: [u8; 32], token: Arc<ApiToken>) {
+        if token.revoked {
+            self.ended_api_tokens.insert_mut(token.id.clone());
+        }
+        self.api_tokens.insert_mut(digest, token);
     }
 
     /// Keeps a credential, and the indexes true.

@@ -4,11 +4,12 @@
 //! one is asked inside the transaction that would make it, so that two requests at once, on whatever nodes, end up in
 //! the same task.
 
-use base::{Ctx, Error, Event, EventKind};
+use ::store::Tx;
+use base::{Ctx, Error, Fault};
 
 use super::{
-    model::{Task, TaskRefusal, TaskState},
-    service::{TaskRequest, facts, plan},
+    model::{Task, TaskState},
+    service::TaskRequest,
     store,
 };
 use crate::control::Control;
@@ -18,27 +19,10 @@ impl Control {
     /// none; or a new one, made as asked.
     pub async fn join_task(&self, ctx: &Ctx, request: TaskRequest) -> Result<Task, Error> {
         let request = TaskRequest { joinable: true, ..request };
-        if let Some(task) = self.open_task_of(ctx, &request) {
-            return Ok(task);
+        match self.open_task_of(ctx, &request) {
+            Some(task) => Ok(task),
+            None => self.create_task(ctx, request).await,
         }
-        let task = plan(&self.snapshot(), ctx, request.clone())?;
-        let mut tx = self.store().begin(ctx).await?;
-        let open = store::open_of_agent(&mut tx, &task.agent).await?;
-        if let Some(found) = open.into_iter().rfind(|found| fits(found, &request, ctx)) {
-            let position = tx.head().await?.position;
-            tx.rollback().await?;
-            self.settle(position).await;
-            return Ok(found);
-        }
-        if let Some(parent) = &task.parent
-            && !store::is_open(&mut tx, parent).await?
-        {
-            return Err(TaskRefusal::Over(parent.clone(), "ended").into());
-        }
-        store::insert(&mut tx, &task).await?;
-        let event = Event::new(EventKind::TaskCreated, &task.id, facts(&task)?).within(task.id.clone());
-        self.keep(tx, vec![event]).await?;
-        Ok(task)
     }
 
     fn open_task_of(&self, ctx: &Ctx, request: &TaskRequest) -> Option<Task> {
@@ -47,6 +31,12 @@ impl Control {
         // Ids sort by creation: the newest, should there be several.
         open.max_by(|one, other| one.id.cmp(&other.id)).map(|task| Task::clone(task))
     }
+}
+
+/// The open task that a request joins, as the database has it.
+pub(super) async fn open_task(tx: &mut Tx, ctx: &Ctx, request: &TaskRequest) -> Result<Option<Task>, Fault> {
+    let open = store::open_of_agent(tx, &request.agent).await?;
+    Ok(open.into_iter().rfind(|found| fits(found, request, ctx)))
 }
 
 fn fits(task: &Task, request: &TaskRequest, ctx: &Ctx) -> bool {

@@ -1,6 +1,6 @@
 //! The task as a value, and the rules of narrowing.
 
-use base::{Actor, AgentId, Class, PersonId, Refuse, TaskId, Timestamp, limit};
+use base::{Actor, AgentId, Class, PersonId, Refuse, TaskId, Timestamp, TokenId, limit};
 use policy::Scope;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,9 @@ pub struct Task {
     pub created_by: Actor,
     /// Whether it was made by itself for an agent that named no task: such a task is joined again.
     pub joinable: bool,
+    /// The API token by which a person delegated, where they used one: the task ends with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<TokenId>,
 }
 
 /// What a task may use up, in its own calls and in those of its descendants.
@@ -152,6 +155,12 @@ pub enum TaskRefusal {
     /// The scope is not well-formed.
     #[error(transparent)]
     Scope(#[from] policy::ScopeError),
+    /// There are too many.
+    #[error("there are too many open tasks of this {0}")]
+    TooMany(&'static str),
+    /// Authority changed while the task was being made.
+    #[error("authority changed while the task was being made")]
+    Moved,
     /// It covers nothing.
     #[error("`tools`: the task covers no tool, resource or prompt")]
     Empty,
@@ -171,6 +180,8 @@ impl Refuse for TaskRefusal {
                 Class::Denied
             }
             Self::Over(..) => Class::Conflict,
+            Self::TooMany(_) => Class::Limited,
+            Self::Moved => Class::Busy,
         }
     }
 
@@ -186,6 +197,8 @@ impl Refuse for TaskRefusal {
             Self::NotForThem { .. } => "agent_not_for_person",
             Self::NotThemself => "not_your_authority",
             Self::Over(..) => "task_ended",
+            Self::TooMany(_) => "too_many_tasks",
+            Self::Moved => "authority_moved",
             Self::Scope(_) => "bad_scope",
             Self::Empty => "task_empty",
         }
@@ -199,6 +212,8 @@ impl Refuse for TaskRefusal {
             Self::TooDeep { .. } => Some("let a task nearer to the root delegate".into()),
             Self::NotThemself => Some("let the person make the task with their own token".into()),
             Self::Over(..) => Some("begin a new task".into()),
+            Self::TooMany(_) => Some("complete tasks that are done".into()),
+            Self::Moved => Some("try again".into()),
             _ => None,
         }
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
+    join,
     model::{Limits, Task, TaskRefusal, TaskState, child_depth, narrows, text},
     store,
 };
@@ -14,6 +15,13 @@ use crate::{
     principal::{AgentOrigin, BlueprintBody},
     snapshot::Snapshot,
 };
+
+/// How often a task is planned again because authority ended meanwhile, before the asker is told to come back.
+const ATTEMPTS_MAX: usize = 8;
+/// The most open tasks of one agent, and of one tree.
+const OPEN_TASKS_MAX: usize = 256;
+/// The largest scope, in bytes of JSON.
+const SCOPE_BYTES_MAX: usize = 64 * 1024;
 
 /// What is asked for when a task is made. Everything that is left out is as wide as the blueprint or the parent
 /// admits.
@@ -33,8 +41,10 @@ pub struct TaskRequest {
     pub scope: Scope,
     /// What it may use up.
     pub limits: Option<Limits>,
-    /// Whether later requests that name no task join it.
+    /// Whether it joins the open task of the same agent, person and parent, if there is one, and is joined later.
     pub joinable: bool,
+    /// The SHA-256 of the API token by which a person delegated: the task ends with the token.
+    pub source: Option<[u8; 32]>,
 }
 
 /// A task as the API shows it.
@@ -94,20 +104,37 @@ impl Task {
 }
 
 impl Control {
-    /// Makes a task. Who may ask is the caller's business: [`crate::oauth`] for credentials, the API for tokens.
+    /// Makes a task, or joins the open one where the request says so. Who may ask is the caller's business:
+    /// [`crate::oauth`] for credentials, the API for tokens.
+    ///
+    /// INVARIANT: what the plan rests on still holds at the commit. Transactions of the control plane run one at a
+    /// time; if authority ended between the plan and this one's turn, it is planned again.
     pub async fn create_task(&self, ctx: &Ctx, request: TaskRequest) -> Result<Task, Error> {
-        let task = plan(&self.snapshot(), ctx, request)?;
-        let mut tx = self.store().begin(ctx).await?;
-        if let Some(parent) = &task.parent
-            && !store::is_open(&mut tx, parent).await?
-        {
-            // Ended between the check and the lock.
-            return Err(TaskRefusal::Over(parent.clone(), "ended").into());
+        for _ in 0..ATTEMPTS_MAX {
+            let snapshot = self.snapshot();
+            let planned_at = snapshot.position;
+            let task = plan(&snapshot, ctx, request.clone())?;
+            drop(snapshot);
+            let mut tx = self.store().begin(ctx).await?;
+            if tx.head().await?.guard > planned_at {
+                tx.rollback().await?;
+                self.catch_up().await?;
+                continue;
+            }
+            if request.joinable
+                && let Some(found) = join::open_task(&mut tx, ctx, &request).await?
+            {
+                let position = tx.head().await?.position;
+                tx.rollback().await?;
+                self.settle(position).await;
+                return Ok(found);
+            }
+            store::insert(&mut tx, &task).await?;
+            let event = Event::new(EventKind::TaskCreated, &task.id, facts(&task)?).within(task.id.clone());
+            self.keep(tx, vec![event]).await?;
+            return Ok(task);
         }
-        store::insert(&mut tx, &task).await?;
-        let event = Event::new(EventKind::TaskCreated, &task.id, facts(&task)?).within(task.id.clone());
-        self.keep(tx, vec![event]).await?;
-        Ok(task)
+        Err(TaskRefusal::Moved.into())
     }
 
     /// Ends a task and all its descendants.
@@ -199,10 +226,13 @@ pub(crate) fn plan(known: &Snapshot, ctx: &Ctx, request: TaskRequest) -> Result<
                 return Err(TaskRefusal::NotThemself.into());
             }
             narrows(&request.scope, limits, parent)?;
-            (child_depth(parent, blueprint.body.limits.depth_max)?, Some(parent.root.clone()))
+            let depth_max = depth_max(known, parent, blueprint.body.limits.depth_max);
+            (child_depth(parent, depth_max)?, Some(parent.root.clone()))
         }
         None => (1, None),
     };
+    let source = request.source.map(|digest| living_source(known, ctx, &digest)).transpose()?;
+    check_crowd(known, &request.agent, root.as_ref())?;
     let id = TaskId::new(ctx.now, ctx.dice.as_ref());
     Ok(Task {
         root: root.unwrap_or_else(|| id.clone()),
@@ -222,7 +252,14 @@ pub(crate) fn plan(known: &Snapshot, ctx: &Ctx, request: TaskRequest) -> Result<
         created: ctx.now,
         created_by: ctx.actor.clone(),
         joinable: request.joinable,
+        source,
     })
+}
+
+/// The token by which a person delegates, if it is still good.
+fn living_source(known: &Snapshot, ctx: &Ctx, digest: &[u8; 32]) -> Result<base::TokenId, TaskRefusal> {
+    let token = known.api_tokens.get(digest).filter(|token| known.api_token_is_good(token, ctx));
+    token.map(|token| token.id.clone()).ok_or(TaskRefusal::NotThemself)
 }
 
 fn living_parent<'a>(known: &'a Snapshot, id: &TaskId, ctx: &Ctx) -> Result<&'a Task, Error> {
@@ -247,6 +284,34 @@ fn acts_for(
         }
         AgentOrigin::Company | AgentOrigin::Assistant | AgentOrigin::Child => Ok(()),
     }
+}
+
+/// The least depth that the blueprint of any agent in the chain admits: who may not delegate far cannot do so
+/// through somebody who may.
+fn depth_max(known: &Snapshot, parent: &Task, own: i64) -> i64 {
+    let mut least = own;
+    let mut next = Some(parent);
+    for _ in 0..limit::TASK_DEPTH_MAX {
+        let Some(task) = next else { break };
+        let blueprint =
+            known.agents.get(&task.agent).and_then(|agent| known.blueprints.get(&agent.body.blueprint));
+        least = least.min(blueprint.map_or(0, |blueprint| blueprint.body.limits.depth_max));
+        next = task.parent.as_ref().and_then(|id| known.tasks.get(id)).map(AsRef::as_ref);
+    }
+    least
+}
+
+/// Bounds how many tasks can be open at once, for one agent and in one tree.
+fn check_crowd(known: &Snapshot, agent: &AgentId, root: Option<&TaskId>) -> Result<(), TaskRefusal> {
+    let open = |task: &&std::sync::Arc<Task>| task.state == TaskState::Open;
+    if known.tasks_of(agent).filter(open).count() >= OPEN_TASKS_MAX {
+        return Err(TaskRefusal::TooMany("agent"));
+    }
+    let in_tree = |root: &TaskId| known.tasks.values().filter(open).filter(|task| &task.root == root).count();
+    if root.is_some_and(|root| in_tree(root) >= OPEN_TASKS_MAX) {
+        return Err(TaskRefusal::TooMany("tree"));
+    }
+    Ok(())
 }
 
 fn default_limits(blueprint: &BlueprintBody, parent: Option<&Task>) -> Limits {
@@ -278,5 +343,9 @@ fn check_scope(scope: &Scope, ctx: &Ctx, seconds_max: i64) -> Result<(), Error> 
         return Err(TaskRefusal::Empty.into());
     }
     scope.check().map_err(TaskRefusal::from)?;
+    let size = serde_json::to_vec(scope).map_err(|error| base::Fault::new("writing a scope", error))?.len();
+    if size > SCOPE_BYTES_MAX {
+        return Err(TaskRefusal::Text { field: "tools", max: SCOPE_BYTES_MAX }.into());
+    }
     Ok(())
 }

@@ -41,11 +41,6 @@ pub(super) async fn insert(tx: &mut Tx, task: &Task) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What a parent must still be when its child is kept.
-pub(super) async fn is_open(tx: &mut Tx, id: &TaskId) -> Result<bool, Fault> {
-    Ok(tx.row("select 1 from task where id = $1 and state = 'open'", &[id.into()]).await?.is_some())
-}
-
 /// Ends an open task and all its open descendants; answers with the record of each, the task's own first. Empty
 /// when it was not open any more.
 pub(crate) async fn end(

@@ -1,6 +1,6 @@
 //! The claims of our access tokens (RFC 9068, RFC 8693 `act`, RFC 7800 `cnf`).
 
-use base::{AnyId, Position, TaskId, Timestamp, TokenId};
+use base::{AnyId, CredentialId, Position, TaskId, Timestamp, TokenId};
 
 use crate::{
     jose::{TokenRefusal, seconds_of},
@@ -38,6 +38,8 @@ pub struct AccessClaims {
     pub thumbprint: Option<String>,
     /// `scope`
     pub scope: Option<String>,
+    /// `cred`: the credential by which the client proved itself. The token ends with it.
+    pub credential: Option<CredentialId>,
     /// `gen`: the generation of the log in which it was issued.
     pub generation: i64,
     /// `pos`: the position of the log at which it was issued; a later revocation that concerns it ends it.
@@ -61,6 +63,7 @@ impl AccessClaims {
             ("act", act),
             ("cnf", confirmation),
             ("scope", self.scope.as_deref().map(Json::from)),
+            ("cred", self.credential.as_ref().map(|credential| credential.as_str().into())),
         ];
         let required = [
             ("iss", self.issuer.as_str().into()),
@@ -98,6 +101,7 @@ impl AccessClaims {
             actors: actors(claims)?,
             thumbprint: thumbprint(claims)?,
             scope: claims.get("scope").map(|_| text(claims, "scope")).transpose()?.map(str::to_owned),
+            credential: claims.get("cred").map(|_| id(claims, "cred")).transpose()?,
             generation: whole(claims, "gen")?,
             position: Position(whole(claims, "pos")?),
         })

@@ -45,7 +45,7 @@ fn variable(name: &str) -> Option<String> {
 
 /// The present, for proofs that a client makes.
 pub(crate) fn now() -> Timestamp {
-    SystemClock::default().now()
+    SystemClock::new().now()
 }
 
 /// A stopwatch that runs from now on.

@@ -57,7 +57,7 @@ impl Server {
             Some(url) => url.clone(),
             None => listener.url()?,
         };
-        let clock = Arc::new(SystemClock::default());
+        let clock = Arc::new(SystemClock::new());
         let dice: SharedDice = Arc::new(SystemDice);
         let store = open_store(options, &url, clock.clone(), dice.clone()).await?;
         clock.not_before(store.time_floor());
@@ -121,10 +121,8 @@ async fn open_store(options: &Options, url: &Url, clock: Arc<SystemClock>, dice:
 async fn set_up(control: &Control, options: &Options) -> anyhow::Result<control::bootstrap::Bootstrap> {
     let ctx = control.ctx(Actor::System("start".into()));
     control.ensure_keys(&ctx).await?;
-    let bootstrap = control.bootstrap(&ctx).await?;
-    if let Some(token) = &bootstrap.admin_token {
-        write_private(&options.data.join("admin.token"), token.expose())?;
-    }
+    let keep = |token: &Secret| write_private(&options.data.join("admin.token"), token.expose());
+    let bootstrap = control.bootstrap(&ctx, keep).await??;
     for path in &options.apply {
         let plan = control.apply(&ctx, read_documents(path)?, false).await;
         plan.with_context(|| format!("applying `{}`", path.display()))?;

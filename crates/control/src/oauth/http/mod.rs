@@ -38,12 +38,15 @@ pub fn router(control: &Control) -> Router {
         .route(REVOKE_PATH, post(revoke))
         .route(JWKS_PATH, get(jwks))
         .merge(well_known::routes(control))
+        // Before the layer, so that preflights reach it.
+        .method_not_allowed_fallback(method_not_allowed)
         // Pages of other origins may discover, and get tokens with what they hold; what tokens mean is asked by servers.
         .layer(middleware::from_fn(cors::cors))
         .route(INTROSPECT_PATH, post(introspect))
         .route(AUTHORIZE_PATH, any(authorize))
         .route("/oauth2/{*rest}", any(nowhere))
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(crate::http::read_first))
         .with_state(control.clone())
 }
 
