@@ -9,7 +9,11 @@ mod web;
 mod world;
 
 mod authz;
+mod crash;
 mod documents;
+mod faults;
 mod gate;
 mod kill;
+mod mutations;
 mod openapi;
+mod up;

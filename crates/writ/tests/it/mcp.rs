@@ -38,11 +38,16 @@ impl Mcp {
 
     /// A client in a session with the notes.
     pub(crate) async fn open(server: &str, pass: Pass) -> Self {
+        Self::try_open(server, pass).await.unwrap()
+    }
+
+    /// The same with a server that may die over it.
+    pub(crate) async fn try_open(server: &str, pass: Pass) -> Result<Self, String> {
         let mut mcp = Self::new(server, pass);
-        let answer = mcp.initialize().await;
+        let answer = mcp.opening().attempt().await?;
         assert_eq!(answer.status, 200, "{}", answer.text());
         mcp.session = answer.headers.get("mcp-session-id").map(|id| id.to_str().unwrap().to_owned());
-        mcp
+        Ok(mcp)
     }
 
     pub(crate) async fn initialize(&self) -> Answer {

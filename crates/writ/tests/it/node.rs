@@ -56,7 +56,9 @@ impl Node {
     pub(crate) async fn launch(&mut self) {
         assert!(self.process.is_none(), "it runs");
         let listen = format!("127.0.0.1:{}", self.port);
-        let mut command = Command::new(WRIT);
+        // The signal of a bounded file size is ignored, so that a write beyond it fails as on a full disk.
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh", WRIT]);
         command.arg("up").arg("--data").arg(self.data()).args(["--listen", &listen]);
         command.arg("--ready-file").arg(self.folder.path().join("ready"));
         if let Some(database) = &self.database {
@@ -89,6 +91,11 @@ impl Node {
 
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The address of its PostgreSQL database.
+    pub(crate) fn database(&self) -> Option<&str> {
+        self.database.as_deref()
     }
 
     /// The data folder.
