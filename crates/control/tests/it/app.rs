@@ -1,0 +1,146 @@
+//! The control plane as a server runs it: store, follower, routes; a clock that stands still.
+
+use axum::{Router, body::Body, http::Request};
+use base::{Actor, Ctx, Event, EventKind};
+use control::control::{Control, Settings};
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use testkit::Bench;
+use tokio::task::JoinHandle;
+use tower::ServiceExt as _;
+
+/// The issuer of every app here.
+pub(crate) const ISSUER: &str = "https://writ.example";
+
+/// A running control plane.
+pub(crate) struct App {
+    pub(crate) bench: Bench,
+    pub(crate) control: Control,
+    routes: Router,
+    follower: JoinHandle<()>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    /// The OAuth error code of a refusal.
+    pub(crate) fn error(&self) -> &str {
+        self.body["error"].as_str().unwrap_or_default()
+    }
+
+    /// The access token of a successful answer.
+    pub(crate) fn token(&self) -> String {
+        assert_eq!(self.status, 200, "{}", self.body);
+        self.body["access_token"].as_str().expect("a token").to_owned()
+    }
+}
+
+impl App {
+    /// The first start on a bench.
+    pub(crate) async fn start(bench: Bench) -> Self {
+        let app = Self::run(bench).await;
+        let ctx = app.system();
+        app.control.ensure_keys(&ctx).await.expect("keys");
+        let kept = app.control.bootstrap(&ctx, |_| Ok::<(), std::convert::Infallible>(())).await;
+        kept.expect("a bootstrap").unwrap();
+        app
+    }
+
+    async fn run(bench: Bench) -> Self {
+        let settings = Settings { public_url: ISSUER.parse().unwrap() };
+        let (control, follower) =
+            Control::start(bench.store.clone(), settings, bench.clock.clone(), bench.dice.clone())
+                .await
+                .expect("a control plane");
+        let routes = control::http::router(&control).merge(control::oauth::http::router(&control));
+        Self { bench, control, routes, follower: tokio::spawn(follower.run()) }
+    }
+
+    /// Stops everything, does something to what lies on the disk, and starts again.
+    pub(crate) async fn restart(mut self, between: impl FnOnce(&mut Bench)) -> Self {
+        self.follower.abort();
+        self.bench.store.close().await.expect("a clean end");
+        between(&mut self.bench);
+        self.bench.store = self.bench.open(self.bench.config.clone()).await.expect("a store");
+        Self::run(self.bench.clone()).await
+    }
+
+    /// The circumstances of the system at work.
+    pub(crate) fn system(&self) -> Ctx {
+        self.control.ctx(Actor::System("test".into()))
+    }
+
+    /// Moves the clock, and lets the node see that it is still fresh.
+    pub(crate) async fn advance(&self, seconds: i64) {
+        self.bench.clock.advance_seconds(seconds);
+        // Any record wakes the follower, which then asks for the head.
+        self.control
+            .note(&self.system(), Event::global(EventKind::NodeStarted, json!({})))
+            .await
+            .expect("a record");
+        while !self.control.is_fresh(self.control.now()) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Sends a request without a body.
+    pub(crate) async fn get(&self, path: &str, headers: HeaderMap) -> Answer {
+        self.send(Method::GET, path, headers, Body::empty()).await
+    }
+
+    /// Sends a JSON body.
+    pub(crate) async fn api(&self, method: Method, path: &str, token: &str, body: &Value) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
+        headers.insert("content-type", "application/json".parse().unwrap());
+        self.send(method, path, headers, Body::from(body.to_string())).await
+    }
+
+    /// Sends a form.
+    pub(crate) async fn form(&self, path: &str, mut headers: HeaderMap, form: &[(&str, &str)]) -> Answer {
+        headers.insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        self.send(Method::POST, path, headers, Body::from(body)).await
+    }
+
+    /// Sends anything.
+    pub(crate) async fn send(&self, method: Method, path: &str, headers: HeaderMap, body: Body) -> Answer {
+        let mut request = Request::builder().method(method).uri(path).body(body).unwrap();
+        *request.headers_mut() = headers;
+        let response = self.routes.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// How many records of a kind there are.
+    pub(crate) async fn records(&self, kind: EventKind) -> i64 {
+        let sql = "select count(*) from record where kind = $1";
+        let mut read = self.bench.store.read().await.unwrap();
+        read.row(sql, &[kind.as_str().into()]).await.unwrap().unwrap().int(0).unwrap()
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.follower.abort();
+    }
+}
+
+/// Runs a test on a fresh app on SQLite, then on PostgreSQL.
+pub(crate) async fn each_database<F, Fut>(test: F)
+where
+    F: Fn(App) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    test(App::start(Bench::sqlite().await).await).await;
+    test(App::start(Bench::postgres().await).await).await;
+}

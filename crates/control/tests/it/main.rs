@@ -1,0 +1,16 @@
+//! The control plane in process, on each database, over its real routes.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that fails is a test that fails")]
+
+mod app;
+mod client;
+mod discovery;
+mod exchange;
+mod keys;
+mod lifecycle;
+mod narrowing;
+mod race;
+mod refusals;
+mod token;
+mod verify;
+mod world;
