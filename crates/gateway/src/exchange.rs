@@ -212,7 +212,7 @@ impl<P: Plane> Gateway<P> {
         session: &Arc<Session>,
         upstream_id: i64,
     ) {
-        self.errand(upstream, session, cancellation(upstream_id, None).to_bytes());
+        self.errand(upstream, session, cancellation(upstream_id).to_bytes());
     }
 
     /// Reads the end of a stream whose answer has come, so that its connection can be used again. Mostly it is there
@@ -253,15 +253,21 @@ struct Errand {
 }
 
 /// `notifications/cancelled` under the id that the server knows.
-pub(crate) fn cancellation(upstream_id: i64, reason: Option<&str>) -> Notification {
+pub(crate) fn cancellation(upstream_id: i64) -> Notification {
     let mut params = wire::json::Object::new();
     params.insert("requestId", upstream_id);
-    if let Some(reason) = reason {
-        params.insert("reason", reason);
-    }
     Notification {
         method: Notice::Cancelled.as_str().to_owned(),
         params: Some(params.into()),
+        rest: wire::json::Object::new(),
+    }
+}
+
+/// Says that a session is open.
+pub(crate) fn opened() -> Notification {
+    Notification {
+        method: Notice::Initialized.as_str().to_owned(),
+        params: None,
         rest: wire::json::Object::new(),
     }
 }

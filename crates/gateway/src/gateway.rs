@@ -13,12 +13,13 @@ use base::{Name, ServerId, TraceId};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, request::Parts};
 use tokio::sync::Semaphore;
 use wire::{
-    json::Json,
-    mcp::{Revision, code},
+    json::{Json, Object},
+    mcp::{self, Revision, code},
 };
 
 use crate::{
-    Holder, Plane, Presented, Refused, Upstream,
+    Asked, Ending, Holder, Plane, Presented, Refused, Request, Upstream,
+    account::Account,
     config::Config,
     door::Door,
     leash::Leash,
@@ -26,7 +27,7 @@ use crate::{
     reply::{self, Stop},
     session::{Session, Sessions},
     stream::{self, Listener},
-    upstream::{Client, PROTOCOL_VERSION, Question, SESSION_ID, Way},
+    upstream::{Client, PROTOCOL_VERSION, Question, SESSION_ID, Standing, Way},
 };
 
 /// The longest session id that is looked up, in bytes.
@@ -103,7 +104,8 @@ impl<P: Plane> Gateway<P> {
         let caller = self.plane.authenticate(&presented).map_err(reply::challenge)?;
         let upstream = self.plane.upstream(&caller, server).ok_or_else(reply::missing)?;
         let clock = Arc::clone(&self.config.clock);
-        let leash = Leash::new(Arc::clone(&self.plane), caller.clone(), revocations, clock);
+        let leash =
+            Leash::new(Arc::clone(&self.plane), caller.clone(), Arc::clone(&upstream), revocations, clock);
         let holder = self.plane.holder(&caller);
         Ok(Visit { gate: Arc::clone(self), caller, holder, upstream, leash })
     }
@@ -172,13 +174,40 @@ impl<P: Plane> Visit<P> {
             return Err(reply::refusal(StatusCode::NOT_ACCEPTABLE, code::BAD_REQUEST, why));
         }
         let session = self.session(headers)?;
-        self.be_admitted().await?;
+        let account = self.ask_to_listen(&session).await?;
         let place = session.listen(self.gate.config.limits.listeners_max).ok_or_else(|| {
             let why = "the session has too many listening streams; close one";
             reply::refusal(StatusCode::TOO_MANY_REQUESTS, code::BAD_REQUEST, why)
         })?;
         let Self { gate, upstream, leash, .. } = self;
-        Ok(stream::of_listener(Listener { gate, upstream, session, leash, _place: place }))
+        Ok(stream::of_listener(Listener { gate, upstream, session, leash, _place: place, _account: account }))
+    }
+
+    /// Listening is an act: what the server says on its own reaches the client only with a decision on record.
+    async fn ask_to_listen(&self, session: &Session) -> Result<ListeningAccount<P>, Stop> {
+        let message = mcp::Request {
+            id: mcp::Id::Text(session.id.clone()),
+            method: "listen".to_owned(),
+            params: None,
+            rest: Object::new(),
+        };
+        let digest = message.digest(self.upstream.id.as_str());
+        let asked = Asked { upstream: &self.upstream, request: &Request::Listen, digest: &digest, bytes: 0 };
+        let authorized =
+            self.gate.plane.authorize(&self.caller, asked).await.map_err(|refused| match refused {
+                Refused::Unauthorized(unauthorized) => reply::challenge(unauthorized),
+                // Clients take this for a server that has nothing to say on its own.
+                Refused::Denied(_) => reply::wrong_method(),
+            })?;
+        session.renew(Standing::new(authorized.inject));
+        let clock = Arc::clone(&self.gate.config.clock);
+        let account = Account::new(
+            Arc::clone(&self.gate.plane),
+            self.caller.clone(),
+            clock,
+            authorized.permit.position(),
+        );
+        Ok(ListeningAccount(account))
     }
 
     async fn close(self, headers: &HeaderMap) -> Result<Response, Stop> {
@@ -198,6 +227,15 @@ impl<P: Plane> Visit<P> {
         let mut response = Response::default();
         *response.status_mut() = StatusCode::NO_CONTENT;
         Ok(response)
+    }
+}
+
+/// The account of a listening stream. It may end at any time, and that is how it ends well.
+pub(crate) struct ListeningAccount<P: Plane>(Account<P>);
+
+impl<P: Plane> Drop for ListeningAccount<P> {
+    fn drop(&mut self) {
+        self.0.end(Ending::Done, None, None);
     }
 }
 

@@ -5,12 +5,13 @@ use std::{sync::Arc, time::Duration};
 use base::{Clock, Position};
 use tokio::sync::watch;
 
-use crate::Plane;
+use crate::{Plane, Upstream};
 
 /// Waits until a caller's authority ends.
 pub(crate) struct Leash<P: Plane> {
     plane: Arc<P>,
     caller: P::Caller,
+    upstream: Arc<Upstream>,
     revocations: watch::Receiver<Position>,
     clock: Arc<dyn Clock>,
 }
@@ -49,10 +50,11 @@ impl<P: Plane> Leash<P> {
     pub(crate) const fn new(
         plane: Arc<P>,
         caller: P::Caller,
+        upstream: Arc<Upstream>,
         revocations: watch::Receiver<Position>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { plane, caller, revocations, clock }
+        Self { plane, caller, upstream, revocations, clock }
     }
 
     /// Resolves when authority has ended; at once if it has. May be dropped and called again.
@@ -65,7 +67,7 @@ impl<P: Plane> Leash<P> {
             if left <= 0 {
                 return Cut::Deadline;
             }
-            if !self.plane.is_live(&self.caller) {
+            if !self.plane.is_live(&self.caller, &self.upstream) {
                 return Cut::Revoked;
             }
             let left = Duration::from_millis(left.min(LOOK_AGAIN).unsigned_abs());

@@ -61,8 +61,9 @@ pub trait Plane: Send + Sync + 'static {
     /// Records what became of a permitted act. Queued; the answer does not wait for it.
     fn conclude(&self, caller: &Self::Caller, outcome: Outcome);
 
-    /// Whether nothing that the caller's authority rests on has been revoked, suspended or completed.
-    fn is_live(&self, caller: &Self::Caller) -> bool;
+    /// Whether nothing that the caller's authority rests on has been revoked, suspended or completed, and the server
+    /// is still there for them.
+    fn is_live(&self, caller: &Self::Caller, upstream: &Upstream) -> bool;
 
     /// Moves whenever authority may have ended somewhere; live streams ask [`is_live`](Self::is_live) then. A
     /// channel whose sender is gone ends all streams.

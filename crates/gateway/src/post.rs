@@ -12,7 +12,7 @@ use wire::{
 
 use crate::{
     Plane, Request, call,
-    exchange::cancellation,
+    exchange::{cancellation, opened},
     gateway::Visit,
     reply::{self, Stop},
     session::Session,
@@ -116,12 +116,17 @@ fn with_id(stop: Stop, id: &Id) -> Stop {
 impl<P: Plane> Visit<P> {
     /// Carries a notification of a client to the server, if it is of a kind that is carried.
     async fn tell(&self, session: &Arc<Session>, notification: Notification) {
+        // SECURITY: no act, so no decision and no record; therefore nothing of the client's words goes upstream. What is
+        // sent is made here: that the session is open, once, and that one of its requests is no longer wanted.
+        if !self.gate.plane.is_live(&self.caller, &self.upstream) {
+            return;
+        }
         let message = match Notice::parse(&notification.method) {
-            Some(Notice::Initialized) => notification,
+            Some(Notice::Initialized) if session.is_announced_now() => opened(),
             Some(Notice::Cancelled) => {
                 let id = notification.param("requestId").and_then(Id::read);
                 let Some(upstream_id) = id.and_then(|id| session.upstream_id_of(&id)) else { return };
-                cancellation(upstream_id, notification.param("reason").and_then(Json::as_str))
+                cancellation(upstream_id)
             }
             _ => return,
         };

@@ -10,6 +10,8 @@ use wire::{
 pub enum Request {
     /// Opens a session with the server.
     Open,
+    /// Listens to what the server says on its own.
+    Listen,
     /// Asks what there is.
     List(List),
     /// Calls a tool.

@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
 };
 
@@ -31,6 +31,7 @@ pub(crate) struct Session {
     in_flight: Mutex<HashMap<Id, i64>>,
     listeners: AtomicUsize,
     used: AtomicI64,
+    announced: AtomicBool,
 }
 
 /// What `initialize` agreed on.
@@ -45,6 +46,11 @@ impl Session {
     /// What upkeep of the session may send with.
     pub(crate) fn standing(&self) -> Standing {
         lock(&self.standing).clone()
+    }
+
+    /// Whether this is the first time that the client says that the session is open.
+    pub(crate) fn is_announced_now(&self) -> bool {
+        !self.announced.swap(true, Ordering::Relaxed)
     }
 
     /// Credentials are leased per act; upkeep goes with the latest.
@@ -147,6 +153,7 @@ impl Sessions {
             in_flight: Mutex::new(HashMap::new()),
             listeners: AtomicUsize::new(0),
             used: AtomicI64::new(now.millis()),
+            announced: AtomicBool::new(false),
         });
         by_id.insert(session.id.clone(), Arc::clone(&session));
         Some(session)

@@ -13,6 +13,7 @@ use wire::{
 use crate::{
     Gateway, Plane, Upstream,
     exchange::{Exchange, Step, is_carried_unasked},
+    gateway::ListeningAccount,
     leash::Leash,
     reply,
     session::{Listening, Session},
@@ -49,6 +50,8 @@ pub(crate) struct Listener<P: Plane> {
     pub(crate) leash: Leash<P>,
     /// Uncounts the stream with the listener.
     pub(crate) _place: Listening,
+    /// Concludes the act with the listener.
+    pub(crate) _account: ListeningAccount<P>,
 }
 
 enum Hearing<P: Plane> {

@@ -11,7 +11,10 @@ use control::{
     kind::Thing,
     snapshot::Snapshot,
 };
-use gateway::{Asked, Authorized, Holder, Item, List, Patience, Plane, Presented, Refused, Request, Unauthorized, Upstream};
+use gateway::{
+    Asked, Authorized, Holder, Item, List, Patience, Plane, Presented, Refused, Request, Unauthorized,
+    Upstream,
+};
 use policy::{Act, ActKind, Effect};
 use tokio::sync::watch;
 use wire::{json::Json, mcp::Denial};
@@ -56,12 +59,17 @@ impl ControlPlane {
             decide::Refused::ProofReplayed => {
                 Refused::Unauthorized(self.unauthorized(server, &control::oauth::ProofReplayed.into()))
             }
-            other @ (decide::Refused::ServerGone | decide::Refused::Stale | decide::Refused::Busy) => Refused::Denied(Box::new(not_now(other.code(), &other))),
+            other @ (decide::Refused::ServerGone | decide::Refused::Stale | decide::Refused::Busy) => {
+                Refused::Denied(Box::new(not_now(other.code(), &other)))
+            }
             decide::Refused::Fault(fault) => {
                 tracing::error!(error = %fault, "a call was refused because something failed");
                 metrics::counter!("writ_call_faults_total").increment(1);
                 let code = decide::Refused::Fault(fault);
-                Refused::Denied(Box::new(not_now(code.code(), &"the call could not be decided and recorded; it was not made")))
+                Refused::Denied(Box::new(not_now(
+                    code.code(),
+                    &"the call could not be decided and recorded; it was not made",
+                )))
             }
         }
     }
@@ -86,7 +94,9 @@ impl Plane for ControlPlane {
 
     fn authenticate(&self, presented: &Presented<'_>) -> Result<Caller, Unauthorized> {
         let Presented { headers, method, url, server, now, .. } = *presented;
-        self.control.verify_mcp_token(headers, method, url, server, now).map_err(|error| self.unauthorized(server, &error))
+        self.control
+            .verify_mcp_token(headers, method, url, server, now)
+            .map_err(|error| self.unauthorized(server, &error))
     }
 
     fn holder(&self, caller: &Caller) -> Holder {
@@ -126,9 +136,12 @@ impl Plane for ControlPlane {
         let Ok(server) = upstream.name.parse() else { return false };
         let kind = match item {
             Item::Tool(shown) => {
-                let Some(tool) = known.tools.named(&format!("{}/{}", upstream.name, shown.name)) else { return false };
+                let Some(tool) = known.tools.named(&format!("{}/{}", upstream.name, shown.name)) else {
+                    return false;
+                };
                 // What the client would see must be what was pinned, to the byte.
-                let same = Observed::new(shown.definition.clone()).is_ok_and(|seen| seen.digest == tool.body.digest);
+                let same =
+                    Observed::new(shown.definition.clone()).is_ok_and(|seen| seen.digest == tool.body.digest);
                 if !same || tool.body.state != ToolState::Pinned {
                     return false;
                 }
@@ -161,8 +174,14 @@ impl Plane for ControlPlane {
         });
     }
 
-    fn is_live(&self, caller: &Caller) -> bool {
-        caller.alive(&self.control.snapshot(), self.control.now()).is_ok()
+    fn is_live(&self, caller: &Caller, upstream: &Upstream) -> bool {
+        let known = self.control.snapshot();
+        let is_there = known.servers.get(&upstream.id).is_some_and(|server| {
+            server.body.state == ServerState::Active && upstream.url == *server.body.url.as_str()
+        });
+        let Ok(server) = upstream.name.parse() else { return false };
+        let open = Act { server, kind: ActKind::Open, arguments: Json::Null };
+        is_there && self.control.may_see(caller, &open)
     }
 
     fn revocations(&self) -> watch::Receiver<Position> {
@@ -191,19 +210,26 @@ fn upstream(thing: &Thing<Server>) -> Upstream {
 fn act(known: &Snapshot, server: &str, request: &Request) -> Option<Act> {
     let name = server.parse().ok()?;
     let (kind, arguments) = match request {
-        Request::Open => (ActKind::Open, Json::Null),
-        Request::List(List::Tools | List::Resources | List::ResourceTemplates | List::Prompts) => (ActKind::List, Json::Null),
+        Request::Open | Request::Listen => (ActKind::Open, Json::Null),
+        Request::List(List::Tools | List::Resources | List::ResourceTemplates | List::Prompts) => {
+            (ActKind::List, Json::Null)
+        }
         Request::CallTool { name: tool, arguments } => {
             let pinned = known.tools.named(&format!("{server}/{tool}"));
-            let unknown = || ActKind::Tool { name: tool.clone(), definition_hash: [0; 32], effect: Effect::Admin };
+            let unknown =
+                || ActKind::Tool { name: tool.clone(), definition_hash: [0; 32], effect: Effect::Admin };
             (pinned.map_or_else(unknown, |pinned| tool_kind(&pinned.body)), arguments.clone())
         }
         Request::ReadResource { uri } | Request::Subscribe { uri } | Request::Unsubscribe { uri } => {
             (ActKind::Resource { uri: uri.clone() }, Json::Null)
         }
-        Request::CompleteResource { uri, arguments } => (ActKind::Resource { uri: uri.clone() }, arguments.clone()),
+        Request::CompleteResource { uri, arguments } => {
+            (ActKind::Resource { uri: uri.clone() }, arguments.clone())
+        }
         Request::GetPrompt { name, arguments } => (ActKind::Prompt { name: name.clone() }, arguments.clone()),
-        Request::CompletePrompt { name, arguments } => (ActKind::Prompt { name: name.clone() }, arguments.clone()),
+        Request::CompletePrompt { name, arguments } => {
+            (ActKind::Prompt { name: name.clone() }, arguments.clone())
+        }
     };
     Some(Act { server: name, kind, arguments })
 }

@@ -29,6 +29,13 @@ pub(crate) struct Standing {
     pub(super) inject: Arc<[(HeaderName, HeaderValue)]>,
 }
 
+impl Standing {
+    /// From the headers that came with a permit.
+    pub(crate) fn new(inject: Vec<(HeaderName, HeaderValue)>) -> Self {
+        Self { inject: inject.into() }
+    }
+}
+
 /// The way to one server within one session, or before there is one.
 pub(crate) struct Way<'a> {
     pub(crate) upstream: &'a Upstream,
@@ -82,7 +89,7 @@ impl Client {
         outbound: &Outbound,
         way: Way<'_>,
     ) -> (Standing, Result<Response<Incoming>, Trouble>) {
-        let standing = Standing { inject: inject.into() };
+        let standing = Standing::new(inject);
         if permit.digest() != outbound.digest() {
             tracing::error!(intent = %permit.position(), "a permit was given for another message; nothing was sent");
             return (standing, Err(Trouble::NotPermitted));

@@ -1,6 +1,6 @@
 //! Questions that the control plane itself asks a server: which tools there are.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use base::ServerId;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -43,7 +43,7 @@ impl<'a> Question<'a> {
         let patience = Patience { headers: wait, idle: wait };
         let upstream =
             Upstream { id, name: "(asked)".into(), url, patience, answer_bytes_max: PAGE_BYTES_MAX };
-        let standing = Standing { inject: Arc::from(credential) };
+        let standing = Standing::new(credential);
         Self { client, standing, upstream, revision: None, session_id: None, number: 0 }
     }
 

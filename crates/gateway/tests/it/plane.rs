@@ -195,6 +195,7 @@ impl TestPlane {
 pub(crate) fn name_of(request: &Request) -> &str {
     match request {
         Request::Open => "open",
+        Request::Listen => "listen",
         Request::List(list) => list.member(),
         Request::CallTool { name, .. }
         | Request::GetPrompt { name, .. }
@@ -291,7 +292,7 @@ impl Plane for TestPlane {
         self.outcomes.send_modify(|count| *count += 1);
     }
 
-    fn is_live(&self, caller: &TestCaller) -> bool {
+    fn is_live(&self, caller: &TestCaller, _upstream: &Upstream) -> bool {
         !self.dead.lock().unwrap().contains(&caller.token)
     }
 

@@ -124,6 +124,7 @@ async fn notifications_are_taken_and_only_some_are_carried() {
         |method: &str| format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{{"requestId":99}}}}"#);
     for (method, is_carried) in [
         ("notifications/initialized", true),
+        ("notifications/initialized", false),
         ("notifications/cancelled", false),
         ("notifications/roots/list_changed", false),
         ("notifications/progress", false),
@@ -134,8 +135,12 @@ async fn notifications_are_taken_and_only_some_are_carried() {
         let answer = world.ask(&session, notify(method)).await;
         assert_eq!((answer.status, answer.text.as_str()), (StatusCode::ACCEPTED, ""), "{method}");
         assert_eq!(world.server.seen().len() > before, is_carried, "{method}");
+        if is_carried {
+            let sent = world.server.seen().pop().unwrap().json();
+            assert_eq!(sent.get("params"), None, "what goes upstream is ours, not the client's");
+        }
     }
-    assert_eq!(world.plane.told().iter().filter(|told| **told == Told::Admitted).count(), 6);
+    assert_eq!(world.plane.told().iter().filter(|told| **told == Told::Admitted).count(), 7);
 }
 
 #[tokio::test]
@@ -149,7 +154,8 @@ async fn a_cancellation_names_the_request_as_the_server_knows_it() {
         assert_eq!(world.ask(&session, cancel).await.status, StatusCode::ACCEPTED);
         let seen = world.server.saw(|seen| seen.body.contains("cancelled")).await;
         assert_eq!(seen.json().pointer("/params/requestId"), call.json().get("id"));
-        assert_eq!(seen.json().pointer("/params/reason"), Some(&Json::from("no need")));
+        // No decision was made about the client's words, so none of them go upstream.
+        assert_eq!(seen.json().pointer("/params/reason"), None);
         world.server.go.notify_one();
     };
     let (answer, ()) = tokio::join!(calling, cancelling);

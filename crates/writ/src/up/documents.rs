@@ -15,9 +15,11 @@ pub(crate) fn read_documents(path: &Path) -> anyhow::Result<Vec<Document>> {
     collect(path, &mut files)?;
     let mut documents = Vec::new();
     for file in files {
-        let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
+        let text =
+            std::fs::read_to_string(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
         for part in serde_norway::Deserializer::from_str(&text) {
-            let value = serde_norway::Value::deserialize(part).with_context(|| format!("in `{}`", file.display()))?;
+            let value =
+                serde_norway::Value::deserialize(part).with_context(|| format!("in `{}`", file.display()))?;
             if value.is_null() {
                 continue;
             }
@@ -44,7 +46,9 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
-        let is_document = path.extension().is_some_and(|extension| matches!(extension.to_str(), Some("yaml" | "yml" | "json")));
+        let is_document = path
+            .extension()
+            .is_some_and(|extension| matches!(extension.to_str(), Some("yaml" | "yml" | "json")));
         if path.is_dir() || is_document {
             collect(&path, files)?;
         }

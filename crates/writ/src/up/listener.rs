@@ -36,7 +36,9 @@ impl Listener {
     pub(super) async fn bind(address: SocketAddr, tls: Option<&(PathBuf, PathBuf)>) -> anyhow::Result<Self> {
         let tls = tls.map(|(certificate, key)| acceptor(certificate, key)).transpose()?;
         let socket = TcpListener::bind(address).await.with_context(|| {
-            format!("cannot listen on {address}; is something else there? --listen 127.0.0.1:0 picks a free port")
+            format!(
+                "cannot listen on {address}; is something else there? --listen 127.0.0.1:0 picks a free port"
+            )
         })?;
         Ok(Self { socket, tls })
     }
@@ -48,7 +50,11 @@ impl Listener {
     }
 
     /// Serves until `stopped` says so, then lets what is under way end.
-    pub(super) async fn serve(self, router: Router, mut stopped: watch::Receiver<bool>) -> std::io::Result<()> {
+    pub(super) async fn serve(
+        self,
+        router: Router,
+        mut stopped: watch::Receiver<bool>,
+    ) -> std::io::Result<()> {
         let graceful = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut server = auto::Builder::new(TokioExecutor::new());
@@ -66,11 +72,13 @@ impl Listener {
                 continue;
             };
             drop(stream.set_nodelay(true));
-            let (server, router, tls, watcher) = (server.clone(), router.clone(), self.tls.clone(), graceful.watcher());
+            let (server, router, tls, watcher) =
+                (server.clone(), router.clone(), self.tls.clone(), graceful.watcher());
             tokio::spawn(async move {
                 let _place = place;
                 let Some(stream) = handshake(stream, tls).await else { return };
-                let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router));
+                let connection = server
+                    .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router));
                 if let Err(error) = watcher.watch(connection.into_owned()).await {
                     tracing::debug!(%error, "a connection ended badly");
                 }
@@ -100,7 +108,8 @@ fn acceptor(certificate: &PathBuf, key: &PathBuf) -> anyhow::Result<TlsAcceptor>
     if chain.is_empty() {
         bail!("`--tls-cert`: `{}` holds no certificate", certificate.display());
     }
-    let private = PrivateKeyDer::from_pem_file(key).with_context(|| format!("`--tls-key`: cannot read `{}`", key.display()))?;
+    let private = PrivateKeyDer::from_pem_file(key)
+        .with_context(|| format!("`--tls-key`: cannot read `{}`", key.display()))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?

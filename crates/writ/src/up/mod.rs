@@ -63,7 +63,8 @@ impl Server {
         clock.not_before(store.time_floor());
 
         let settings = Settings { public_url: url.clone() };
-        let (control, follower) = Control::start(store.clone(), settings, clock.clone(), dice.clone()).await?;
+        let (control, follower) =
+            Control::start(store.clone(), settings, clock.clone(), dice.clone()).await?;
         let mut loops = JoinSet::new();
         loops.spawn(follower.run());
         let bootstrap = set_up(&control, options).await?;
@@ -78,7 +79,15 @@ impl Server {
         if let Some(path) = &options.ready_file {
             write_ready_file(path, &url)?;
         }
-        Ok(Self { url, admin_token: bootstrap.admin_token, first: bootstrap.first, store, stop, served, loops })
+        Ok(Self {
+            url,
+            admin_token: bootstrap.admin_token,
+            first: bootstrap.first,
+            store,
+            stop,
+            served,
+            loops,
+        })
     }
 
     /// Stops: no new requests, those under way end or are cut, everything queued is recorded.
@@ -104,7 +113,12 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     server.stop().await
 }
 
-async fn open_store(options: &Options, url: &Url, clock: Arc<SystemClock>, dice: SharedDice) -> anyhow::Result<Store> {
+async fn open_store(
+    options: &Options,
+    url: &Url,
+    clock: Arc<SystemClock>,
+    dice: SharedDice,
+) -> anyhow::Result<Store> {
     let database = match &options.database {
         Some(url) => Database::Postgres(url.clone()),
         None => Database::Sqlite(options.data.join("writ.db")),
@@ -127,7 +141,8 @@ async fn set_up(control: &Control, options: &Options) -> anyhow::Result<control:
         let plan = control.apply(&ctx, read_documents(path)?, false).await;
         plan.with_context(|| format!("applying `{}`", path.display()))?;
     }
-    let started = Event::global(EventKind::NodeStarted, serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }));
+    let started =
+        Event::global(EventKind::NodeStarted, serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }));
     control.note(&ctx, started).await?;
     Ok(bootstrap)
 }

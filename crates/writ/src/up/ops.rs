@@ -38,13 +38,15 @@ async fn ready(State(control): State<Control>) -> Response {
     if control.is_fresh(control.now()) {
         (StatusCode::OK, "ok\n").into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the log cannot be read; every decision is a denial\n").into_response()
+        (StatusCode::SERVICE_UNAVAILABLE, "the log cannot be read; every decision is a denial\n")
+            .into_response()
     }
 }
 
 async fn render(State(control): State<Control>) -> Response {
     for (reason, count) in control.store().unrecorded() {
-        metrics::gauge!("writ_writes_without_record", "reason" => reason.as_str()).set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+        metrics::gauge!("writ_writes_without_record", "reason" => reason.as_str())
+            .set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
     }
     metrics::gauge!("writ_fresh").set(if control.is_fresh(control.now()) { 1.0 } else { 0.0 });
     let text = RECORDER.get().map(PrometheusHandle::render).unwrap_or_default();
@@ -53,5 +55,6 @@ async fn render(State(control): State<Control>) -> Response {
 
 /// Every other path.
 pub(super) async fn nowhere() -> Response {
-    (StatusCode::NOT_FOUND, Json(json!({ "code": "not_found", "message": "there is nothing at this path" }))).into_response()
+    (StatusCode::NOT_FOUND, Json(json!({ "code": "not_found", "message": "there is nothing at this path" })))
+        .into_response()
 }

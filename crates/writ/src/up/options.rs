@@ -42,7 +42,8 @@ pub(crate) struct File {
 impl File {
     /// Reads a configuration file.
     pub(crate) fn read(path: &std::path::Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
         // The error's own rendering shows the line that is wrong, which may hold the database's password.
         toml::from_str(&text).map_err(|error| anyhow::anyhow!("`{}`: {}", path.display(), error.message()))
     }
@@ -59,7 +60,8 @@ impl Options {
                 bail!("`--public-url`: `{url}` must be scheme, host and port, without a path");
             }
         }
-        let encrypted = self.tls.is_some() || self.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
+        let encrypted =
+            self.tls.is_some() || self.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
         if !self.listen.ip().is_loopback() && !encrypted {
             bail!(
                 "`--listen {}` can be reached from other machines and is not encrypted\n\
