@@ -3,6 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use base::Fault;
+use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use super::Engine;
@@ -35,6 +36,9 @@ pub(super) async fn open(path: &Path, pages_max: Option<u32>) -> Result<Engine, 
         SqlitePoolOptions::new()
             .acquire_timeout(TURN)
             .test_before_acquire(false)
+            // SQLite gives a transaction up by itself when the disk is full or broken. The driver still counts it as
+            // open then, and would refuse every later one: such a connection makes way for a new one.
+            .before_acquire(|conn, _| Box::pin(std::future::ready(Ok(!conn.is_in_transaction()))))
             .idle_timeout(None)
             .max_lifetime(None)
     };
