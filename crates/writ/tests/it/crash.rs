@@ -55,14 +55,26 @@ fn rounds_wanted() -> Option<usize> {
     std::env::var("WRIT_KILL_ROUNDS").ok()?.parse().ok()
 }
 
+/// How many power cuts one log goes through: it is read and verified as a whole after each.
+const ROUNDS_OF_A_LOG: usize = 25;
+
 async fn rounds(on: On, count: usize) {
+    let dice = SeededDice::new(7);
+    let mut left = count;
+    while left > 0 {
+        let rounds = left.min(ROUNDS_OF_A_LOG);
+        rounds_of_a_log(on, rounds, &dice).await;
+        left -= rounds;
+    }
+}
+
+async fn rounds_of_a_log(on: On, count: usize, dice: &SeededDice) {
     let mut world = World::new(on).await;
     let limits = json!({ "limits": { "calls_max": 10_000, "bytes_max": 1_000_000_000 }, "seconds": 28_800 });
     let task = world.task_with(&[crate::world::rule("read_note")], limits).await;
-    let dice = SeededDice::new(7);
+    let acknowledged = Arc::new(Acknowledged::default());
     let mut last = 0;
     for round in 0..count {
-        let acknowledged = Arc::new(Acknowledged::default());
         let token = world.token(&task).await;
         let mut clients = JoinSet::new();
         for client in 0..WRITERS {
@@ -73,7 +85,8 @@ async fn rounds(on: On, count: usize) {
             clients.spawn(call(world.node.url(), pass, format!("r{round}-c{client}"), acknowledged.clone()));
         }
         // The instant of the cut is drawn, in acknowledgements: early, in the middle of a batch, or late.
-        let wanted = 10 + usize::try_from(dice.below(60)).unwrap();
+        let more = 1 + usize::try_from(dice.below(60)).unwrap();
+        let wanted = acknowledged.count.load(Ordering::SeqCst) + more;
         while acknowledged.count.load(Ordering::SeqCst) < wanted {
             assert!(!clients.is_empty(), "no client could do anything in round {round}");
             tokio::task::yield_now().await;

@@ -114,11 +114,17 @@ async fn a_deadline_ends_a_task_in_the_middle_of_its_work() {
             if answer.status == 401 {
                 break;
             }
-            assert!(is_done(&message(&answer)), "{}", answer.text());
+            let answer = message(&answer);
+            if refusal(&answer) == "deadline_reached" {
+                // Cut while it was under way: whether it arrived is not known.
+                continue;
+            }
+            assert!(is_done(&answer), "{answer}");
             done += 1;
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(20), working).await.expect("the task does not end");
-    assert!(done > 0 && done == world.upstream.calls().len());
+    let arrived = world.upstream.calls().len();
+    assert!(done > 0 && (done..=done + 1).contains(&arrived), "{done} done, {arrived} arrived");
     assert!(!world.token_request(&task, "mcp/notes").send().await.status.is_success());
 }

@@ -56,6 +56,7 @@ async fn allowed_and_denied_on_each_database() {
         }
         let calls = world.upstream.calls();
         assert_eq!(calls.len(), 2, "{calls:?}");
+        assert_eq!((calls[0].tool.as_str(), calls[1].tool.as_str()), ("read_note", "send_note"));
         assert_eq!(calls[1].arguments, json!({ "to": "noah", "text": "x" }));
 
         let allowed = world.admin.records("kind=call.allowed&limit=1000").await;
