@@ -63,6 +63,20 @@ impl App {
         Self { bench, control, routes, follower: tokio::spawn(follower.run()) }
     }
 
+    /// Another node on the same database.
+    pub(crate) async fn second_node(&self) -> Self {
+        let mut bench = self.bench.clone();
+        bench.store = self.bench.second_node().await.expect("a second node");
+        Self::run(bench).await
+    }
+
+    /// Waits until this node has seen everything that another has.
+    pub(crate) async fn catch_up(&self, other: &Self) {
+        while self.control.snapshot().position < other.control.snapshot().position {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Stops everything, does something to what lies on the disk, and starts again.
     pub(crate) async fn restart(mut self, between: impl FnOnce(&mut Bench)) -> Self {
         self.follower.abort();

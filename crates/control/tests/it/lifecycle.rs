@@ -93,6 +93,44 @@ async fn what_was_used_once_stays_used_after_a_restart() {
     .await;
 }
 
+/// Two nodes on one database share what was used and what was ended.
+#[tokio::test]
+async fn two_nodes_are_one_issuer() {
+    each_database(|one| async move {
+        one.populate().await;
+        let (rex, key) = (one.client("rex").await, SigningKey::generate(Algorithm::Es256).unwrap());
+        let other = one.second_node().await;
+        let form = [("grant_type", "client_credentials"), ("resource", CRM)];
+        let proof = token_proof(&one, &key);
+        rex.ask(&one, "/oauth2/token", proof.clone(), &form).await.token();
+        assert_eq!(rex.ask(&other, "/oauth2/token", proof, &form).await.error(), "invalid_dpop_proof");
+        let proving = rex.proving(&one);
+        let assertion: Vec<(&str, &str)> =
+            proving.iter().map(|(name, value)| (*name, value.as_str())).chain(form).collect();
+        let token = one.form("/oauth2/token", HeaderMap::new(), &assertion).await.token();
+        let replayed = other.form("/oauth2/token", HeaderMap::new(), &assertion).await;
+        assert_eq!(replayed.error(), "invalid_client");
+        // A token of the one is good at the other, and joins the same task there.
+        other.catch_up(&one).await;
+        assert!(other.caller(&token, "crm").is_ok());
+        let joined = rex.own_token(&other, CRM).await.token();
+        assert_eq!(claims(&joined)["task"], claims(&token)["task"]);
+        // A key that the one made, the other signs with.
+        one.control.rotate_key(&one.system(), Algorithm::Es256).await.unwrap();
+        other.catch_up(&one).await;
+        let rotated = rex.own_token(&other, CRM).await.token();
+        one.catch_up(&other).await;
+        assert!(one.caller(&rotated, "crm").is_ok());
+        let target = control::revoke::Target::Agent("rex".into());
+        other.control.kill(&other.system(), &target, "test").await.unwrap();
+        one.catch_up(&other).await;
+        for token in [&token, &joined, &rotated] {
+            assert!(one.caller(token, "crm").is_err() && other.caller(token, "crm").is_err());
+        }
+    })
+    .await;
+}
+
 /// Killing wins: on the next call, after a restart, with the clock an hour back and an hour on.
 #[tokio::test]
 async fn a_kill_is_never_undone() {
