@@ -218,7 +218,16 @@ mod tests {
     #[test]
     fn endings_narrow() {
         for &kind in EventKind::ALL {
-            let ends = ["deleted", "revoked", "removed", "disabled", "killed", "completed", "expired", "quarantined"];
+            let ends = [
+                "deleted",
+                "revoked",
+                "removed",
+                "disabled",
+                "killed",
+                "completed",
+                "expired",
+                "quarantined",
+            ];
             if ends.iter().any(|end| kind.as_str().ends_with(end)) {
                 assert!(kind.narrows(), "{}", kind.as_str());
             }

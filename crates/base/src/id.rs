@@ -266,7 +266,8 @@ mod tests {
     fn other_texts_are_refused() {
         let tenant = TenantId::first();
         assert_eq!(tenant.as_str().parse().as_ref(), Ok(&tenant));
-        for text in ["", "agt_", "agt-00000000000000000000000000", "agt_0000000000000000000000000u", "agt_0"] {
+        for text in ["", "agt_", "agt-00000000000000000000000000", "agt_0000000000000000000000000u", "agt_0"]
+        {
             assert!(text.parse::<AgentId>().is_err(), "{text}");
         }
     }

@@ -25,8 +25,9 @@ pub use ctx::{Ctx, TraceId};
 pub use dice::{Dice, SharedDice};
 pub use event::{Event, EventKind};
 pub use id::{
-    AgentId, AnyId, BlueprintId, CredentialId, DecisionId, GrantId, GroupId, IdError, IdKind, KeyId, PayloadId,
-    PersonId, PolicyId, RoleId, SecretId, ServerId, SessionId, TaskId, TenantId, TokenId, ToolId, WorkloadId,
+    AgentId, AnyId, BlueprintId, CredentialId, DecisionId, GrantId, GroupId, IdError, IdKind, KeyId,
+    PayloadId, PersonId, PolicyId, RoleId, SecretId, ServerId, SessionId, TaskId, TenantId, TokenId, ToolId,
+    WorkloadId,
 };
 pub use name::{Name, NameError};
 pub use record::{Position, Receipt};

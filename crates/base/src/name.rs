@@ -78,7 +78,9 @@ mod tests {
         for good in ["a", "crm", "team-a.eu_1", "0x"] {
             assert!(good.parse::<Name>().is_ok(), "{good}");
         }
-        for bad in ["", "Ada", " ada", "ada ", "-a", "a-", "a__b", "ad\u{430}", "a\u{200b}b", "a/b", &"a".repeat(64)] {
+        for bad in
+            ["", "Ada", " ada", "ada ", "-a", "a-", "a__b", "ad\u{430}", "a\u{200b}b", "a/b", &"a".repeat(64)]
+        {
             assert!(bad.parse::<Name>().is_err(), "{bad}");
         }
     }

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use base::{Actor, Error, Fault, Position, Timestamp};
-use bytes::Bytes;
 use control::{
     catalogue::{Observed, Server, ServerState, ToolBody, ToolState},
     control::Control,
@@ -39,7 +38,7 @@ impl ControlPlane {
             status: refused.status,
             challenges: refused.challenges,
             headers: Vec::new(),
-            body: Bytes::from(refused.body),
+            body: refused.body,
         }
     }
 

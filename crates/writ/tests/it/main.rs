@@ -1,6 +1,8 @@
 //! Black-box tests: the real binary, its HTTP and its command line, on real databases. Nothing of the product is
 //! linked in but the formats that a client needs.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that fails is a test that fails")]
+
 mod command;
 mod mcp;
 mod node;

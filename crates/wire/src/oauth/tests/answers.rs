@@ -37,13 +37,14 @@ fn claims() -> AccessClaims {
             .to_vec(),
         thumbprint: Some("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k".into()),
         scope: Some("a b".into()),
+        credential: Some("crd_00000000000000000000000006".parse().unwrap()),
         generation: 1,
         position: Position(42),
     }
 }
 
 fn bare() -> AccessClaims {
-    AccessClaims { task: None, actors: vec![], thumbprint: None, scope: None, ..claims() }
+    AccessClaims { task: None, actors: vec![], thumbprint: None, scope: None, credential: None, ..claims() }
 }
 
 #[test]
