@@ -20,78 +20,36 @@ fn code(app: &App, headers: &HeaderMap) -> &'static str {
     }
 }
 
+/// A token whose header was replaced, with the claims and the signature of a good one.
+fn with_header(token: &str, header: &str) -> String {
+    let parts: Vec<&str> = token.split('.').collect();
+    format!("{}.{}.{}", wire::jose::base64url(header), parts[1], parts[2])
+}
+
 #[tokio::test]
 async fn tokens_of_others_and_of_other_kinds_are_not_believed() {
     each_database(|app| async move {
         app.populate().await;
         let rex = app.client("rex").await;
         let token = rex.own_token(&app, CRM).await.token();
-        let (stranger, parts) =
-            (SigningKey::generate(Algorithm::Es256).unwrap(), token.split('.').collect::<Vec<_>>());
+        let stranger = SigningKey::generate(Algorithm::Es256).unwrap();
+        let unsigned = token.rsplit_once('.').unwrap().0;
         let kid = app.control.snapshot().ring.signer(Algorithm::Es256).unwrap().kid().to_owned();
-        let header = |text: String| wire::jose::base64url(text);
+        let header = |alg: &str, typ: &str| json!({ "alg": alg, "typ": typ, "kid": kid }).to_string();
+        let critical = json!({ "alg": "ES256", "typ": "at+jwt", "kid": kid, "crit": ["x"] }).to_string();
+        let twice = format!("{{\"alg\":\"none\",\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"{kid}\"}}");
         let cases = [
             (forged(&token, &stranger, |_| {}), "token_unknown_key"),
             (forged(&token, &rex.key, |_| {}), "token_unknown_key"),
-            (format!("{}.{}.{}", parts[0], parts[1], wire::jose::base64url([0; 64])), "token_bad_signature"),
-            (format!("{}.{}.", parts[0], parts[1]), "token_bad_signature"),
-            (format!("{}.{}", parts[0], parts[1]), "token_not_three_parts"),
-            (
-                format!(
-                    "{}.{}.{}",
-                    header(json!({ "alg": "none", "typ": "at+jwt" }).to_string()),
-                    parts[1],
-                    ""
-                ),
-                "token_unsupported_algorithm",
-            ),
-            (
-                format!(
-                    "{}.{}.{}",
-                    header(json!({ "alg": "HS256", "typ": "at+jwt", "kid": kid }).to_string()),
-                    parts[1],
-                    parts[2]
-                ),
-                "token_unsupported_algorithm",
-            ),
-            (
-                format!(
-                    "{}.{}.{}",
-                    header(json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": kid }).to_string()),
-                    parts[1],
-                    parts[2]
-                ),
-                "token_algorithm_not_of_key",
-            ),
-            (
-                format!(
-                    "{}.{}.{}",
-                    header(json!({ "alg": "ES256", "typ": "JWT", "kid": kid }).to_string()),
-                    parts[1],
-                    parts[2]
-                ),
-                "token_wrong_type",
-            ),
-            (
-                format!(
-                    "{}.{}.{}",
-                    header(json!({ "alg": "ES256", "typ": "at+jwt", "kid": kid, "crit": ["x"] }).to_string()),
-                    parts[1],
-                    parts[2]
-                ),
-                "token_critical_header",
-            ),
-            (
-                format!(
-                    "{}.{}.{}",
-                    header(format!(
-                        "{{\"alg\":\"none\",\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"{kid}\"}}"
-                    )),
-                    parts[1],
-                    parts[2]
-                ),
-                "token_header_json",
-            ),
+            (format!("{unsigned}.{}", wire::jose::base64url([0; 64])), "token_bad_signature"),
+            (format!("{unsigned}."), "token_bad_signature"),
+            (unsigned.to_owned(), "token_not_three_parts"),
+            (with_header(&token, &header("none", "at+jwt")), "token_unsupported_algorithm"),
+            (with_header(&token, &header("HS256", "at+jwt")), "token_unsupported_algorithm"),
+            (with_header(&token, &header("EdDSA", "at+jwt")), "token_algorithm_not_of_key"),
+            (with_header(&token, &header("ES256", "JWT")), "token_wrong_type"),
+            (with_header(&token, &critical), "token_critical_header"),
+            (with_header(&token, &twice), "token_header_json"),
             ("a".repeat(base::limit::TOKEN_BYTES_MAX + 1), "token_too_large"),
         ];
         for (forged, expected) in cases {
