@@ -147,7 +147,7 @@ async fn only_a_living_token_for_this_very_server_opens_the_gate() {
     let (claims, signature) = rest.split_once('.').unwrap();
     let unsigned = format!("{}.{claims}.", wire::jose::base64url(r#"{"alg":"none","typ":"at+jwt"}"#));
     let forged = format!("{head}.{claims}.{}", signature.chars().rev().collect::<String>());
-    let heard = world.upstream.messages();
+    let before = world.upstream.messages();
     for (token, what) in [
         (elsewhere.as_str(), "another server's"),
         (&for_api, "the API's"),
@@ -167,7 +167,7 @@ async fn only_a_living_token_for_this_very_server_opens_the_gate() {
     let nobody = Mcp::new(&world.node.url(), Pass::Bearer(good.clone())).unauthenticated("{}").send().await;
     assert_eq!(nobody.status, 401);
     assert!(!nobody.headers["www-authenticate"].to_str().unwrap().contains("error="), "nothing was shown");
-    assert_eq!(world.upstream.messages(), heard, "something of theirs went upstream");
+    assert_eq!(world.upstream.messages(), before, "something of theirs went upstream");
 
     // A task that is over leaves nothing of its tokens, however long they would live.
     let mcp = Mcp::open(&world.node.url(), Pass::Bearer(good)).await;

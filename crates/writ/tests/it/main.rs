@@ -1,7 +1,12 @@
 //! Black-box tests: the real binary, its HTTP and its command line, on real databases. Nothing of the product is
 //! linked in but the formats that a client needs.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that fails is a test that fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test stops at the first surprise, and shows what the server said"
+)]
 
 mod command;
 mod mcp;
