@@ -54,6 +54,33 @@ async fn a_kill_beats_tokens_under_way() {
     .await;
 }
 
+/// After a stop of everything no agent is suspended: what kills a token whose client proved itself just before is the
+/// position that the token carries, and nothing else.
+#[tokio::test]
+async fn a_stop_of_everything_beats_clients_that_had_proven_themselves() {
+    each_database(|app| async move {
+        app.populate().await;
+        let mut issued = 0;
+        for round in 0..2 * ROUNDS {
+            let rex = app.client("rex").await;
+            let requests = join_all((0..4).map(|_| rex.own_token(&app, CRM)));
+            let kill = async {
+                for _ in 0..round * 2 {
+                    tokio::task::yield_now().await;
+                }
+                app.control.kill(&app.system(), &Target::All, "race").await.unwrap();
+            };
+            let (answers, ()) = tokio::join!(requests, kill);
+            for answer in answers.iter().filter(|answer| answer.status == 200) {
+                issued += 1;
+                assert!(app.caller(&answer.token(), "crm").is_err(), "round {round}");
+            }
+        }
+        assert!(issued > 0, "no request came through");
+    })
+    .await;
+}
+
 /// A token that was given up while it was being exchanged gives nothing that outlives it by more than its own task.
 #[tokio::test]
 async fn a_killed_task_has_no_child_that_lives() {
