@@ -220,7 +220,9 @@ impl Control {
         expires_seconds: Option<i64>,
     ) -> Result<CredentialId, Error> {
         let snapshot = self.snapshot();
-        let present = snapshot.credentials_of(principal).filter(|known| !known.revoked).count();
+        // Only those that can still prove something: what a stop made dead does not stand in the way of a new key.
+        let present =
+            snapshot.credentials_of(principal).filter(|known| snapshot.may_prove(known, ctx).is_ok()).count();
         if present >= CREDENTIALS_MAX {
             return Err(CredentialRefusal::TooMany(snapshot.name_of(principal)).into());
         }
@@ -287,8 +289,14 @@ impl Snapshot {
         [Some(principal.clone()), agent, workload].into_iter().flatten().collect()
     }
 
-    /// Whether a credential can still prove its principal.
+    /// Whether a credential can still prove its principal, and the principal is alive.
     pub fn credential_is_good(&self, credential: &Credential, ctx: &Ctx) -> Result<(), Dead> {
+        self.may_prove(credential, ctx)?;
+        principal_lives(self, &credential.principal, ctx)
+    }
+
+    /// Whether a credential has not ended, whatever the state of its principal.
+    fn may_prove(&self, credential: &Credential, ctx: &Ctx) -> Result<(), Dead> {
         let over = credential.revoked || credential.expires.is_some_and(|expires| expires <= ctx.now);
         if over {
             return Err(Dead::Inactive((&credential.id).into(), "ended"));
@@ -299,8 +307,7 @@ impl Snapshot {
             tenant: &ctx.tenant,
             token: None,
         };
-        self.credential_lives(&life, &self.concerns(&credential.principal))?;
-        principal_lives(self, &credential.principal, ctx)
+        self.credential_lives(&life, &self.concerns(&credential.principal))
     }
 }
 

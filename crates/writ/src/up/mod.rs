@@ -121,7 +121,11 @@ async fn open_store(
 ) -> anyhow::Result<Store> {
     let database = match &options.database {
         Some(url) => Database::Postgres(url.clone()),
-        None => Database::Sqlite(options.data.join("writ.db")),
+        None => {
+            let path = options.data.join("writ.db");
+            make_private_file(&path)?;
+            Database::Sqlite(path)
+        }
     };
     let host = url.host_str().unwrap_or("localhost");
     let origin = match url.port() {
@@ -177,6 +181,13 @@ fn run_upkeep(control: &Control, loops: &mut JoinSet<()>) {
             if let Err(fault) = other.store().sweep(now.plus_seconds(-OUTCOME_SECONDS_MAX), now).await {
                 tracing::error!(error = %fault, "lost outcomes could not be recorded");
             }
+            let ctx = other.ctx(Actor::System("forget what is over".into()));
+            if let Err(error) = other.retire_keys(&ctx).await {
+                tracing::error!(%error, "keys whose tokens are all over could not be retired");
+            }
+            if let Err(error) = other.forget_revoked_tokens(&ctx).await {
+                tracing::error!(%error, "revoked tokens that are over could not be forgotten");
+            }
         }
     });
 }
@@ -227,6 +238,16 @@ fn make_private_folder(path: &Path) -> anyhow::Result<()> {
         .mode(0o700)
         .create(path)
         .with_context(|| format!("cannot make the data folder `{}`", path.display()))
+}
+
+/// Makes the database's file before SQLite would make one that others can read; SQLite gives the files beside it the
+/// same mode.
+fn make_private_file(path: &Path) -> anyhow::Result<()> {
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("cannot make `{}`", path.display())),
+    }
 }
 
 /// Writes a file that only its owner can read. It replaces one that is there, and never shows half a token.
