@@ -5,14 +5,14 @@
 //! the same task.
 
 use ::store::Tx;
-use base::{Ctx, Error, Fault};
+use base::{Ctx, Error, Fault, TokenId};
 
 use super::{
     model::{Task, TaskState},
     service::TaskRequest,
     store,
 };
-use crate::control::Control;
+use crate::{control::Control, snapshot::Snapshot};
 
 impl Control {
     /// The open task that an agent works on for this person (or itself), below this parent (or none), because it named
@@ -27,23 +27,37 @@ impl Control {
 
     fn open_task_of(&self, ctx: &Ctx, request: &TaskRequest) -> Option<Task> {
         let known = self.snapshot();
-        let open = known.tasks_of(&request.agent).filter(|task| fits(task, request, ctx));
+        let source = source(&known, request);
+        let open = known.tasks_of(&request.agent).filter(|task| fits(task, request, source.as_ref(), ctx));
         // Ids sort by creation: the newest, should there be several.
         open.max_by(|one, other| one.id.cmp(&other.id)).map(|task| Task::clone(task))
     }
 }
 
 /// The open task that a request joins, as the database has it.
-pub(super) async fn open_task(tx: &mut Tx, ctx: &Ctx, request: &TaskRequest) -> Result<Option<Task>, Fault> {
+pub(super) async fn open_task(
+    tx: &mut Tx,
+    ctx: &Ctx,
+    request: &TaskRequest,
+    source: Option<&TokenId>,
+) -> Result<Option<Task>, Fault> {
     let open = store::open_of_agent(tx, &request.agent).await?;
-    Ok(open.into_iter().rfind(|found| fits(found, request, ctx)))
+    Ok(open.into_iter().rfind(|found| fits(found, request, source, ctx)))
 }
 
-fn fits(task: &Task, request: &TaskRequest, ctx: &Ctx) -> bool {
+/// The API token by which a person delegates with this request.
+fn source(known: &Snapshot, request: &TaskRequest) -> Option<TokenId> {
+    request.source.and_then(|digest| known.api_tokens.get(&digest)).map(|token| token.id.clone())
+}
+
+/// SECURITY: only what was delegated by the same API token is joined. The task of another would outlive the token that
+/// is shown now, and one whose token was revoked is over.
+fn fits(task: &Task, request: &TaskRequest, source: Option<&TokenId>, ctx: &Ctx) -> bool {
     task.joinable
         && task.state == TaskState::Open
         && task.scope.deadline > ctx.now
         && task.agent == request.agent
         && task.person == request.person
         && task.parent == request.parent
+        && task.source.as_ref() == source
 }

@@ -122,7 +122,7 @@ impl Control {
                 continue;
             }
             if request.joinable
-                && let Some(found) = join::open_task(&mut tx, ctx, &request).await?
+                && let Some(found) = join::open_task(&mut tx, ctx, &request, task.source.as_ref()).await?
             {
                 let position = tx.head().await?.position;
                 tx.rollback().await?;
