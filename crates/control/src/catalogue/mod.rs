@@ -51,6 +51,9 @@ pub enum CatalogueRefusal {
         /// What was looked for.
         tool: String,
     },
+    /// The definition that shall be approved is not the one that was seen last.
+    #[error("`digest`: what was last seen of tool `{0}` is another definition")]
+    DefinitionMoved(String),
     /// There is no such server.
     #[error("there is no server `{0}`")]
     NoSuchServer(String),
@@ -77,7 +80,7 @@ impl Refuse for CatalogueRefusal {
                 Class::Invalid
             }
             Self::NoSuchTool { .. } | Self::NoSuchServer(_) => Class::Missing,
-            Self::Stopped(_) | Self::InUse(_) => Class::Conflict,
+            Self::Stopped(_) | Self::InUse(_) | Self::DefinitionMoved(_) => Class::Conflict,
             Self::Unreachable { .. } => Class::Busy,
         }
     }
@@ -89,6 +92,7 @@ impl Refuse for CatalogueRefusal {
             Self::Header(_) => "bad_header",
             Self::Definition { .. } => "bad_tool_definition",
             Self::NoSuchTool { .. } => "no_such_tool",
+            Self::DefinitionMoved(_) => "definition_moved",
             Self::NoSuchServer(_) => "no_such_server",
             Self::Unreachable { .. } => "server_unreachable",
             Self::Stopped(_) => "state_not_by_document",
@@ -107,6 +111,9 @@ impl Refuse for CatalogueRefusal {
             }
             Self::Unreachable { server, .. } => {
                 Some(format!("see that it runs and what address it has: writ server show {server}"))
+            }
+            Self::DefinitionMoved(name) => {
+                Some(format!("look at it again and name its `digest`: writ tool show {name}"))
             }
             Self::Stopped(name) => Some(format!("writ server start {name}")),
             Self::Header(_) | Self::Definition { .. } | Self::NoSuchServer(_) | Self::InUse(_) => None,

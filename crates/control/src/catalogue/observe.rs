@@ -107,13 +107,25 @@ impl Control {
         self.commit(ctx, draft).await
     }
 
-    /// Pins the definition that a quarantined tool's server shows now. Its effect is guessed anew, since what was
-    /// confirmed was confirmed of another definition.
-    pub async fn approve_tool(&self, ctx: &Ctx, server: &str, tool: &str) -> Result<Option<Position>, Error> {
+    /// Pins the definition that was seen of a quarantined tool. Its effect is guessed anew, since what was confirmed
+    /// was confirmed of another definition.
+    ///
+    /// SECURITY: `digest` is that of the definition which the person looked at, as the tool's view shows it. Where
+    /// another was seen since, nothing is pinned: nobody has read that one.
+    pub async fn approve_tool(
+        &self,
+        ctx: &Ctx,
+        server: &str,
+        tool: &str,
+        digest: &str,
+    ) -> Result<Option<Position>, Error> {
         let mut draft = self.draft(ctx);
         let name = format!("{server}/{tool}");
         let missing = || CatalogueRefusal::NoSuchTool { server: server.to_owned(), tool: tool.to_owned() };
         let thing = draft.known().tools.named(&name).cloned().ok_or_else(missing)?;
+        if thing.body.candidate_digest() != digest {
+            return Err(CatalogueRefusal::DefinitionMoved(name).into());
+        }
         let body = match &thing.body.seen {
             Some(seen) => pinned(&thing.body.server, Observed::parse(seen.as_bytes())?),
             None => ToolBody { state: ToolState::Pinned, ..thing.body.clone() },
@@ -143,6 +155,7 @@ fn compare(
                 effect_source: EffectSource::Guessed,
                 state: ToolState::Pinned,
                 seen: None,
+                digest: tool.digest.clone(),
             };
             draft.put::<Tool>(&name, spec)?;
             "created"

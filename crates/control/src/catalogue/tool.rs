@@ -60,6 +60,10 @@ pub struct ToolSpec {
     /// While quarantined: the definition that was seen instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<String>,
+    /// SHA-256 of what approving pins, hexadecimal: of the definition that was seen, else of the pinned one. Derived;
+    /// what is written here is not read.
+    #[serde(default)]
+    pub digest: String,
 }
 
 /// A tool as stored.
@@ -84,6 +88,12 @@ pub struct ToolBody {
 }
 
 impl ToolBody {
+    /// The digest of the definition that approving the tool would pin: of the one that was seen, else of the pinned
+    /// one. Whoever approves names it.
+    pub(crate) fn candidate_digest(&self) -> String {
+        self.seen.as_ref().map_or_else(|| self.digest.clone(), |seen| definition_digest(seen.as_bytes()))
+    }
+
     /// The digest of the definition that its server shows now, as decisions compare it with the pinned one. A
     /// quarantined tool shows another one, or nobody knows which.
     pub fn shown_digest(&self) -> [u8; 32] {
@@ -152,6 +162,7 @@ impl Kind for Tool {
             effect_source: body.effect_source,
             state: body.state,
             seen: body.seen.clone(),
+            digest: body.candidate_digest(),
         }
     }
 

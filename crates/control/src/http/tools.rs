@@ -34,6 +34,14 @@ struct Label {
     effect: Effect,
 }
 
+/// Which definition a person looked at.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Approval {
+    /// SHA-256 of the canonical definition, hexadecimal: `spec.digest` of the tool as it was shown.
+    digest: String,
+}
+
 type ToolPath = At<(String, String)>;
 
 pub(super) fn operations(mut api: Api) -> Api {
@@ -75,13 +83,13 @@ pub(super) fn operations(mut api: Api) -> Api {
         ),
         label_tool,
     )
-    .answers::<Done, _, _>(
+    .takes::<Approval, Done, _, _>(
         Operation::new(
             "post",
             "/api/v1/tools/{server}/{tool}/approve",
             "approve_tool",
             Need::Administer,
-            "Pins the definition that a quarantined tool's server shows now.",
+            "Pins the definition that was seen of a quarantined tool; 409 when another was seen since.",
         ),
         approve_tool,
     )
@@ -136,8 +144,9 @@ async fn approve_tool(
     State(control): State<Control>,
     asked: Asked,
     At((server, tool)): ToolPath,
+    Input(approval): Input<Approval>,
 ) -> Result<Json<Done>, ApiError> {
-    let position = control.approve_tool(&asked.ctx, &server, &tool).await?;
+    let position = control.approve_tool(&asked.ctx, &server, &tool, &approval.digest).await?;
     Ok(done(&server, &tool, position))
 }
 

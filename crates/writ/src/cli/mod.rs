@@ -7,6 +7,7 @@ mod check;
 mod completion;
 mod context;
 mod contexts;
+mod difference;
 mod doctor;
 mod documents;
 pub(crate) mod environment;

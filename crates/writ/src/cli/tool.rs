@@ -3,10 +3,12 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::difference::difference;
 use super::exit::Outcome;
-use super::output::Column;
+use super::output::{Column, talk};
 use super::setting::Setting;
 use super::things::server_and_tool;
+use crate::api_client::ApiClient;
 
 const COLUMNS: &[Column] = &[
     Column::new("NAME", "/name"),
@@ -42,8 +44,8 @@ pub(crate) enum ToolCommand {
         #[arg(value_parser = EFFECTS)]
         effect: String,
     },
-    /// Accept the changed definition of a quarantined tool
-    #[command(before_help = "$ writ tool approve shop/send_mail")]
+    /// Accept the changed definition of a quarantined tool, after showing what changed
+    #[command(before_help = "$ writ tool approve shop/send_mail --yes")]
     Approve(OneTool),
     /// Remove a tool from the catalogue: for agents it no longer exists
     #[command(before_help = "$ writ tool remove shop/send_mail --yes")]
@@ -71,10 +73,7 @@ impl ToolCommand {
                 let answer = client.put(&target, &json!({ "effect": effect })).await?;
                 setting.done(&format!("tool {tool} labelled {effect}"), &answer)
             }
-            Self::Approve(tool) => {
-                let answer = client.act(&client.at(&[&tool.path()[..], &["approve"]].concat())).await?;
-                setting.done(&format!("tool {tool} approved as it is now"), &answer)
-            }
+            Self::Approve(tool) => tool.approve(setting, &client).await,
             Self::Remove(tool) => {
                 setting.confirm(&format!("tool `{tool}` will be removed"), &tool.to_string())?;
                 let answer = client.delete(&client.at(&tool.path())).await?;
@@ -85,6 +84,23 @@ impl ToolCommand {
 }
 
 impl OneTool {
+    /// Shows what changed, asks, and approves exactly that: the digest of what was shown goes with the request.
+    async fn approve(&self, setting: &Setting, client: &ApiClient) -> Outcome {
+        let shown = client.get(&client.at(&self.path())).await?;
+        let text = |member: &str| shown["spec"][member].as_str().unwrap_or_default();
+        let what = match shown["spec"]["seen"].as_str() {
+            Some(seen) => {
+                talk(difference(text("definition"), seen).trim_end());
+                format!("tool `{self}` will be called by this definition")
+            }
+            None => format!("tool `{self}` will be called by the definition that was pinned"),
+        };
+        setting.confirm(&what, &self.to_string())?;
+        let target = client.at(&[&self.path()[..], &["approve"]].concat());
+        let answer = client.post(&target, &json!({ "digest": text("digest") })).await?;
+        setting.done(&format!("tool {self} approved"), &answer)
+    }
+
     fn path(&self) -> [&str; 3] {
         ["tools", &self.name.0, &self.name.1]
     }

@@ -303,7 +303,10 @@ async fn of_tool(world: &World, id: &str, target: Target) -> Wanted {
             (tool.into(), None)
         }
         "label_tool" => (format!("{tool}/label"), Some(json!({ "effect": "destroy" }))),
-        "approve_tool" => (format!("{tool}/approve"), None),
+        "approve_tool" => {
+            let shown = world.admin.get("tools/notes/drop_note").await.done();
+            (format!("{tool}/approve"), Some(json!({ "digest": shown["spec"]["digest"] })))
+        }
         "discover_tools" if target == Target::Missing => ("servers/nowhere/discover".into(), None),
         "discover_tools" => ("servers/notes/discover".into(), None),
         other => panic!("no request for `{other}`"),

@@ -99,7 +99,8 @@ async fn a_changed_definition_is_quarantined_until_a_person_approves_it() {
     assert_eq!(world.admin.records("kind=tool.quarantined").await.len(), 1, "once, however often it is seen");
     assert_eq!(world.upstream.calls().len(), 1);
 
-    world.admin.post("tools/notes/read_note/approve", &json!({})).await.done();
+    let looked_at = json!({ "digest": tool["spec"]["digest"] });
+    world.admin.post("tools/notes/read_note/approve", &looked_at).await.done();
     world.admin.put("tools/notes/read_note/label", &json!({ "effect": "read" })).await.done();
     assert!(mcp.listed().await.contains(&"read_note".to_owned()));
     assert!(is_done(&mcp.called("read_note", &json!({})).await));
