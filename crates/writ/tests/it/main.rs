@@ -15,6 +15,7 @@ mod upstream;
 mod web;
 mod world;
 
+mod attacks;
 mod authz;
 mod crash;
 mod documents;

@@ -91,6 +91,13 @@ impl Mcp {
         }
     }
 
+    /// Asks for the stream of what the server says on its own.
+    pub(crate) fn listen(&self) -> Ask {
+        let Pass::Bearer(token) = &self.pass else { panic!("listening needs a bearer token here") };
+        let ask = Ask::new("GET", &self.url).bearer(token).header("accept", "text/event-stream");
+        ask.header("mcp-session-id", self.session.as_deref().expect("a session"))
+    }
+
     pub(crate) fn call(&self, tool: &str, arguments: &Value) -> Ask {
         self.request(
             "tools/call",

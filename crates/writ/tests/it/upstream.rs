@@ -105,6 +105,10 @@ async fn enter(
     upstream.heard.lock().unwrap().push(format!("{method} {}\n{text}", shown.join("\n")));
     match method {
         Method::POST => {}
+        Method::GET => {
+            let said = json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" });
+            return upstream.open_stream(&said);
+        }
         Method::DELETE => return StatusCode::OK.into_response(),
         _ => return StatusCode::METHOD_NOT_ALLOWED.into_response(),
     }
@@ -132,17 +136,17 @@ impl Upstream {
         let arguments = message["params"]["arguments"].clone();
         self.calls.lock().unwrap().push(Call { tool: name.to_owned(), arguments: arguments.clone() });
         if name == "watch_notes" {
-            return self.open_stream(&message["params"]["_meta"]["progressToken"]);
+            return self.open_stream(&json!({
+                "jsonrpc": "2.0", "method": "notifications/progress",
+                "params": { "progressToken": message["params"]["_meta"]["progressToken"], "progress": 1 },
+            }));
         }
         let result = json!({ "content": [{ "type": "text", "text": format!("{name} {arguments}") }] });
         axum::Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response()
     }
 
-    /// A stream that shows one event and then stays open.
-    fn open_stream(self: &Arc<Self>, token: &Value) -> Response {
-        let first = json!({
-            "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": token, "progress": 1 },
-        });
+    /// A stream that shows one message and then stays open.
+    fn open_stream(self: &Arc<Self>, first: &Value) -> Response {
         let open = Open::new(self.clone());
         let events = Events { first: Some(Bytes::from(format!("data: {first}\n\n"))), _open: open };
         ([("content-type", "text/event-stream")], Body::new(events)).into_response()

@@ -92,6 +92,27 @@ impl Ask {
     /// Sends its head with another length of body, and no body; the answer as text. A server that answers early closes
     /// the connection, and a client that is still sending may never read the answer.
     pub(crate) async fn announce(self, length: usize) -> String {
+        rest_of(self.send_head(length).await).await
+    }
+
+    /// Sends its head and waits until the server asks for the body (RFC 9110, section 10.1.1), which is held back: the
+    /// server has seen the credential by then if it looks at it early.
+    pub(crate) async fn hold(self) -> Held {
+        let body = self.body.clone();
+        let mut stream = self.header("expect", "100-continue").send_head(body.len()).await;
+        let mut said = Vec::new();
+        let asked = async {
+            while !said.ends_with(b"\r\n\r\n") {
+                said.push(stream.read_u8().await.unwrap());
+            }
+        };
+        tokio::time::timeout(ANSWER_TIME_MAX, asked).await.expect("the body is not asked for");
+        assert!(said.starts_with(b"HTTP/1.1 100"), "{}", String::from_utf8_lossy(&said));
+        Held { stream, body }
+    }
+
+    /// A connection on which the head was sent.
+    async fn send_head(&self, length: usize) -> TcpStream {
         let url: http::Uri = self.url.parse().unwrap();
         let mut stream = TcpStream::connect(url.authority().unwrap().as_str()).await.unwrap();
         let mut head =
@@ -101,10 +122,7 @@ impl Ask {
         }
         write!(head, "content-length: {length}\r\nconnection: close\r\n\r\n").unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        let reading = tokio::time::timeout(ANSWER_TIME_MAX, stream.read_to_string(&mut answer));
-        reading.await.expect("no answer in time").unwrap();
-        answer
+        stream
     }
 
     /// Sends it to a server that is there.
@@ -112,6 +130,27 @@ impl Ask {
         let what = format!("{} {}", self.method, self.url);
         self.attempt().await.unwrap_or_else(|error| panic!("{what}: {error}"))
     }
+}
+
+/// A request whose head the server has, and whose body it waits for.
+pub(crate) struct Held {
+    stream: TcpStream,
+    body: Bytes,
+}
+
+impl Held {
+    /// Sends the body; the whole answer as text.
+    pub(crate) async fn release(mut self) -> String {
+        self.stream.write_all(&self.body).await.unwrap();
+        rest_of(self.stream).await
+    }
+}
+
+async fn rest_of(mut stream: TcpStream) -> String {
+    let mut answer = String::new();
+    let reading = tokio::time::timeout(ANSWER_TIME_MAX, stream.read_to_string(&mut answer));
+    reading.await.expect("no answer in time").unwrap();
+    answer
 }
 
 impl Answer {
