@@ -50,7 +50,7 @@ impl Default for Limits {
             request_bytes_max: limit::JSON_BYTES_MAX,
             request_wait: Duration::from_secs(30),
             sessions_max: 10_000,
-            sessions_per_holder_max: 32,
+            sessions_per_holder_max: 256,
             session_idle_seconds: 3600,
             in_flight_max: 64,
             listeners_max: 4,
