@@ -119,13 +119,12 @@ async fn open_store(
     clock: Arc<SystemClock>,
     dice: SharedDice,
 ) -> anyhow::Result<Store> {
-    let database = match &options.database {
-        Some(url) => Database::Postgres(url.clone()),
-        None => {
-            let path = options.data.join("writ.db");
-            make_private_file(&path)?;
-            Database::Sqlite(path)
-        }
+    let database = if let Some(url) = &options.database {
+        Database::Postgres(url.clone())
+    } else {
+        let path = options.data.join("writ.db");
+        make_private_file(&path)?;
+        Database::Sqlite(path)
     };
     let host = url.host_str().unwrap_or("localhost");
     let origin = match url.port() {

@@ -204,7 +204,7 @@ fn spec(plural: &str, world: &World) -> Option<Value> {
         "groups" => json!({ "of": "person", "description": "test", "members": [] }),
         "workloads" => json!({ "owner": "maya", "purpose": "test" }),
         "agents" => json!({ "owner": "maya", "blueprint": "notes", "purpose": "test" }),
-        "blueprints" => json!({ "description": "test" }),
+        "blueprints" | "secrets" => json!({ "description": "test" }),
         "servers" => json!({ "url": world.upstream.url }),
         "roles" => json!({ "description": "test", "effects": ["read"] }),
         "grants" => json!({ "to": "person/maya", "role": "notes", "on": "server/notes", "reason": "test" }),
@@ -212,7 +212,6 @@ fn spec(plural: &str, world: &World) -> Option<Value> {
             "description": "test",
             "text": "forbid (principal is Agent, action == Action::\"notes/send_note\", resource) when { context.arguments has to && context.arguments.to == \"nobody\" };",
         }),
-        "secrets" => json!({ "description": "test" }),
         _ => return None,
     })
 }

@@ -264,7 +264,7 @@ async fn malformed_messages_get_exact_answers_and_go_nowhere() {
         ("{".into(), 400, -32700),
         (String::new(), 400, -32700),
         (call.replace("2.0", "1.0"), 400, -32600),
-        (call.replace("7", "null"), 400, -32600),
+        (call.replace('7', "null"), 400, -32600),
     ] {
         let answer = mcp.raw(body.clone()).send().await;
         let what: String = body.chars().take(100).collect();

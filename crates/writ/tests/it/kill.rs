@@ -66,7 +66,7 @@ async fn renew(world: &mut World, kind: &str) {
     }
     let made =
         world.admin.post("agents/ada/credentials", &json!({ "label": "new", "secret": true })).await.done();
-    world.ada_secret = made["secret"].as_str().unwrap().to_owned();
+    made["secret"].as_str().unwrap().clone_into(&mut world.ada_secret);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
