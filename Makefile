@@ -9,7 +9,7 @@ export WRIT_CACHE ?= $(HOME)/.cache/writ
 export CARGO_TARGET_DIR ?= $(WRIT_CACHE)/target
 
 # nextest is quicker and prints better; it does not run documentation tests, so those follow.
-RUN_TESTS := $(shell command -v cargo-nextest >/dev/null && echo 'nextest run' || echo 'test --lib --bins --tests')
+RUN_TESTS := $(shell command -v cargo-nextest >/dev/null && echo 'nextest run --no-fail-fast' || echo 'test --lib --bins --tests')
 
 .PHONY: help setup demo run test verify bench tidy fmt fmt-check lint unit clients docs
 

@@ -84,7 +84,9 @@ impl Control {
         let mut tx = self.store().begin(ctx).await?;
         let mut events =
             vec![Event::new(EventKind::AuthorityRevoked, subject.clone(), json!({ "reason": reason }))];
-        events.extend(draft.write_to(&mut tx).await?);
+        // The change of state says by itself that authority ends; here it is said once, with the reason.
+        let changes = draft.write_to(&mut tx).await?;
+        events.extend(changes.into_iter().filter(|event| event.kind != EventKind::AuthorityRevoked));
         let tasks = match target {
             Target::Task(id) => vec![id.clone()],
             Target::Agent(_) | Target::Person(_) => task::open_of(&mut tx, subject.as_str()).await?,
