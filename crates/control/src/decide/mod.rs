@@ -74,7 +74,6 @@ impl Message<'_> {
 
 impl Control {
     /// Decides an act of an authenticated caller and makes the decision durable.
-    ///
     pub async fn authorize(
         &self,
         caller: &Caller,
