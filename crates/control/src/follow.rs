@@ -18,6 +18,8 @@ use crate::{
 
 /// How often the log is asked for records of other nodes.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long one step may take before its connection counts as dead.
+const STEP_TIME: Duration = Duration::from_secs(10);
 /// The most records read at once.
 const RECORDS_MAX: usize = 1024;
 
@@ -36,7 +38,7 @@ impl Follower {
     /// Follows until the store closes. A log that cannot be read is tried again; meanwhile the node goes stale.
     pub async fn run(mut self) {
         loop {
-            if let Err(fault) = self.step().await {
+            if let Err(fault) = self.bounded_step().await {
                 tracing::error!(error = %fault, "cannot follow the log; decisions are refused until it can be read");
                 tokio::time::sleep(LOOK_EVERY).await;
                 continue;
@@ -45,6 +47,14 @@ impl Follower {
             if matches!(woken, Ok(Err(_))) {
                 return;
             }
+        }
+    }
+
+    /// A step on a connection that died without a word ends, too; what it had read is read again.
+    async fn bounded_step(&mut self) -> Result<(), Fault> {
+        match tokio::time::timeout(STEP_TIME, self.step()).await {
+            Ok(done) => done,
+            Err(_) => Err(Fault::new("following the log", "the database does not answer")),
         }
     }
 

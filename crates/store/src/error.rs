@@ -1,6 +1,6 @@
 //! What a database says "no" with, told apart where a caller can do something about it.
 
-use std::error::Error as _;
+use std::{error::Error as _, future::Future, time::Duration};
 
 use base::Fault;
 use sqlx::error::DatabaseError;
@@ -15,6 +15,26 @@ pub struct SqlConflict(String);
 #[error("the database is busy: {0}")]
 pub struct SqlBusy(String);
 
+/// A commit that took too long: it may still be kept. Travels as the source of a [`Fault`]; see [`is_undecided`].
+#[derive(Debug, thiserror::Error)]
+#[error("the database did not answer in time; the change may still be kept")]
+pub(crate) struct SqlUndecided;
+
+/// How long anybody waits for the database before they are told to come back. Half a second is left to answer in
+/// two, whatever the database does.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Bounds a wait of which nothing is kept when it is given up.
+pub(crate) async fn patiently<T>(
+    doing: &'static str,
+    work: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(done) => done,
+        Err(_) => Err(Fault::new(doing, SqlBusy("it did not answer in time".into()))),
+    }
+}
+
 /// Whether the fault is a broken uniqueness, which a caller turns into a refusal.
 ///
 /// The transaction is lost at this point (PostgreSQL aborts it), so a path on which the clash is expected reads
@@ -26,6 +46,11 @@ pub fn conflict(fault: &Fault) -> Option<&SqlConflict> {
 /// Whether the fault is a database that is busy: the same request may succeed a moment later.
 pub fn is_busy(fault: &Fault) -> bool {
     fault.source().is_some_and(<dyn std::error::Error>::is::<SqlBusy>)
+}
+
+/// Whether the fault leaves it open if the change was kept.
+pub fn is_undecided(fault: &Fault) -> bool {
+    fault.source().is_some_and(<dyn std::error::Error>::is::<SqlUndecided>)
 }
 
 /// A driver's error as a fault.

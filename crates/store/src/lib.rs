@@ -16,6 +16,7 @@ mod batch;
 mod engine;
 mod error;
 mod file;
+mod health;
 mod log;
 mod mark;
 mod migrate;
@@ -30,7 +31,7 @@ mod value;
 
 pub use batch::{Debit, Denied, Entry, Intent, Limit, Outcome, ProofUse, Submitted};
 pub use engine::Database;
-pub use error::{SqlBusy, SqlConflict, conflict, is_busy};
+pub use error::{SqlBusy, SqlConflict, conflict, is_busy, is_undecided};
 pub use log::{Head, Origin, Record};
 pub use open::StoreConfig;
 pub use payload::{Payload, SealedPayload};

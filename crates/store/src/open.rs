@@ -14,6 +14,7 @@ use crate::{
     Database, Head, Origin, Sealed, Store, batch,
     engine::{Conn, Engine},
     file,
+    health::Health,
     log::{Draft, append, lock_head},
     mark::{self, Keeper, Mark},
     migrate::migrate,
@@ -82,6 +83,7 @@ impl Store {
             node,
             positions: watch::Sender::new(head.position),
             time_floor,
+            health: Health::default(),
             unrecorded: Default::default(),
             claim: Mutex::new(Some(claim)),
         });

@@ -12,8 +12,14 @@ use wire::tlog::NoteSigner;
 use zeroize::Zeroizing;
 
 use crate::{
-    Entry, Head, Read, Record, Sealed, Submitted, Tx, Unrecorded, batch::Job, engine::Engine, log::read_head,
-    mark::Keeper, seal::Kek,
+    Entry, Head, Read, Record, Sealed, Submitted, Tx, Unrecorded,
+    batch::Job,
+    engine::Engine,
+    error::{PATIENCE, patiently},
+    health::Health,
+    log::read_head,
+    mark::Keeper,
+    seal::Kek,
 };
 
 /// The most records that one [`Store::follow`] gives.
@@ -37,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) node: String,
     pub(crate) positions: watch::Sender<Position>,
     pub(crate) time_floor: Timestamp,
+    pub(crate) health: Health,
     pub(crate) unrecorded: [AtomicU64; Unrecorded::ALL.len()],
     /// Held as long as this process uses the data folder.
     pub(crate) claim: Mutex<Option<File>>,
@@ -76,12 +83,12 @@ impl Store {
 
     /// Begins a write transaction. It waits its turn; no two run at once.
     pub async fn begin(&self, ctx: &Ctx) -> Result<Tx, Fault> {
-        Tx::begin(self.inner.clone(), ctx).await
+        patiently("beginning a write transaction", Tx::begin(self.inner.clone(), ctx)).await
     }
 
     /// Begins a consistent read.
     pub async fn read(&self) -> Result<Read, Fault> {
-        Read::begin(&self.inner).await
+        patiently("beginning a read", Read::begin(&self.inner)).await
     }
 
     /// The records behind `after`, at most `limit` of them (and at most 4,096), in order.
@@ -104,9 +111,11 @@ impl Store {
     /// started again, which begins a new generation.
     pub async fn head(&self) -> Result<Head, Fault> {
         let known = self.inner.keeper.known();
-        let mut conn = self.inner.engine.begin_read().await?;
-        let head = read_head(&mut conn).await?;
-        drop(conn);
+        let head = patiently("reading the log's head", async {
+            let mut conn = self.inner.engine.begin_read().await?;
+            read_head(&mut conn).await
+        })
+        .await?;
         refuse_older(known.as_ref(), &head)?;
         self.inner.committed(head, false).await?;
         Ok(head)
@@ -114,7 +123,8 @@ impl Store {
 
     /// Makes an entry durable together with others that wait; answers after the commit.
     ///
-    /// A fault means that it is not known to be durable: no permit follows.
+    /// A fault means that it is not known to be durable: no permit follows. Nobody waits for long: an intent whose
+    /// caller has given up is left out, or recorded as never forwarded when it was written already.
     pub async fn submit(&self, entry: Entry) -> Result<Submitted, Fault> {
         let (reply, answer) = oneshot::channel();
         match self.queue.try_send(Job::Entry(entry, reply)) {
@@ -124,7 +134,9 @@ impl Store {
                 return Err(Fault::new("submitting to the log", "the batch writer has stopped"));
             }
         }
-        answer.await.map_err(|_| Fault::new("submitting to the log", "the batch writer has stopped"))?
+        let answer = tokio::time::timeout(PATIENCE, answer).await;
+        let answer = answer.map_err(|_| Fault::new("submitting to the log", "it took too long"))?;
+        answer.map_err(|_| Fault::new("submitting to the log", "the batch writer has stopped"))?
     }
 
     /// Seals a secret for the row named by `aad`, typically the row's id.
@@ -178,7 +190,8 @@ impl Store {
     }
 }
 
-/// SECURITY: a database that goes back under a running node would undo revocations that this node has enforced.
+/// SECURITY: a database that goes back under a running node would undo revocations that this node has enforced, and one
+/// whose last record was replaced holds another history.
 pub(crate) fn refuse_older(known: Option<&Head>, head: &Head) -> Result<(), Fault> {
     match known {
         Some(known) if (head.generation, head.position) < (known.generation, known.position) => {
@@ -186,6 +199,14 @@ pub(crate) fn refuse_older(known: Option<&Head>, head: &Head) -> Result<(), Faul
                 "it stands at {}.{} and stood at {}.{}; it was replaced by an older one; start Writ again",
                 head.generation, head.position, known.generation, known.position
             );
+            Err(Fault::new("reading the log's head", reason))
+        }
+        Some(known)
+            if (head.generation, head.position) == (known.generation, known.position)
+                && head.leaf != known.leaf =>
+        {
+            let reason =
+                format!("record {} is not the one that this node has seen; verify the log", head.position);
             Err(Fault::new("reading the log's head", reason))
         }
         _ => Ok(()),

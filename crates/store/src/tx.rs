@@ -10,6 +10,7 @@ use base::{Ctx, Event, Fault, Position};
 use crate::{
     Head, Row, Value,
     engine::Conn,
+    error::{PATIENCE, SqlUndecided},
     log::{Draft, Origin, append, lock_head, read_head},
     store::{Inner, refuse_older},
 };
@@ -77,24 +78,24 @@ impl Tx {
     ///
     /// Without an event this is a fault: nothing changes without a record.
     ///
-    /// A caller that goes away in the middle does not cut it in two: the commit runs to its end regardless.
+    /// A caller that goes away in the middle does not cut it in two: the commit runs to its end regardless. When that
+    /// takes too long, the fault [says that it is undecided](crate::is_undecided).
     pub async fn commit(self, events: impl IntoIterator<Item = Event>) -> Result<Position, Fault> {
-        let Self { view: View { mut conn }, origin, inner } = self;
+        let Self { view: View { conn }, origin, inner } = self;
         let drafts =
             events.into_iter().map(|event| Draft::new(&origin, event)).collect::<Result<Vec<_>, _>>()?;
         if drafts.is_empty() {
             return Err(Fault::new("committing", "a change was to be kept without a record"));
         }
         let work = tokio::spawn(async move {
-            let head = lock_head(&mut conn).await?;
-            refuse_older(inner.keeper.known().as_ref(), &head)?;
-            let head = append(&mut conn, head, &drafts.iter().collect::<Vec<_>>()).await?;
-            conn.commit().await?;
-            let narrowed = drafts.iter().any(|draft| draft.kind.narrows());
-            inner.committed(head, narrowed).await?;
-            Ok(head.position)
+            let written = write(&inner, conn, &drafts).await;
+            inner.health.note(&written);
+            written
         });
-        work.await.map_err(|error| Fault::new("committing", error))?
+        match tokio::time::timeout(PATIENCE, work).await {
+            Ok(written) => written.map_err(|error| Fault::new("committing", error))?,
+            Err(_) => Err(Fault::new("committing", SqlUndecided)),
+        }
     }
 
     /// Keeps the writes without a record, for one of the few reasons for which that is right.
@@ -110,6 +111,17 @@ impl Tx {
     pub async fn rollback(self) -> Result<(), Fault> {
         self.view.conn.rollback().await
     }
+}
+
+/// Appends the records of a change and makes both durable.
+async fn write(inner: &Inner, mut conn: Conn, drafts: &[Draft]) -> Result<Position, Fault> {
+    let head = lock_head(&mut conn).await?;
+    refuse_older(inner.keeper.known().as_ref(), &head)?;
+    let head = append(&mut conn, head, &drafts.iter().collect::<Vec<_>>()).await?;
+    conn.commit().await?;
+    let narrowed = drafts.iter().any(|draft| draft.kind.narrows());
+    inner.committed(head, narrowed).await?;
+    Ok(head.position)
 }
 
 /// A read: every statement sees the same state, that of [`Read::head`].

@@ -5,6 +5,7 @@
 //! nothing and the decision is made again.
 
 mod caller;
+mod evidence;
 mod facts;
 mod outcome;
 mod refused;
@@ -13,17 +14,13 @@ pub use caller::Caller;
 pub use outcome::{Outcome, Outcomes};
 pub use refused::Refused;
 
-use base::{Actor, AgentId, Ctx, DecisionId, Event, EventKind, Fault, Position, ServerId, Timestamp};
-use policy::{Act, ActKind, Answer, Circumstances, Decision, Permit, Question, Scope};
+use base::{Actor, AgentId, Ctx, DecisionId, EventKind, Fault, Position, ServerId, Timestamp};
+use policy::{Act, ActKind, Circumstances, Decision, Permit, Question, Scope};
 use serde_json::json;
-use store::{Debit, Denied, Entry, Intent, Origin, SealedPayload, Submitted};
+use store::{Debit, Entry, Intent, Origin, Submitted};
 
-use crate::{
-    catalogue::ServerState,
-    control::Control,
-    snapshot::{Dead, Snapshot},
-    task::Task,
-};
+use crate::{catalogue::ServerState, control::Control, snapshot::Snapshot, task::Task};
+use evidence::{About, describe, event, with_reasons};
 use facts::{Target, agent, person};
 
 /// How often a decision is made again because authority changed under it, before the caller is asked to come back.
@@ -80,8 +77,22 @@ impl Control {
         act: &Act,
         message: &Message<'_>,
     ) -> Result<Authorized, Refused> {
-        let &Message { digest, bytes, .. } = message;
         let ctx = self.ctx(Actor::Agent(caller.agent.clone()));
+        let authorized = self.decide_and_record(&ctx, caller, act, message).await;
+        if let Err(refused) = &authorized {
+            self.note_refusal(&ctx, caller, act, message.digest, refused).await;
+        }
+        authorized
+    }
+
+    async fn decide_and_record(
+        &self,
+        ctx: &Ctx,
+        caller: &Caller,
+        act: &Act,
+        message: &Message<'_>,
+    ) -> Result<Authorized, Refused> {
+        let &Message { digest, bytes, .. } = message;
         let decision_id = DecisionId::new(ctx.now, ctx.dice.as_ref());
         for _ in 0..ATTEMPTS_MAX {
             // The present again at each attempt: a deadline may pass while we wait.
@@ -96,18 +107,18 @@ impl Control {
             let facts =
                 json!({ "decision": decision_id, "act": hex::encode(digest), "guard": snapshot.position });
             let facts = describe(facts, act, &chain);
-            let payload = self.keep_arguments(&ctx, caller, act)?;
+            let payload = self.keep_arguments(ctx, caller, act)?;
             let allow = match decision {
                 Decision::Allow(allow) => allow,
                 refused @ (Decision::StepUp(_) | Decision::Pending(_) | Decision::Deny(_)) => {
                     // A refusal costs the caller nothing, so it may not cost the database much either.
                     let payload = payload.filter(|_| bytes <= REFUSED_BYTES_KEPT_MAX);
-                    let chain = Chain { ctx: &ctx, caller, payload };
-                    return Err(self.record_refusal(chain, facts, &refused, decision_id).await?);
+                    let about = About { ctx, caller, payload };
+                    return Err(self.record_refusal(about, facts, &refused, decision_id).await?);
                 }
             };
             let intent = Intent {
-                origin: Origin::from(&ctx),
+                origin: Origin::from(ctx),
                 event: event(
                     EventKind::CallAllowed,
                     caller,
@@ -130,7 +141,7 @@ impl Control {
                 }
                 Submitted::Moved => self.catch_up().await?,
                 Submitted::Limited(task, limit) => {
-                    return Err(self.record_limit(&ctx, caller, &task, limit, decision_id).await?);
+                    return Err(self.record_limit(ctx, caller, &task, limit, decision_id).await?);
                 }
                 Submitted::Replayed => return Err(Refused::ProofReplayed),
                 Submitted::Busy => return Err(Refused::Busy),
@@ -246,84 +257,6 @@ impl Control {
         // A constraint on arguments narrows a tool; it does not hide it. Policies that users wrote decide the call.
         held && scopes.iter().all(|scope| scope.mentions(act, now))
     }
-
-    /// Keeps a call's arguments apart from its record.
-    fn keep_arguments(&self, ctx: &Ctx, caller: &Caller, act: &Act) -> Result<Option<SealedPayload>, Fault> {
-        if act.arguments.as_object().is_none_or(|arguments| arguments.iter().len() == 0) {
-            return Ok(None);
-        }
-        self.store().seal_payload(ctx, Some(&caller.task), &act.arguments.canonical()).map(Some)
-    }
-
-    async fn record_refusal(
-        &self,
-        about: Chain<'_>,
-        facts: serde_json::Value,
-        decision: &Decision,
-        id: DecisionId,
-    ) -> Result<Refused, Fault> {
-        let answer =
-            decision.answer(id, None).ok_or_else(|| Fault::new("refusing", "an allow is not a refusal"))?;
-        let mut facts = with_reasons(facts, decision.reasons(), about.payload.as_ref());
-        facts["code"] = json!(answer.code);
-        facts["verdict"] = json!(decision.as_str());
-        if let Decision::Deny(denial) = decision
-            && denial.alarm
-        {
-            tracing::error!(code = answer.code, policies = ?answer.policies, "a decision could not be made and was refused");
-            metrics::counter!("writ_policy_errors_total").increment(1);
-        }
-        self.refuse(about, facts, answer).await
-    }
-
-    async fn record_limit(
-        &self,
-        ctx: &Ctx,
-        caller: &Caller,
-        task: &base::TaskId,
-        limit: store::Limit,
-        id: DecisionId,
-    ) -> Result<Refused, Fault> {
-        let which = match limit {
-            store::Limit::Calls => "calls",
-            store::Limit::Bytes => "bytes",
-            store::Limit::Absent => "no limits on record",
-        };
-        let answer = Answer {
-            code: policy::DenialCode::LimitReached.as_str(),
-            reason: format!("task `{task}` has used up its {which}"),
-            policies: Vec::new(),
-            what_would_help: "ask the person for a new task".into(),
-            approval_url: None,
-            retry_after: None,
-            decision_id: id.clone(),
-        };
-        let facts =
-            json!({ "decision": id, "code": answer.code, "verdict": "deny", "limit": which, "of": task });
-        self.refuse(Chain { ctx, caller, payload: None }, facts, answer).await
-    }
-
-    async fn refuse(
-        &self,
-        about: Chain<'_>,
-        facts: serde_json::Value,
-        answer: Answer,
-    ) -> Result<Refused, Fault> {
-        let denied = Denied {
-            origin: Origin::from(about.ctx),
-            event: event(EventKind::CallDenied, about.caller, facts),
-            proof: about.caller.proof.clone(),
-            payload: about.payload,
-        };
-        Ok(match self.store().submit(Entry::Denied(Box::new(denied))).await? {
-            Submitted::Recorded(_) => Refused::Denied(Box::new(answer)),
-            Submitted::Replayed => Refused::ProofReplayed,
-            Submitted::Busy => Refused::Busy,
-            Submitted::Durable(_) | Submitted::Noted | Submitted::Moved | Submitted::Limited(..) => {
-                return Err(Fault::new("recording a refusal", "the log answered another question"));
-            }
-        })
-    }
 }
 
 /// Deny before step-up before pending before allow.
@@ -334,64 +267,6 @@ const fn strictness(decision: &Decision) -> u8 {
         Decision::StepUp(_) => 2,
         Decision::Deny(_) => 3,
     }
-}
-
-/// What a refusal's record needs beside its facts.
-struct Chain<'a> {
-    ctx: &'a Ctx,
-    caller: &'a Caller,
-    payload: Option<SealedPayload>,
-}
-
-impl From<Dead> for Refused {
-    fn from(dead: Dead) -> Self {
-        Self::Dead(dead)
-    }
-}
-
-fn event(kind: EventKind, caller: &Caller, facts: serde_json::Value) -> Event {
-    Event { kind, subject: Some((&caller.agent).into()), task: Some(caller.task.clone()), data: facts }
-}
-
-/// What an act's record says about it: ids and digests, never arguments.
-fn describe(mut facts: serde_json::Value, act: &Act, chain: &[&Task]) -> serde_json::Value {
-    facts["server"] = json!(act.server);
-    let (what, name) = match &act.kind {
-        ActKind::Tool { name, effect, definition_hash } => {
-            facts["effect"] = json!(effect);
-            facts["definition"] = json!(hex::encode(definition_hash));
-            ("tool", name.as_str())
-        }
-        ActKind::Resource { uri } => ("resource", uri.as_str()),
-        ActKind::Prompt { name } => ("prompt", name.as_str()),
-        ActKind::Open => ("open", ""),
-        ActKind::List => ("list", ""),
-    };
-    facts["what"] = json!(what);
-    if !name.is_empty() {
-        facts["name"] = json!(name.chars().take(256).collect::<String>());
-    }
-    facts["person"] = json!(chain.first().and_then(|task| task.person.as_ref()));
-    facts["agents"] = json!(chain.iter().map(|task| &task.agent).collect::<Vec<_>>());
-    facts
-}
-
-fn with_reasons(
-    mut facts: serde_json::Value,
-    reasons: &policy::Reasons,
-    payload: Option<&SealedPayload>,
-) -> serde_json::Value {
-    let ids = |rules: &[policy::RuleRef]| rules.iter().map(|rule| rule.id().to_owned()).collect::<Vec<_>>();
-    let verdicts = reasons.verdicts.iter().map(|verdict| {
-        // The kind alone: who it is stands in the record by id, and names have no place in what is never erased.
-        let principal = verdict.principal.split("::").next().unwrap_or_default();
-        json!({ "principal": principal, "permits": ids(&verdict.permits), "forbids": ids(&verdict.forbids), "roles": verdict.roles })
-    });
-    facts["reasons"] = verdicts.collect();
-    if let Some(payload) = payload {
-        facts["arguments"] = json!({ "payload": payload.id(), "hmac_sha256": hex::encode(payload.digest()) });
-    }
-    facts
 }
 
 /// What an act takes from the limits of its task and of every ancestor: one call and the bytes that go up.

@@ -56,3 +56,9 @@ impl Refused {
         }
     }
 }
+
+impl From<Dead> for Refused {
+    fn from(dead: Dead) -> Self {
+        Self::Dead(dead)
+    }
+}

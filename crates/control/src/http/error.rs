@@ -125,6 +125,15 @@ impl IntoResponse for ApiError {
                 message: "the database is busy".into(),
                 help: Some("try again shortly".into()),
             },
+            Error::Fault(fault) if store::is_undecided(&fault) => {
+                tracing::error!(error = %fault, "a change was not acknowledged");
+                Refusal {
+                    class: Class::Busy,
+                    code: "undecided",
+                    message: "the database did not answer in time; the change may still be kept".into(),
+                    help: Some("look whether it was kept before you try again".into()),
+                }
+            }
             Error::Fault(fault) => {
                 // Logged once, here; the caller learns that it was us and nothing else.
                 tracing::error!(error = %fault, "a request failed");

@@ -25,7 +25,7 @@ pub(crate) fn said(error: Error) -> OAuthError {
             };
             OAuthError::new(code, description)
         }
-        Error::Fault(fault) if store::is_busy(&fault) => busy(),
+        Error::Fault(fault) if store::is_busy(&fault) || store::is_undecided(&fault) => busy(),
         Error::Fault(fault) => {
             // Logged once, here; the client learns that it was us and nothing else.
             tracing::error!(error = %fault, "a token request failed");

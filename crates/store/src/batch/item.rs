@@ -7,7 +7,8 @@ use crate::{SealedPayload, log::Draft};
 
 /// An entry taken apart: what it writes, and how it stands.
 pub(super) struct Item {
-    reply: Reply,
+    /// None for what the writer adds on its own.
+    reply: Option<Reply>,
     pub(super) draft: Option<Draft>,
     pub(super) role: Role,
     pub(super) debits: Vec<Debit>,
@@ -40,7 +41,7 @@ impl Item {
     pub(super) fn new(entry: Entry, reply: Reply) -> Option<Self> {
         match Self::take_apart(entry) {
             Ok((draft, role, debits, proof, payload)) => {
-                Some(Self { reply, draft, role, debits, proof, payload, state: State::Good })
+                Some(Self { reply: Some(reply), draft, role, debits, proof, payload, state: State::Good })
             }
             Err(fault) => {
                 // The caller may have gone away; nobody is left to tell.
@@ -82,6 +83,26 @@ impl Item {
         }
     }
 
+    /// The end of an intent whose receipt nobody took: no permit was made, so nothing was forwarded.
+    pub(super) fn never_forwarded(intent: Position, draft: Draft) -> Self {
+        // Canonical as it stands: the members are in order.
+        let data = format!(r#"{{"code":"not_forwarded","intent":{intent},"result":"failed"}}"#);
+        Self {
+            reply: None,
+            draft: Some(draft.followed_by(base::EventKind::CallEnded, data)),
+            role: Role::Outcome { intent },
+            debits: Vec::new(),
+            proof: None,
+            payload: None,
+            state: State::Good,
+        }
+    }
+
+    /// Whether it is an intent whose caller has gone: it is not worth writing any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        matches!(self.role, Role::Intent { .. }) && self.reply.as_ref().is_some_and(Reply::is_closed)
+    }
+
     pub(super) fn is_good(&self) -> bool {
         self.state == State::Good
     }
@@ -98,8 +119,9 @@ impl Item {
         }
     }
 
-    /// Answers the caller. After the commit, or for an entry of which nothing was kept.
-    pub(super) fn answer(self) {
+    /// Answers the caller. After the commit, or for an entry of which nothing was kept. Gives what follows when the
+    /// caller has gone: the end of an intent that nobody will forward.
+    pub(super) fn answer(self) -> Option<Self> {
         let submitted = match (self.state, self.role) {
             // SECURITY: the only place where receipts are made; `Written` is set by an attempt, and answers are
             // given when its commit has returned.
@@ -116,16 +138,27 @@ impl Item {
             (State::Good, _) => Err(Fault::new("writing a batch", "an entry was left over")),
         };
         // The caller may have gone away; what is written stays written.
-        let _ = self.reply.send(submitted);
+        let unheard = self.reply?.send(submitted).err()?;
+        match (unheard, self.draft) {
+            (Ok(Submitted::Durable(receipt)), Some(draft)) => {
+                Some(Self::never_forwarded(receipt.position(), draft))
+            }
+            _ => None,
+        }
     }
 
     /// Answers that the database was busy and nothing was kept.
     pub(super) fn put_off(self) {
-        let _ = self.reply.send(Ok(Submitted::Busy));
+        self.tell(Ok(Submitted::Busy));
     }
 
     pub(super) fn fail(self, fault: Fault) {
-        let _ = self.reply.send(Err(fault));
+        self.tell(Err(fault));
+    }
+
+    fn tell(self, submitted: Result<Submitted, Fault>) {
+        // The caller may have gone away; nobody is left to tell.
+        drop(self.reply.map(|reply| reply.send(submitted)));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The task that takes entries from the queue.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use base::Fault;
 use tokio::sync::{mpsc, oneshot};
@@ -14,6 +14,8 @@ use crate::{conflict, is_busy, store::Inner};
 
 /// Entries of one commit.
 const BATCH: usize = 256;
+/// How long one attempt may take. Beyond it the connection counts as dead: whether the batch was kept is not known.
+const ATTEMPT_TIME: Duration = Duration::from_secs(10);
 /// Attempts at a batch that meets a busy database: deadlocks with other nodes, lock timeouts.
 const ATTEMPTS: usize = 3;
 
@@ -53,17 +55,24 @@ pub(crate) async fn run(inner: Arc<Inner>, mut queue: mpsc::Receiver<Job>) {
 /// Writes the items and answers each.
 async fn write(inner: &Inner, mut items: Vec<Item>) {
     let mut attempts = 1;
-    while !items.is_empty() {
-        match attempt(inner, &mut items).await {
+    loop {
+        items.retain(|item| !item.is_abandoned());
+        if items.is_empty() {
+            return;
+        }
+        let attempted = bounded_attempt(inner, &mut items).await;
+        inner.health.note(&attempted);
+        match attempted {
+            // What nobody waited for gets its end in the same way; that has no caller, so this ends.
             Ok(Attempt::Committed) => {
-                items.into_iter().for_each(Item::answer);
-                return;
+                items = items.into_iter().filter_map(Item::answer).collect();
+                attempts = 1;
             }
             // At least one item has its answer now, so this ends.
             Ok(Attempt::Moved) => {
-                let (moved, rest) = items.into_iter().partition(Item::is_moved);
+                let (moved, rest): (Vec<_>, Vec<_>) = items.into_iter().partition(Item::is_moved);
                 items = rest;
-                Vec::into_iter(moved).for_each(Item::answer);
+                moved.into_iter().for_each(|item| drop(item.answer()));
             }
             Err(fault) if is_busy(&fault) && attempts < ATTEMPTS => attempts += 1,
             // One of them clashes with a row that exists. Rare: find it by going one by one.
@@ -79,6 +88,13 @@ async fn write(inner: &Inner, mut items: Vec<Item>) {
                 return;
             }
         }
+    }
+}
+
+async fn bounded_attempt(inner: &Inner, items: &mut [Item]) -> Result<Attempt, Fault> {
+    match tokio::time::timeout(ATTEMPT_TIME, attempt(inner, items)).await {
+        Ok(attempted) => attempted,
+        Err(_) => Err(Fault::new("writing a batch", "the database does not answer")),
     }
 }
 

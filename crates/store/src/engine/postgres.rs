@@ -16,7 +16,7 @@ const TURN: Duration = Duration::from_secs(10);
 
 /// Milliseconds. A holder of the writer's lock whose node has died must not stop the others for long.
 const TIMEOUTS: [(&str, &str); 3] = [
-    ("lock_timeout", "5000"),
+    ("lock_timeout", "1500"),
     ("statement_timeout", "30000"),
     ("idle_in_transaction_session_timeout", "10000"),
 ];

@@ -11,6 +11,8 @@ use crate::error::fault;
 
 /// Reader connections; each is a thread.
 const READERS: u32 = 4;
+/// How long the file may be locked by another process, which only happens when somebody works on it by hand.
+const BUSY: Duration = Duration::from_secs(1);
 /// How long a writer waits for its turn.
 const TURN: Duration = Duration::from_secs(10);
 
@@ -18,7 +20,7 @@ pub(super) async fn open(path: &Path, pages_max: Option<u32>) -> Result<Engine, 
     let options = SqliteConnectOptions::new()
         .filename(path)
         .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(5))
+        .busy_timeout(BUSY)
         .statement_cache_capacity(512);
 
     // INVARIANT: FULL. A commit that was answered must survive the loss of power, not only of the process.

@@ -125,6 +125,11 @@ impl Draft {
         })
     }
 
+    /// Another event about the same act, of the same origin. `data` is canonical JSON, and small.
+    pub(crate) fn followed_by(self, kind: EventKind, data: String) -> Self {
+        Self { kind, data, ..self }
+    }
+
     /// The record's text and leaf hash, once its place is known. Members are in canonical order.
     pub(crate) fn body(&self, position: Position, generation: i64, time: Timestamp) -> (String, Hash) {
         use std::fmt::Write as _;

@@ -342,3 +342,36 @@ async fn a_full_queue_is_busy() {
     assert_eq!(recorded + busy, 6000);
     assert_eq!(head(&bench).await, Position(1 + i64::try_from(recorded).unwrap()));
 }
+
+/// Whoever asked has given up, before the intent was written or after: either way nothing was forwarded, and the log
+/// must not say for ten minutes that something may have been.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_intent_that_nobody_waits_for_is_left_out_or_ended() {
+    each_database(async |bench| {
+        let guard = head(&bench).await;
+        for round in 0..20 {
+            // Holds the writer on SQLite and the head on PostgreSQL.
+            let mut tx = bench.store.begin(&bench.ctx()).await.unwrap();
+            tx.exec("update log_head set position = position where id = 1", &[]).await.unwrap();
+            let asked = intent(&bench, guard);
+            let store = bench.store.clone();
+            let asking = tokio::spawn(async move { submit(&store, asked).await });
+            for _ in 0..round * 10 {
+                tokio::task::yield_now().await;
+            }
+            asking.abort();
+            assert!(asking.await.unwrap_err().is_cancelled(), "it was answered while the log was held");
+            tx.rollback().await.unwrap();
+        }
+        // What comes after it in the queue is answered after it was dealt with, its end included.
+        for _ in 0..2 {
+            let last = Entry::Event(Origin::from(&bench.ctx()), keeps(1));
+            assert!(matches!(bench.store.submit(last).await.unwrap(), Submitted::Recorded(_)));
+        }
+        let of = "select count(*) from record where kind = $1";
+        let allowed = number(&bench.store, of, &["call.allowed".into()]).await;
+        assert_eq!(number(&bench.store, of, &["call.ended".into()]).await, allowed);
+        assert_eq!(number(&bench.store, "select count(*) from open_intent", &[]).await, 0);
+    })
+    .await;
+}

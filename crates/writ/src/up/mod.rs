@@ -4,7 +4,9 @@ mod documents;
 mod listener;
 mod ops;
 mod options;
+mod panics;
 mod telemetry;
+mod upkeep;
 
 pub(crate) use documents::read_documents;
 pub(crate) use options::{File, Options};
@@ -28,8 +30,6 @@ use listener::Listener;
 
 /// How long requests under way may take to end after the server was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
-/// How old an intent without an outcome must be to count as unknown, in seconds.
-const OUTCOME_SECONDS_MAX: i64 = 600;
 
 /// A server that runs.
 pub(crate) struct Server {
@@ -68,7 +68,7 @@ impl Server {
         let mut loops = JoinSet::new();
         loops.spawn(follower.run());
         let bootstrap = set_up(&control, options).await?;
-        run_upkeep(&control, &mut loops);
+        upkeep::run(&control, &mut loops);
 
         let (outcomes, empty_outcomes) = control.outcomes();
         loops.spawn(empty_outcomes);
@@ -150,47 +150,6 @@ async fn set_up(control: &Control, options: &Options) -> anyhow::Result<control:
     Ok(bootstrap)
 }
 
-/// The loops that keep the house: checkpoints, lost outcomes, deadlines.
-fn run_upkeep(control: &Control, loops: &mut JoinSet<()>) {
-    let every = |seconds| {
-        let mut interval = tokio::time::interval(Duration::from_secs(seconds));
-        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        interval
-    };
-    let (each_second, each_minute) = (every(1), every(60));
-    let (one, other) = (control.clone(), control.clone());
-    loops.spawn(async move {
-        let mut each_second = each_second;
-        loop {
-            each_second.tick().await;
-            let ctx = one.ctx(Actor::System("integrate the log".into()));
-            if let Err(fault) = one.store().integrate(&ctx).await {
-                tracing::error!(error = %fault, "the log's tree could not be brought up to date");
-            }
-            if let Err(error) = one.expire_tasks().await {
-                tracing::error!(%error, "tasks past their deadlines could not be ended on record");
-            }
-        }
-    });
-    loops.spawn(async move {
-        let mut each_minute = each_minute;
-        loop {
-            each_minute.tick().await;
-            let now = other.now();
-            if let Err(fault) = other.store().sweep(now.plus_seconds(-OUTCOME_SECONDS_MAX), now).await {
-                tracing::error!(error = %fault, "lost outcomes could not be recorded");
-            }
-            let ctx = other.ctx(Actor::System("forget what is over".into()));
-            if let Err(error) = other.retire_keys(&ctx).await {
-                tracing::error!(%error, "keys whose tokens are all over could not be retired");
-            }
-            if let Err(error) = other.forget_revoked_tokens(&ctx).await {
-                tracing::error!(%error, "revoked tokens that are over could not be forgotten");
-            }
-        }
-    });
-}
-
 fn make_gateway(
     control: &Control,
     outcomes: control::decide::Outcomes,
@@ -228,6 +187,7 @@ fn routes(control: &Control, gateway: &Arc<gateway::Gateway<ControlPlane>>) -> R
         .merge(ops::router(control))
         .layer(axum::extract::DefaultBodyLimit::max(base::limit::BODY_BYTES_MAX))
         .fallback(ops::nowhere)
+        .layer(axum::middleware::from_fn(panics::caught))
 }
 
 fn make_private_folder(path: &Path) -> anyhow::Result<()> {

@@ -33,14 +33,16 @@ pub(super) fn router(control: &Control) -> Router {
         .with_state(control.clone())
 }
 
-/// Ready means: this node can prove that it knows the latest revocations.
+/// Ready means: this node can prove that it knows the latest revocations, and what it decides can be recorded.
 async fn ready(State(control): State<Control>) -> Response {
-    if control.is_fresh(control.now()) {
-        (StatusCode::OK, "ok\n").into_response()
+    let not_ready = if !control.is_fresh(control.now()) {
+        "the log cannot be read; every decision is a denial\n"
+    } else if !control.store().takes_writes() {
+        "the log cannot be written; nothing is allowed and nothing can be changed\n"
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the log cannot be read; every decision is a denial\n")
-            .into_response()
-    }
+        return (StatusCode::OK, "ok\n").into_response();
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, not_ready).into_response()
 }
 
 async fn render(State(control): State<Control>) -> Response {
@@ -49,6 +51,7 @@ async fn render(State(control): State<Control>) -> Response {
             .set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
     }
     metrics::gauge!("writ_fresh").set(if control.is_fresh(control.now()) { 1.0 } else { 0.0 });
+    metrics::gauge!("writ_writable").set(if control.store().takes_writes() { 1.0 } else { 0.0 });
     let text = RECORDER.get().map(PrometheusHandle::render).unwrap_or_default();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

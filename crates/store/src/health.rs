@@ -1,0 +1,56 @@
+//! Whether the database takes writes, as the last write showed.
+//!
+//! Reads go on working on a full disk, so a node that only reads looks well while every call is refused. An operator
+//! must see the difference, and the node itself must find out when it is over.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use base::{Ctx, Fault};
+
+use crate::{Store, Unrecorded, conflict, error::patiently, log::lock_head};
+
+/// What the last writes were like.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    fails: AtomicBool,
+    kept: AtomicU64,
+}
+
+impl Health {
+    /// Takes note of how a write ended. One that clashed with a row shows that the database works.
+    pub(crate) fn note<T>(&self, written: &Result<T, Fault>) {
+        let works = written.as_ref().map_or_else(|fault| conflict(fault).is_some(), |_| true);
+        self.fails.store(!works, Ordering::Relaxed);
+        if works {
+            self.kept.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Store {
+    /// Whether the last write was kept.
+    pub fn takes_writes(&self) -> bool {
+        !self.inner().health.fails.load(Ordering::Relaxed)
+    }
+
+    /// How many writes were kept since the start; stands still when nothing is written, or nothing can be.
+    pub fn writes_kept(&self) -> u64 {
+        self.inner().health.kept.load(Ordering::Relaxed)
+    }
+
+    /// Writes what changes nothing, to see whether the database takes it.
+    pub async fn probe(&self, ctx: &Ctx) -> Result<(), Fault> {
+        let probed = patiently("probing the database", async {
+            let mut conn = self.inner().engine.begin_alone().await?;
+            lock_head(&mut conn).await?;
+            conn.commit().await
+        })
+        .await;
+        tracing::trace!(trace = %ctx.trace, kept = probed.is_ok(), "probed the database");
+        self.inner().health.note(&probed);
+        if probed.is_ok() {
+            self.inner().count_unrecorded(Unrecorded::Node);
+        }
+        probed
+    }
+}
