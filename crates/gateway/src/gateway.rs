@@ -162,9 +162,7 @@ impl<P: Plane> Visit<P> {
     pub(crate) async fn be_admitted(&self) -> Result<(), Stop> {
         self.gate.plane.admit(&self.caller).await.map_err(|refused| match refused {
             Refused::Unauthorized(unauthorized) => reply::challenge(unauthorized),
-            Refused::Denied(denial) => {
-                reply::refusal_to(StatusCode::SERVICE_UNAVAILABLE, None, denial.error())
-            }
+            Refused::Denied(denial) => not_now(&denial),
         })
     }
 
@@ -196,6 +194,7 @@ impl<P: Plane> Visit<P> {
         let authorized =
             self.gate.plane.authorize(&self.caller, asked).await.map_err(|refused| match refused {
                 Refused::Unauthorized(unauthorized) => reply::challenge(unauthorized),
+                Refused::Denied(denial) if denial.retry_after.is_some() => not_now(&denial),
                 // Clients take this for a server that has nothing to say on its own.
                 Refused::Denied(_) => reply::wrong_method(),
             })?;
@@ -228,6 +227,11 @@ impl<P: Plane> Visit<P> {
         *response.status_mut() = StatusCode::NO_CONTENT;
         Ok(response)
     }
+}
+
+/// A refusal of this moment, where there is no message to answer.
+fn not_now(denial: &mcp::Denial) -> Stop {
+    reply::refusal_to(StatusCode::SERVICE_UNAVAILABLE, None, denial.error())
 }
 
 /// The account of a listening stream. It may end at any time, and that is how it ends well.

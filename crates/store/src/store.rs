@@ -15,7 +15,7 @@ use crate::{
     Entry, Head, Read, Record, Sealed, Submitted, Tx, Unrecorded,
     batch::Job,
     engine::Engine,
-    error::{PATIENCE, patiently},
+    error::{PATIENCE, SqlUndecided, patiently},
     health::Health,
     log::read_head,
     mark::Keeper,
@@ -134,8 +134,11 @@ impl Store {
                 return Err(Fault::new("submitting to the log", "the batch writer has stopped"));
             }
         }
-        let answer = tokio::time::timeout(PATIENCE, answer).await;
-        let answer = answer.map_err(|_| Fault::new("submitting to the log", "it took too long"))?;
+        let Ok(answer) = tokio::time::timeout(PATIENCE, answer).await else {
+            let late = Err(Fault::new("submitting to the log", SqlUndecided));
+            self.inner.health.note(&late);
+            return late;
+        };
         answer.map_err(|_| Fault::new("submitting to the log", "the batch writer has stopped"))?
     }
 

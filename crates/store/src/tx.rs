@@ -3,9 +3,11 @@
 use std::{
     ops::{Deref, DerefMut},
     sync::Arc,
+    time::Duration,
 };
 
 use base::{Ctx, Event, Fault, Position};
+use tokio::time::Instant;
 
 use crate::{
     Head, Row, Value,
@@ -14,6 +16,11 @@ use crate::{
     log::{Draft, Origin, append, lock_head, read_head},
     store::{Inner, refuse_older},
 };
+
+/// The least time that a commit has.
+const COMMIT_TIME: Duration = Duration::from_millis(300);
+/// The further time that each of its records gives it.
+const RECORD_TIME: Duration = Duration::from_millis(2);
 
 /// A write transaction. It runs alone among its like: what it read stays true until it commits.
 ///
@@ -24,6 +31,7 @@ pub struct Tx {
     view: View,
     origin: Origin,
     inner: Arc<Inner>,
+    begun: Instant,
 }
 
 /// Why a write needs no record. Closed, and counted per reason.
@@ -59,8 +67,9 @@ impl Unrecorded {
 
 impl Tx {
     pub(crate) async fn begin(inner: Arc<Inner>, ctx: &Ctx) -> Result<Self, Fault> {
+        let begun = Instant::now();
         let conn = inner.engine.begin_alone().await?;
-        Ok(Self { view: View { conn }, origin: Origin::from(ctx), inner })
+        Ok(Self { view: View { conn }, origin: Origin::from(ctx), inner, begun })
     }
 
     /// Runs a statement; says how many rows it touched.
@@ -81,18 +90,19 @@ impl Tx {
     /// A caller that goes away in the middle does not cut it in two: the commit runs to its end regardless. When that
     /// takes too long, the fault [says that it is undecided](crate::is_undecided).
     pub async fn commit(self, events: impl IntoIterator<Item = Event>) -> Result<Position, Fault> {
-        let Self { view: View { conn }, origin, inner } = self;
+        let Self { view: View { conn }, origin, inner, begun } = self;
         let drafts =
             events.into_iter().map(|event| Draft::new(&origin, event)).collect::<Result<Vec<_>, _>>()?;
         if drafts.is_empty() {
             return Err(Fault::new("committing", "a change was to be kept without a record"));
         }
+        let until = patience_ends(begun, drafts.len());
         let work = tokio::spawn(async move {
             let written = write(&inner, conn, &drafts).await;
             inner.health.note(&written);
             written
         });
-        match tokio::time::timeout(PATIENCE, work).await {
+        match tokio::time::timeout_at(until, work).await {
             Ok(written) => written.map_err(|error| Fault::new("committing", error))?,
             Err(_) => Err(Fault::new("committing", SqlUndecided)),
         }
@@ -111,6 +121,13 @@ impl Tx {
     pub async fn rollback(self) -> Result<(), Fault> {
         self.view.conn.rollback().await
     }
+}
+
+/// Until when the commit of a transaction may take: beginning and committing share one patience, but a commit has some
+/// time of its own, and large changes have more.
+fn patience_ends(begun: Instant, records: usize) -> Instant {
+    let records = u32::try_from(records).unwrap_or(u32::MAX);
+    (begun + PATIENCE).max(Instant::now() + COMMIT_TIME) + RECORD_TIME.saturating_mul(records)
 }
 
 /// Appends the records of a change and makes both durable.

@@ -19,4 +19,4 @@ mod postgres;
 pub use bench::{Bench, ctx, each_database};
 pub use clock::FixedClock;
 pub use dice::SeededDice;
-pub use postgres::Postgres;
+pub use postgres::{Held, Postgres};

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -25,6 +25,17 @@ pub struct Postgres {
     databases: AtomicU32,
     /// Its standard input is the leash: the keeper stops the server when this end of the pipe closes.
     _keeper: Child,
+}
+
+/// A transaction that is open until this is dropped.
+pub struct Held(Child);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Its end of the connection closes, and the server rolls back.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Runs as the server's user. `$1` is the port, `$2` the folder of the binaries.
@@ -72,6 +83,36 @@ impl Postgres {
     pub fn mend(&self, url: &Secret) {
         let name = url.expose().rsplit('/').next().expect("a URL of this server");
         self.psql("postgres", &format!("alter database {name} allow_connections true"));
+    }
+
+    /// Runs SQL in a transaction that stays open, with its locks, until what this gives is dropped.
+    pub fn hold(&self, url: &Secret, sql: &str) -> Held {
+        let mut child = Command::new(self.bin.join("psql"))
+            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url.expose()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect(MISSING);
+        writeln!(child.stdin.as_mut().unwrap(), "begin;\n{sql};\n\\echo held").unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said.trim(), "held", "`{sql}` did not go through");
+        Held(child)
+    }
+
+    /// Changes a setting of a database for all who connect from now on, and ends the connections that there are.
+    pub fn set(&self, url: &Secret, setting: &str, value: &str) {
+        let name = url.expose().rsplit('/').next().expect("a URL of this server");
+        self.psql("postgres", &format!("alter database {name} set {setting} = {value}"));
+        self.psql(
+            "postgres",
+            &format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"),
+        );
+    }
+
+    /// Runs SQL by the side of the store in the database of a URL.
+    pub fn sql(&self, url: &Secret, sql: &str) {
+        self.psql(url.expose().rsplit('/').next().expect("a URL of this server"), sql);
     }
 
     /// Makes a copy of a database nobody is connected to; its URL.

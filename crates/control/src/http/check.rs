@@ -78,6 +78,10 @@ async fn check(
     asked: Asked,
     Input(check): Input<Check>,
 ) -> Result<Json<Checked>, ApiError> {
+    // A real call would not get through: its intent could not be recorded.
+    if !control.store().takes_writes() {
+        return Err(ApiError::unrecordable());
+    }
     let known = control.snapshot();
     let now = asked.ctx.now;
     let act = act(&known, &check)?;

@@ -72,6 +72,15 @@ impl ApiError {
         Self::refusal(Class::Busy, "busy", "too much waits to be recorded", Some("try again shortly"))
     }
 
+    pub(super) fn unrecordable() -> Self {
+        Self::refusal(
+            Class::Busy,
+            "log_unavailable",
+            "the log takes no records; nothing is allowed until it does",
+            Some("see the server's log and `writ doctor`"),
+        )
+    }
+
     pub(super) fn denied(need: Need) -> Self {
         let message = match need {
             Need::Administer => "this needs the permission `administer`",

@@ -25,6 +25,7 @@ pub(crate) fn said(error: Error) -> OAuthError {
             };
             OAuthError::new(code, description)
         }
+        // Neither leaves anything behind that somebody could use: no token was given out.
         Error::Fault(fault) if store::is_busy(&fault) || store::is_undecided(&fault) => busy(),
         Error::Fault(fault) => {
             // Logged once, here; the client learns that it was us and nothing else.

@@ -94,6 +94,11 @@ impl Control {
     /// Puts a refusal on record: the code and nothing else. Only for clients that proved themselves; strangers are
     /// counted, so that they cannot fill the log.
     async fn record_token_refusal(&self, asking: &Asking, code: ErrorCode) {
+        if matches!(code, ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable) {
+            // The log is what failed, most likely: the client shall not wait for it twice.
+            metrics::counter!("writ_refusals_without_record_total", "code" => code.as_str()).increment(1);
+            return;
+        }
         let facts = json!({ "client": asking.client().id(), "code": code.as_str() });
         let event = Event::new(EventKind::TokenRefused, asking.client().id(), facts);
         // The client gets its refusal whether or not this is durable: nothing follows from it.

@@ -13,7 +13,7 @@ use crate::{
 
 /// Which thing an operation is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
+pub(crate) enum Target {
     /// The operation names no thing.
     None,
     /// A thing of the person Maya.
@@ -31,7 +31,7 @@ const COMMON: &[Target] = &[Target::Any, Target::Missing];
 const SINGLE: &[Target] = &[Target::None];
 
 /// A request of an operation: the path below `/api/v1`, and a body where it takes one.
-type Wanted = (String, Option<Value>);
+pub(crate) type Wanted = (String, Option<Value>);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_operation_for_every_asker() {
@@ -72,7 +72,7 @@ fn shown(answer: &Answer) -> String {
 }
 
 /// Methods, paths and descriptions of all operations, in order.
-fn operations(document: &Value) -> Vec<(String, String, Value)> {
+pub(crate) fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let paths = document["paths"].as_object().unwrap();
     let all = paths.iter().flat_map(|(path, methods)| {
         let methods = methods.as_object().unwrap();
@@ -124,7 +124,7 @@ async fn ask(api: Option<&Api>, world: &World, id: &str, method: &str, target: T
 }
 
 /// For which things an operation is asked.
-fn targets(id: &str) -> &'static [Target] {
+pub(crate) fn targets(id: &str) -> &'static [Target] {
     match id {
         "add_agent_credential"
         | "list_agent_credentials"
@@ -157,7 +157,7 @@ fn targets(id: &str) -> &'static [Target] {
 }
 
 /// What an operation is asked for, with whatever must be there for it made by the administrator.
-async fn wanted(world: &World, id: &str, target: Target) -> Wanted {
+pub(crate) async fn wanted(world: &World, id: &str, target: Target) -> Wanted {
     if let Some((verb, plural)) = id.split_once('_')
         && let Some(spec) = spec(plural, world)
     {

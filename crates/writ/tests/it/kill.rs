@@ -7,7 +7,7 @@ use http_body_util::BodyExt as _;
 use serde_json::json;
 
 use crate::{
-    mcp::{Mcp, is_done},
+    mcp::{Mcp, is_done, message, refusal},
     node::On,
     world::{World, rule, token_of},
 };
@@ -155,4 +155,31 @@ fn copy_database(from: &Path, to: &Path) {
             std::fs::copy(from.join(name), to.join(name)).unwrap();
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deadline_ends_a_task_in_the_middle_of_its_work() {
+    let world = World::new(On::Sqlite).await;
+    let task = world.task_with(&[rule("read_note")], json!({ "seconds": 2 })).await;
+    let mcp = world.session(&task).await;
+    let mut done = 0;
+    let working = async {
+        loop {
+            let answer = mcp.call("read_note", &json!({})).send().await;
+            if answer.status == 401 {
+                break;
+            }
+            let answer = message(&answer);
+            if refusal(&answer) == "deadline_reached" {
+                // Cut while it was under way: whether it arrived is not known.
+                continue;
+            }
+            assert!(is_done(&answer), "{answer}");
+            done += 1;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), working).await.expect("the task does not end");
+    let arrived = world.upstream.calls().len();
+    assert!(done > 0 && (done..=done + 1).contains(&arrived), "{done} done, {arrived} arrived");
+    assert!(!world.token_request(&task, "mcp/notes").send().await.status.is_success());
 }

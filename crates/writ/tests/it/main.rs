@@ -17,9 +17,9 @@ mod world;
 
 mod attacks;
 mod authz;
+mod closed;
 mod crash;
 mod documents;
-mod faults;
 mod gate;
 mod kill;
 mod mutations;

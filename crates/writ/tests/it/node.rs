@@ -54,6 +54,13 @@ impl Node {
 
     /// Starts the process and waits until it says that it answers.
     pub(crate) async fn launch(&mut self) {
+        if let Err(status) = self.try_launch().await {
+            panic!("the server ended with {status}:\n{}", self.said());
+        }
+    }
+
+    /// The same; how it ended when it does not start.
+    pub(crate) async fn try_launch(&mut self) -> Result<(), std::process::ExitStatus> {
         assert!(self.process.is_none(), "it runs");
         let listen = format!("127.0.0.1:{}", self.port);
         // The signal of a bounded file size is ignored, so that a write beyond it fails as on a full disk.
@@ -64,11 +71,8 @@ impl Node {
         if let Some(database) = &self.database {
             command.args(["--database", database]);
         }
-        let ready = launch(command, self.said.clone()).await;
-        match ready {
-            Ok(process) => self.process = Some(process),
-            Err(status) => panic!("the server ended with {status}:\n{}", self.said()),
-        }
+        self.process = Some(launch(command, self.said.clone()).await?);
+        Ok(())
     }
 
     /// Kills it as a power cut does.
@@ -76,6 +80,14 @@ impl Node {
         let mut process = self.process.take().expect("a server that runs");
         process.kill().unwrap();
         process.wait().unwrap();
+    }
+
+    /// Stops it as an operator does, and waits until it has ended.
+    pub(crate) fn stop(&mut self) {
+        let mut process = self.process.take().expect("a server that runs");
+        let told = Command::new("kill").args(["-TERM", &process.id().to_string()]).status().unwrap();
+        assert!(told.success());
+        assert!(process.wait().unwrap().success(), "it did not end well:\n{}", self.said());
     }
 
     /// Kills it and starts it again on the same data.

@@ -3,7 +3,10 @@
 
 use std::{
     convert::Infallible,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use axum::{
@@ -15,7 +18,7 @@ use axum::{
     routing::any,
 };
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::{sync::watch, task::AbortHandle};
 
 /// A call of a tool as it arrived.
 #[derive(Clone, Debug)]
@@ -33,6 +36,9 @@ pub(crate) struct Upstream {
     heard: Mutex<Vec<String>>,
     /// How many streams are open.
     streams: watch::Sender<usize>,
+    /// Whether it takes requests and says nothing.
+    silent: AtomicBool,
+    serving: Mutex<Option<AbortHandle>>,
 }
 
 fn tool(name: &str, description: &str, read_only: bool) -> Value {
@@ -57,9 +63,12 @@ impl Upstream {
             calls: Mutex::default(),
             heard: Mutex::default(),
             streams: watch::Sender::new(0),
+            silent: AtomicBool::new(false),
+            serving: Mutex::default(),
         });
         let router = Router::new().route("/mcp", any(enter)).with_state(upstream.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+        *upstream.serving.lock().unwrap() = Some(serving.abort_handle());
         upstream
     }
 
@@ -85,6 +94,16 @@ impl Upstream {
         tool["description"] = json!(description);
     }
 
+    /// Takes no connection any more.
+    pub(crate) fn close(&self) {
+        self.serving.lock().unwrap().take().expect("a server that is open").abort();
+    }
+
+    /// Takes requests from now on and says nothing.
+    pub(crate) fn fall_silent(&self) {
+        self.silent.store(true, Ordering::SeqCst);
+    }
+
     /// Offers one more tool.
     pub(crate) fn offer(&self, name: &str) {
         self.tools.lock().unwrap().push(tool(name, "new", true));
@@ -103,6 +122,9 @@ async fn enter(
         .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
         .collect();
     upstream.heard.lock().unwrap().push(format!("{method} {}\n{text}", shown.join("\n")));
+    if upstream.silent.load(Ordering::SeqCst) {
+        return std::future::pending().await;
+    }
     match method {
         Method::POST => {}
         Method::GET => {
