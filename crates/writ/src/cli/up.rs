@@ -17,7 +17,7 @@ const LISTEN_DEFAULT: &str = "127.0.0.1:8420";
 #[derive(Debug, Args)]
 #[command(
     before_help = "$ writ up --data .writ",
-    after_help = "Flags win over the configuration file. The file is TOML with the keys listen, public_url, tls_cert, tls_key, database and apply."
+    after_help = "Flags win over the configuration file. The file is TOML with the keys listen, public_url, tls_cert, tls_key, database and apply, and the table connections: see docs/reference/configuration.md."
 )]
 pub(crate) struct Up {
     /// The folder for everything that this node keeps; made when it is not there
@@ -83,6 +83,7 @@ impl Up {
             database: self.database.or(file.database),
             apply: file.apply.into_iter().chain(self.apply).collect(),
             ready_file: self.ready_file,
+            connections: file.connections,
         })
     }
 }

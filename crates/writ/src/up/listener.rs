@@ -5,25 +5,33 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use axum::Router;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-    service::TowerToHyperService,
+    rt::{TokioExecutor, TokioTimer},
+    server::conn::auto,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::watch,
+    time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 use url::Url;
 
-/// How long a client may take for its request's head, and for a TLS handshake.
-const HEAD_WAIT: Duration = Duration::from_secs(10);
-/// Connections at once; more wait in the system's queue.
-const CONNECTIONS_MAX: usize = 10_000;
+use super::{
+    connection::Host,
+    places::{Caps, Place, Places},
+};
+
 /// The most bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// How many connections there may be, and how long one may do nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub(super) general: Caps,
+    pub(super) reserved: Caps,
+    pub(super) idle: Duration,
+}
 
 /// A bound socket.
 pub(super) struct Listener {
@@ -53,51 +61,62 @@ impl Listener {
     pub(super) async fn serve(
         self,
         router: Router,
+        room: Room,
         mut stopped: watch::Receiver<bool>,
     ) -> std::io::Result<()> {
-        let graceful = GracefulShutdown::new();
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let mut server = auto::Builder::new(TokioExecutor::new());
-        server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT).max_buf_size(HEAD_BYTES_MAX);
-        server.http2().timer(TokioTimer::new()).max_header_list_size(64 * 1024).max_concurrent_streams(256);
+        let places = Places::new(room.general, room.reserved);
+        let host = Host { server: http(room.idle), router, idle: room.idle };
+        // Gone when the last connection is.
+        let (stop, stopping) = watch::channel(false);
         loop {
-            let Ok(place) = places.clone().acquire_owned().await else { break };
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
                 _ = stopped.wait_for(|&stopped| stopped) => break,
             };
             // Out of descriptors, or the client left already: neither ends the server.
-            let Ok((stream, _)) = accepted else {
+            let Ok((stream, peer)) = accepted else {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
             };
-            drop(stream.set_nodelay(true));
-            let (server, router, tls, watcher) =
-                (server.clone(), router.clone(), self.tls.clone(), graceful.watcher());
-            tokio::spawn(async move {
-                let _place = place;
-                let Some(stream) = handshake(stream, tls).await else { return };
-                let connection = server
-                    .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router));
-                if let Err(error) = watcher.watch(connection.into_owned()).await {
-                    tracing::debug!(%error, "a connection ended badly");
-                }
-            });
+            // Closed at once: it would only wait, and what waits costs a descriptor.
+            let Some(place) = places.take(peer.ip()) else {
+                metrics::counter!("writ_connections_refused_total").increment(1);
+                continue;
+            };
+            tokio::spawn(carry(host.clone(), stream, self.tls.clone(), place, stopping.clone()));
         }
-        drop(self.socket);
-        graceful.shutdown().await;
+        drop((self.socket, stopping));
+        stop.send_replace(true);
+        stop.closed().await;
         Ok(())
     }
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+/// HTTP/1 and HTTP/2 as they are spoken here.
+fn http(idle: Duration) -> auto::Builder<TokioExecutor> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(HEAD_BYTES_MAX);
+    server.http2().timer(TokioTimer::new()).max_header_list_size(64 * 1024).max_concurrent_streams(256);
+    server
+}
 
-async fn handshake(stream: TcpStream, tls: Option<TlsAcceptor>) -> Option<Box<dyn Stream>> {
-    let Some(tls) = tls else { return Some(Box::new(stream)) };
-    match tokio::time::timeout(HEAD_WAIT, tls.accept(stream)).await {
-        Ok(Ok(stream)) => Some(Box::new(stream)),
-        Ok(Err(_)) | Err(_) => None,
+/// Serves one connection; its place is taken from the TLS handshake to the end.
+async fn carry(
+    host: Host,
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    place: Place,
+    stopped: watch::Receiver<bool>,
+) {
+    drop(stream.set_nodelay(true));
+    let lane = place.lane();
+    match tls {
+        None => host.serve(stream, lane, stopped).await,
+        Some(tls) => {
+            if let Ok(Ok(stream)) = timeout(host.idle(lane), tls.accept(stream)).await {
+                host.serve(stream, lane, stopped).await;
+            }
+        }
     }
 }
 

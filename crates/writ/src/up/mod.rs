@@ -1,15 +1,19 @@
 //! `writ up`: the server, put together.
 
+mod connection;
 mod documents;
 mod listener;
 mod ops;
 mod options;
 mod panics;
+mod places;
+mod room;
 mod telemetry;
 mod upkeep;
 
 pub(crate) use documents::read_documents;
 pub(crate) use options::{File, Options};
+pub(crate) use room::Connections;
 pub(crate) use telemetry::start_logging;
 
 use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Arc, time::Duration};
@@ -52,6 +56,7 @@ impl Server {
         // One provider of cryptography, named before anything could choose another.
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         make_private_folder(&options.data)?;
+        let room = options.connections.room();
         let listener = Listener::bind(options.listen, options.tls.as_ref()).await?;
         let url = match &options.public_url {
             Some(url) => url.clone(),
@@ -75,7 +80,7 @@ impl Server {
         let gateway = make_gateway(&control, outcomes, &url, clock, dice)?;
         let router = routes(&control, &gateway);
         let (stop, stopped) = watch::channel(false);
-        let served = tokio::spawn(listener.serve(router, stopped));
+        let served = tokio::spawn(listener.serve(router, room, stopped));
         if let Some(path) = &options.ready_file {
             write_ready_file(path, &url)?;
         }

@@ -7,6 +7,8 @@ use base::Secret;
 use serde::Deserialize;
 use url::Url;
 
+use super::Connections;
+
 /// How to run the server.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -24,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) apply: Vec<PathBuf>,
     /// Where to write `{"url", "pid"}` when the server answers.
     pub(crate) ready_file: Option<PathBuf>,
+    /// How many connections it accepts.
+    pub(crate) connections: Connections,
 }
 
 /// The configuration file. Flags win over it; unknown keys are refused.
@@ -37,6 +41,8 @@ pub(crate) struct File {
     pub(crate) database: Option<Secret>,
     #[serde(default)]
     pub(crate) apply: Vec<PathBuf>,
+    #[serde(default)]
+    pub(crate) connections: Connections,
 }
 
 impl File {
@@ -60,6 +66,7 @@ impl Options {
                 bail!("`--public-url`: `{url}` must be scheme, host and port, without a path");
             }
         }
+        self.connections.check()?;
         let encrypted =
             self.tls.is_some() || self.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
         if !self.listen.ip().is_loopback() && !encrypted {
@@ -75,7 +82,7 @@ impl Options {
 
 #[cfg(test)]
 mod tests {
-    use super::{File, Options};
+    use super::{Connections, File, Options};
 
     fn options(listen: &str, public_url: Option<&str>) -> Options {
         Options {
@@ -86,6 +93,7 @@ mod tests {
             database: None,
             apply: Vec::new(),
             ready_file: None,
+            connections: Connections::default(),
         }
     }
 

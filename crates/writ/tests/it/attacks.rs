@@ -1,6 +1,7 @@
 //! What attacks on a running server found, each as a test of what must hold: held-back bodies, authority that widens
 //! on its way, credentials that outlive what they came from.
 
+mod crowding;
 mod delegation;
 mod evidence;
 mod held;

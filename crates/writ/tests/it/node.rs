@@ -27,11 +27,22 @@ pub(crate) enum On {
     Postgres,
 }
 
+/// What a server is started with, where that is not the default.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Setup {
+    /// The text of its configuration file.
+    pub(crate) config: Option<String>,
+    /// How many files the system lets it open.
+    pub(crate) files_max: Option<u32>,
+    /// A database that is there already: another server's.
+    pub(crate) database: Option<String>,
+}
+
 /// A server.
 pub(crate) struct Node {
     folder: TempDir,
     port: u16,
-    database: Option<String>,
+    setup: Setup,
     process: Option<Child>,
     said: Arc<Mutex<String>>,
 }
@@ -39,15 +50,20 @@ pub(crate) struct Node {
 impl Node {
     /// A new server with an empty database.
     pub(crate) async fn start(on: On) -> Self {
-        let database = match on {
-            On::Sqlite => None,
-            On::Postgres => {
-                let made = tokio::task::spawn_blocking(|| Postgres::start().fresh_database()).await;
-                Some(made.unwrap().expose().to_owned())
-            }
-        };
+        Self::start_with(on, Setup::default()).await
+    }
+
+    /// The same, not with the defaults.
+    pub(crate) async fn start_with(on: On, mut setup: Setup) -> Self {
+        if on == On::Postgres && setup.database.is_none() {
+            let made = tokio::task::spawn_blocking(|| Postgres::start().fresh_database()).await;
+            setup.database = Some(made.unwrap().expose().to_owned());
+        }
         let folder = TempDir::new().unwrap();
-        let mut node = Self { folder, port: free_port(), database, process: None, said: Arc::default() };
+        if let Some(config) = &setup.config {
+            std::fs::write(folder.path().join("writ.toml"), config).unwrap();
+        }
+        let mut node = Self { folder, port: free_port(), setup, process: None, said: Arc::default() };
         node.launch().await;
         node
     }
@@ -65,11 +81,15 @@ impl Node {
         let listen = format!("127.0.0.1:{}", self.port);
         // The signal of a bounded file size is ignored, so that a write beyond it fails as on a full disk.
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh", WRIT]);
+        let files = self.setup.files_max.map(|max| format!("ulimit -n {max};")).unwrap_or_default();
+        command.args(["-c", &format!("trap '' XFSZ; {files} exec \"$@\""), "sh", WRIT]);
         command.arg("up").arg("--data").arg(self.data()).args(["--listen", &listen]);
         command.arg("--ready-file").arg(self.folder.path().join("ready"));
-        if let Some(database) = &self.database {
+        if let Some(database) = &self.setup.database {
             command.args(["--database", database]);
+        }
+        if self.setup.config.is_some() {
+            command.arg("--config").arg(self.folder.path().join("writ.toml"));
         }
         self.process = Some(launch(command, self.said.clone()).await?);
         Ok(())
@@ -107,7 +127,7 @@ impl Node {
 
     /// The address of its PostgreSQL database.
     pub(crate) fn database(&self) -> Option<&str> {
-        self.database.as_deref()
+        self.setup.database.as_deref()
     }
 
     /// The data folder.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     mcp::{Mcp, Pass},
-    node::{Api, Node, On},
+    node::{Api, Node, On, Setup},
     upstream::Upstream,
     web::Ask,
 };
@@ -74,8 +74,13 @@ pub(crate) fn documents(upstream: &str) -> Vec<Value> {
 
 impl World {
     pub(crate) async fn new(on: On) -> Self {
+        Self::with(on, Setup::default()).await
+    }
+
+    /// The same on a server that is not started with the defaults.
+    pub(crate) async fn with(on: On, setup: Setup) -> Self {
         let upstream = Upstream::start().await;
-        let node = Node::start(on).await;
+        let node = Node::start_with(on, setup).await;
         let admin = node.admin();
         admin.post("apply", &json!({ "documents": documents(&upstream.url) })).await.done();
         admin.put("secrets/notes-key/value", &json!({ "value": UPSTREAM_SECRET })).await.done();

@@ -1,0 +1,260 @@
+//! Who may be connected: places, counted by lane and by the peer's address.
+//!
+//! The general lane is for everybody. When it has no place for a peer, the reserved lane has a few, so that whoever
+//! floods the server with connections does not shut out those who want to stop something.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// What a connection may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Everything.
+    General,
+    /// Only what stops things or tells how they are.
+    Reserved,
+}
+
+impl Lane {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::General => "general",
+            Self::Reserved => "reserved",
+        }
+    }
+}
+
+/// The most connections of one lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Caps {
+    /// In all.
+    pub(super) all: usize,
+    /// From one address; from one /64 where it is IPv6, because that is what one customer of a provider has.
+    pub(super) per_address: usize,
+}
+
+/// All places. Clones share them.
+#[derive(Clone, Debug)]
+pub(super) struct Places(Arc<Mutex<Ledger>>);
+
+/// One place, taken. It comes back when this is dropped, however the connection ends.
+#[derive(Debug)]
+pub(super) struct Place {
+    places: Places,
+    network: Network,
+    lane: Lane,
+}
+
+impl Places {
+    pub(super) fn new(general: Caps, reserved: Caps) -> Self {
+        Self(Arc::new(Mutex::new(Ledger { general: Taken::new(general), reserved: Taken::new(reserved) })))
+    }
+
+    /// A place for a connection from `peer`, in the first lane that has one.
+    pub(super) fn take(&self, peer: IpAddr) -> Option<Place> {
+        let network = Network::of(peer);
+        let lane = self.with(|ledger| ledger.take(network))?;
+        metrics::gauge!("writ_connections", "lane" => lane.as_str()).increment(1.0);
+        Some(Place { places: self.clone(), network, lane })
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
+        // Nothing panics while the lock is held, and counts that are whole stay whole.
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Place {
+    pub(super) const fn lane(&self) -> Lane {
+        self.lane
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.with(|ledger| ledger.of(self.lane).give_back(self.network));
+        metrics::gauge!("writ_connections", "lane" => self.lane.as_str()).decrement(1.0);
+    }
+}
+
+/// What counts as one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Network {
+    V4(u32),
+    /// The first 64 bits.
+    V6(u64),
+}
+
+impl Network {
+    fn of(peer: IpAddr) -> Self {
+        // A socket that listens on both families shows IPv4 peers as mapped addresses, all of one /64.
+        match peer.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address.to_bits()),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments().map(u64::from);
+                Self::V6(a << 48 | b << 32 | c << 16 | d)
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Ledger {
+    general: Taken,
+    reserved: Taken,
+}
+
+impl Ledger {
+    fn take(&mut self, network: Network) -> Option<Lane> {
+        [Lane::General, Lane::Reserved].into_iter().find(|&lane| self.of(lane).take(network))
+    }
+
+    const fn of(&mut self, lane: Lane) -> &mut Taken {
+        match lane {
+            Lane::General => &mut self.general,
+            Lane::Reserved => &mut self.reserved,
+        }
+    }
+}
+
+/// The taken places of one lane. An address without a place has no entry, so this is as bounded as the places are.
+#[derive(Debug)]
+struct Taken {
+    caps: Caps,
+    all: usize,
+    by_network: HashMap<Network, usize>,
+}
+
+impl Taken {
+    fn new(caps: Caps) -> Self {
+        Self { caps, all: 0, by_network: HashMap::new() }
+    }
+
+    fn take(&mut self, network: Network) -> bool {
+        let of_network = self.by_network.get(&network).copied().unwrap_or_default();
+        if self.all >= self.caps.all || of_network >= self.caps.per_address {
+            return false;
+        }
+        self.all += 1;
+        self.by_network.insert(network, of_network + 1);
+        true
+    }
+
+    fn give_back(&mut self, network: Network) {
+        self.all = self.all.saturating_sub(1);
+        match self.by_network.get_mut(&network) {
+            Some(count) if *count > 1 => *count -= 1,
+            Some(_) | None => drop(self.by_network.remove(&network)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, net::IpAddr};
+
+    use proptest::prelude::*;
+
+    use super::{Caps, Lane, Network, Place, Places};
+
+    const fn caps(all: usize, per_address: usize) -> Caps {
+        Caps { all, per_address }
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn taken(places: &Places, lane: Lane) -> (usize, usize) {
+        places.with(|ledger| (ledger.of(lane).all, ledger.of(lane).by_network.len()))
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Come(u8),
+        Go(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![3 => (0_u8..6).prop_map(Step::Come), 2 => any::<usize>().prop_map(Step::Go)]
+    }
+
+    fn count(held: &[(u8, Place)], lane: Lane, address: Option<u8>) -> usize {
+        let same = |of: u8| address.is_none_or(|address| address == of);
+        held.iter().filter(|(of, place)| place.lane() == lane && same(*of)).count()
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_the_caps_and_never_less_than_they_admit(
+            (general, reserved) in ((0_usize..8, 0_usize..5), (0_usize..4, 0_usize..3)),
+            steps in proptest::collection::vec(step(), 0..60),
+        ) {
+            let (general, reserved) = (caps(general.0, general.1), caps(reserved.0, reserved.1));
+            let places = Places::new(general, reserved);
+            let mut held: Vec<(u8, Place)> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Come(address) => {
+                        let has_place = |lane, caps: Caps| {
+                            count(&held, lane, None) < caps.all
+                                && count(&held, lane, Some(address)) < caps.per_address
+                        };
+                        let expected = [(Lane::General, general), (Lane::Reserved, reserved)]
+                            .into_iter()
+                            .find(|&(lane, caps)| has_place(lane, caps))
+                            .map(|(lane, _)| lane);
+                        let place = places.take(IpAddr::from([127, 0, 0, address]));
+                        prop_assert_eq!(place.as_ref().map(Place::lane), expected);
+                        held.extend(place.map(|place| (address, place)));
+                    }
+                    Step::Go(which) if !held.is_empty() => drop(held.swap_remove(which % held.len())),
+                    Step::Go(_) => {}
+                }
+                let mut by_address: HashMap<u8, usize> = HashMap::new();
+                for (address, place) in &held {
+                    *by_address.entry(*address).or_default() += usize::from(place.lane() == Lane::General);
+                }
+                prop_assert!(by_address.values().all(|&count| count <= general.per_address));
+                prop_assert_eq!(taken(&places, Lane::General).0, count(&held, Lane::General, None));
+            }
+            held.clear();
+            for lane in [Lane::General, Lane::Reserved] {
+                prop_assert_eq!(taken(&places, lane), (0, 0), "something is left of those who went");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_place_comes_back_from_a_task_that_panics_or_is_cancelled() {
+        let places = Places::new(caps(1, 1), caps(0, 0));
+        for panics in [true, false] {
+            let place = places.take(ip("127.0.0.1")).unwrap();
+            assert!(places.take(ip("127.0.0.2")).is_none());
+            let task = tokio::spawn(async move {
+                let _place = place;
+                assert!(!panics, "on purpose");
+                std::future::pending::<()>().await;
+            });
+            if !panics {
+                tokio::task::yield_now().await;
+                task.abort();
+            }
+            assert!(task.await.is_err());
+            assert_eq!(taken(&places, Lane::General), (0, 0));
+        }
+    }
+
+    #[test]
+    fn one_customer_of_a_provider_is_one_address() {
+        let same = |one: &str, other: &str| Network::of(ip(one)) == Network::of(ip(other));
+        assert!(same("2001:db8:0:1::1", "2001:db8:0:1:ffff::2"));
+        assert!(!same("2001:db8:0:1::1", "2001:db8:0:2::1"));
+        assert!(same("::ffff:192.0.2.1", "192.0.2.1"));
+        assert!(!same("::ffff:192.0.2.1", "::ffff:192.0.2.2"));
+        assert!(!same("0.0.0.1", "::1"));
+    }
+}
