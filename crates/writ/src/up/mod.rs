@@ -136,17 +136,17 @@ async fn open_store(
 }
 
 async fn set_up(control: &Control, options: &Options) -> anyhow::Result<control::bootstrap::Bootstrap> {
-    let ctx = control.ctx(Actor::System("start".into()));
-    control.ensure_keys(&ctx).await?;
+    let system = control.system("start");
+    control.ensure_keys(&system).await?;
     let keep = |token: &Secret| write_private(&options.data.join("admin.token"), token.expose());
-    let bootstrap = control.bootstrap(&ctx, keep).await??;
+    let bootstrap = control.bootstrap(&system, keep).await??;
     for path in &options.apply {
-        let plan = control.apply(&ctx, read_documents(path)?, false).await;
+        let plan = control.apply(&system, read_documents(path)?, false).await;
         plan.with_context(|| format!("applying `{}`", path.display()))?;
     }
     let started =
         Event::global(EventKind::NodeStarted, serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }));
-    control.note(&ctx, started).await?;
+    control.note(&system, started).await?;
     Ok(bootstrap)
 }
 
@@ -180,11 +180,11 @@ fn run_upkeep(control: &Control, loops: &mut JoinSet<()>) {
             if let Err(fault) = other.store().sweep(now.plus_seconds(-OUTCOME_SECONDS_MAX), now).await {
                 tracing::error!(error = %fault, "lost outcomes could not be recorded");
             }
-            let ctx = other.ctx(Actor::System("forget what is over".into()));
-            if let Err(error) = other.retire_keys(&ctx).await {
+            let system = other.system("forget what is over");
+            if let Err(error) = other.retire_keys(&system).await {
                 tracing::error!(%error, "keys whose tokens are all over could not be retired");
             }
-            if let Err(error) = other.forget_revoked_tokens(&ctx).await {
+            if let Err(error) = other.forget_revoked_tokens(&system).await {
                 tracing::error!(%error, "revoked tokens that are over could not be forgotten");
             }
         }
