@@ -6,6 +6,7 @@ use base::{AnyId, Ctx, Error, Secret};
 use policy::Effect;
 
 use crate::{
+    authority::{Authority, System},
     control::Control,
     draft::Draft,
     grant::{Grant, GrantSpec, Permission, Role, RoleSpec},
@@ -34,27 +35,29 @@ impl Control {
     /// one too few.
     pub async fn bootstrap<E>(
         &self,
-        ctx: &Ctx,
+        by: &System,
         keep: impl FnOnce(&Secret) -> Result<(), E>,
     ) -> Result<Result<Bootstrap, E>, Error> {
-        let mut draft = self.draft(ctx);
-        let first = draft.known().people.is_empty();
-        if first {
-            put_people(&mut draft)?;
-            put_roles(&mut draft)?;
-        }
-        self.commit(ctx, draft).await?;
+        let make = |draft: &mut Draft| {
+            let first = draft.known().people.is_empty();
+            if first {
+                put_people(draft)?;
+                put_roles(draft)?;
+            }
+            Ok(first)
+        };
+        let (first, _) = self.change(by, make).await?;
         let admin = self.snapshot().people.named(ADMIN).map(|admin| AnyId::from(&admin.id));
-        let Some(admin) = admin.filter(|_| !self.somebody_administers(ctx)) else {
+        let Some(admin) = admin.filter(|_| !self.somebody_administers(by.ctx())) else {
             return Ok(Ok(Bootstrap { admin_token: None, first }));
         };
-        self.enable_person(ctx, ADMIN).await?;
-        self.restore_grant(ctx).await?;
-        let text = Self::new_api_token(ctx);
+        self.enable_person(by, ADMIN).await?;
+        self.change(by, put_grant).await?;
+        let text = Self::new_api_token(by.ctx());
         if let Err(error) = keep(&text) {
             return Ok(Err(error));
         }
-        self.keep_api_token(ctx, &admin, "bootstrap", &text, None).await?;
+        self.keep_api_token(by, &admin, "bootstrap", &text, None).await?;
         Ok(Ok(Bootstrap { admin_token: Some(text), first }))
     }
 
@@ -65,12 +68,6 @@ impl Control {
             known.has_permission(&token.principal, Permission::Administer, ctx.now)
                 && known.api_token_is_good(token, ctx)
         })
-    }
-
-    async fn restore_grant(&self, ctx: &Ctx) -> Result<(), Error> {
-        let mut draft = self.draft(ctx);
-        put_grant(&mut draft)?;
-        self.commit(ctx, draft).await.map(drop)
     }
 }
 

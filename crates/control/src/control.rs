@@ -1,6 +1,6 @@
 //! The control plane as a whole: what its services share.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use arc_swap::{ArcSwap, Guard};
 use base::{Actor, Clock, Ctx, Error, Event, Fault, Position, SharedDice, TenantId, Timestamp, TraceId};
@@ -8,7 +8,14 @@ use store::Store;
 use tokio::sync::watch;
 use url::Url;
 
-use crate::{catalogue::AskTools, draft::Draft, follow::Follower, judge::Judge, snapshot::Snapshot};
+use crate::{
+    authority::{Authority, System},
+    catalogue::AskTools,
+    draft::Draft,
+    follow::Follower,
+    judge::Judge,
+    snapshot::Snapshot,
+};
 
 /// What an operator sets.
 #[derive(Clone, Debug)]
@@ -47,6 +54,8 @@ pub(crate) struct Inner {
     pub(crate) tokens: crate::oauth::TokenCache,
     /// When the log's head was last seen to be no further than the snapshot.
     pub(crate) fresh: watch::Sender<Timestamp>,
+    /// Held by the one write that tries again after authority ended elsewhere.
+    pub(crate) overtaken: tokio::sync::Mutex<()>,
 }
 
 impl Control {
@@ -67,6 +76,7 @@ impl Control {
             narrowed: watch::Sender::new(snapshot.position),
             fresh: watch::Sender::new(clock.now()),
             ask_tools: std::sync::OnceLock::new(),
+            overtaken: tokio::sync::Mutex::new(()),
             tokens: crate::oauth::token_cache(),
             judge: ArcSwap::from_pointee(judge),
             now_true: ArcSwap::from_pointee(snapshot),
@@ -145,36 +155,43 @@ impl Control {
         Ok(())
     }
 
-    /// A draft of changes to what is true now.
-    pub fn draft(&self, ctx: &Ctx) -> Draft {
-        Draft::new(ctx, &self.snapshot())
+    /// Makes changes and keeps them, all or none. Policies and the catalogue are compiled first: a set that does not
+    /// compile changes nothing. Answers with what `make` said and the position of the last record, or none when
+    /// nothing changed.
+    ///
+    /// `make` may be run several times, each time on a newer state of the world.
+    pub async fn change<T: Send>(
+        &self,
+        by: &impl Authority,
+        make: impl Fn(&mut Draft) -> Result<T, Error> + Send,
+    ) -> Result<(T, Option<Position>), Error> {
+        let plan = move |known: &Snapshot| {
+            let (said, draft) = drafted(by, known, &make)?;
+            Ok(if draft.is_empty() { ControlFlow::Break(said) } else { ControlFlow::Continue((said, draft)) })
+        };
+        match self.begin_unless(by, plan).await? {
+            ControlFlow::Break(said) => Ok((said, None)),
+            ControlFlow::Continue((mut tx, (said, draft))) => {
+                let events = draft.write_to(&mut tx).await?;
+                Ok((said, Some(self.keep(tx, events).await?)))
+            }
+        }
     }
 
-    /// Keeps a draft's changes. Policies and the catalogue are compiled first: a set that does not compile changes
-    /// nothing. Answers with the position of the last record, or none when nothing changed.
-    pub async fn commit(&self, ctx: &Ctx, draft: Draft) -> Result<Option<Position>, Error> {
-        if draft.is_empty() {
-            return Ok(None);
-        }
-        self.check(&draft)?;
-        let mut tx = self.inner.store.begin(ctx).await?;
-        let events = draft.write_to(&mut tx).await?;
-        let position = tx.commit(events).await?;
-        self.settle(position).await;
-        Ok(Some(position))
-    }
-
-    /// Whether a draft's policies and catalogue compile.
-    pub fn check(&self, draft: &Draft) -> Result<(), Error> {
-        if draft.events().iter().any(|event| Judge::rests_on(event.kind)) {
-            Judge::compile(draft.known())?;
-        }
-        Ok(())
+    /// What [`Control::change`] would say, by the same way and without an effect.
+    pub fn preview<T>(
+        &self,
+        by: &impl Authority,
+        make: impl Fn(&mut Draft) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let known = self.snapshot();
+        by.stands(&known)?;
+        drafted(by, &known, make).map(|(said, _draft)| said)
     }
 
     /// Records an event that changes nothing else.
-    pub async fn note(&self, ctx: &Ctx, event: Event) -> Result<Position, Error> {
-        let tx = self.inner.store.begin(ctx).await?;
+    pub async fn note(&self, by: &System, event: Event) -> Result<Position, Error> {
+        let (tx, ()) = self.begin(by, |_| Ok(())).await?;
         self.keep(tx, vec![event]).await
     }
 
@@ -184,4 +201,16 @@ impl Control {
         self.settle(position).await;
         Ok(position)
     }
+}
+
+/// Changes to what is known, made and found to compile.
+fn drafted<T>(
+    by: &impl Authority,
+    known: &Snapshot,
+    make: impl Fn(&mut Draft) -> Result<T, Error>,
+) -> Result<(T, Draft), Error> {
+    let mut draft = Draft::new(by.ctx(), known);
+    let said = make(&mut draft)?;
+    draft.check()?;
+    Ok((said, draft))
 }

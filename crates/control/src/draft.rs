@@ -10,6 +10,7 @@ use base::{AnyId, Class, Ctx, Error, Event, EventKind, Fault, Name, Refuse};
 use store::{Tx, Value};
 
 use crate::{
+    judge::Judge,
     kind::{Kind, Thing},
     snapshot::Snapshot,
 };
@@ -230,6 +231,14 @@ impl Draft {
     /// The records that committing would make.
     pub fn events(&self) -> &[Event] {
         &self.events
+    }
+
+    /// Whether the policies and the catalogue that would be true compile, where the changes touch them.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.events.iter().any(|event| Judge::rests_on(event.kind)) {
+            Judge::compile(&self.known)?;
+        }
+        Ok(())
     }
 
     /// Writes the changes into a transaction; the events are the caller's to commit.

@@ -8,6 +8,7 @@
 //! `store` files and [`kind`]'s statements.
 
 pub mod audit;
+pub mod authority;
 pub mod bootstrap;
 pub mod catalogue;
 pub mod control;

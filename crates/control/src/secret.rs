@@ -3,10 +3,11 @@
 //! The kind holds what may be seen; the value is sealed in a table of its own and reaches memory only in the
 //! snapshot's vault, as a [`base::Secret`].
 
-use base::{Class, Ctx, Dice, Error, Event, EventKind, Position, Refuse, Secret, SecretId, Timestamp};
+use base::{Class, Dice, Error, Event, EventKind, Position, Refuse, Secret, SecretId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    authority::Authority,
     control::Control,
     kind::{Kind, Statements, Thing, statements},
     principal::line,
@@ -110,17 +111,24 @@ impl Refuse for SecretRefusal {
 
 impl Control {
     /// Stores or replaces the value of a secret.
-    pub async fn put_secret_value(&self, ctx: &Ctx, name: &str, value: &Secret) -> Result<Position, Error> {
+    pub async fn put_secret_value(
+        &self,
+        by: &impl Authority,
+        name: &str,
+        value: &Secret,
+    ) -> Result<Position, Error> {
         let text = value.expose();
         if !(1..=VALUE_BYTES_MAX).contains(&text.len())
             || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
         {
             return Err(SecretRefusal::Value.into());
         }
-        let id = self.snapshot().secrets.find(name).map(|secret| secret.id.clone());
-        let id = id.ok_or_else(|| SecretRefusal::Missing(name.to_owned()))?;
+        let find = |known: &Snapshot| {
+            let secret = known.secrets.find(name).map(|secret| secret.id.clone());
+            secret.ok_or_else(|| SecretRefusal::Missing(name.to_owned()).into())
+        };
+        let (mut tx, id) = self.begin(by, find).await?;
         let sealed = self.store().seal(id.as_str(), text.as_bytes())?;
-        let mut tx = self.store().begin(ctx).await?;
         let sql = "insert into secret_value (id, sealed) values ($1, $2) on conflict (id) do update set sealed = excluded.sealed";
         tx.exec(sql, &[(&id).into(), sealed.as_bytes().into()]).await?;
         self.keep(

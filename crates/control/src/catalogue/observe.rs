@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use base::{Actor, Ctx, Error, EventKind, Fault, Position, ServerId};
+use base::{Error, EventKind, Fault, Position, ServerId};
 use policy::Effect;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -12,7 +12,7 @@ use super::{
     CatalogueRefusal, EffectSource, LabelSetSpec, Observed, Server, Tool, ToolBody, ToolSpec, ToolState,
     apply_labels, guess_effect,
 };
-use crate::{control::Control, draft::Draft, kind::Thing};
+use crate::{authority::Authority, control::Control, draft::Draft, kind::Thing};
 
 /// The most tools of one server.
 const TOOLS_MAX: usize = 2000;
@@ -52,7 +52,7 @@ pub struct Seen {
 impl Control {
     /// Asks a server for its tools, pins those that are new and quarantines those that changed. An administrator
     /// does this: seeing a tool is no reason to trust it.
-    pub async fn discover(&self, ctx: &Ctx, server: &str) -> Result<Vec<Seen>, Error> {
+    pub async fn discover(&self, by: &impl Authority, server: &str) -> Result<Vec<Seen>, Error> {
         let known = self.snapshot();
         let missing = || CatalogueRefusal::NoSuchServer(server.to_owned());
         let thing = known.servers.find(server).cloned().ok_or_else(missing)?;
@@ -71,40 +71,37 @@ impl Control {
             return Err(unreachable(format!("it offers more than {TOOLS_MAX} tools")).into());
         }
         let observed = definitions.into_iter().map(Observed::new).collect::<Result<Vec<_>, _>>()?;
-        let mut draft = self.draft(ctx);
-        let seen = observed
-            .iter()
-            .map(|tool| compare(&mut draft, &thing, tool, true))
-            .collect::<Result<Vec<_>, _>>()?;
-        self.commit(ctx, draft).await?;
+        let make = |draft: &mut Draft| {
+            let seen = observed.iter().map(|tool| compare(draft, &thing, tool, true));
+            seen.collect::<Result<Vec<_>, _>>()
+        };
+        let (seen, _) = self.change(by, make).await?;
         Ok(seen.into_iter().flatten().collect())
     }
 
     /// Takes note of what a server showed to a client: pinned tools that changed are quarantined, before the client
     /// sees anything. New tools stay unknown until an administrator pins them.
     pub async fn observe(&self, server: &ServerId, observed: &[Observed]) -> Result<(), Error> {
-        let ctx = self.ctx(Actor::System("compare tools".into()));
         let known = self.snapshot();
         let Some(thing) = known.servers.get(server).cloned() else { return Ok(()) };
         drop(known);
-        let mut draft = self.draft(&ctx);
-        for tool in observed {
-            compare(&mut draft, &thing, tool, false)?;
-        }
-        self.commit(&ctx, draft).await.map(drop)
+        let make = |draft: &mut Draft| {
+            observed.iter().try_for_each(|tool| compare(draft, &thing, tool, false).map(drop))
+        };
+        self.change(&self.system("compare tools"), make).await.map(drop)
     }
 
     /// Confirms what calling a tool does.
     pub async fn label_tool(
         &self,
-        ctx: &Ctx,
+        by: &impl Authority,
         server: &str,
         tool: &str,
         effect: Effect,
     ) -> Result<Option<Position>, Error> {
-        let mut draft = self.draft(ctx);
-        apply_labels(&mut draft, server, &LabelSetSpec { effects: [(tool.to_owned(), effect)].into() })?;
-        self.commit(ctx, draft).await
+        let labels = LabelSetSpec { effects: [(tool.to_owned(), effect)].into() };
+        let make = |draft: &mut Draft| apply_labels(draft, server, &labels);
+        self.change(by, make).await.map(|((), position)| position)
     }
 
     /// Pins the definition that was seen of a quarantined tool. Its effect is guessed anew, since what was confirmed
@@ -114,24 +111,25 @@ impl Control {
     /// another was seen since, nothing is pinned: nobody has read that one.
     pub async fn approve_tool(
         &self,
-        ctx: &Ctx,
+        by: &impl Authority,
         server: &str,
         tool: &str,
         digest: &str,
     ) -> Result<Option<Position>, Error> {
-        let mut draft = self.draft(ctx);
         let name = format!("{server}/{tool}");
         let missing = || CatalogueRefusal::NoSuchTool { server: server.to_owned(), tool: tool.to_owned() };
-        let thing = draft.known().tools.named(&name).cloned().ok_or_else(missing)?;
-        if thing.body.candidate_digest() != digest {
-            return Err(CatalogueRefusal::DefinitionMoved(name).into());
-        }
-        let body = match &thing.body.seen {
-            Some(seen) => pinned(&thing.body.server, Observed::parse(seen.as_bytes())?),
-            None => ToolBody { state: ToolState::Pinned, ..thing.body.clone() },
+        let make = |draft: &mut Draft| {
+            let thing = draft.known().tools.named(&name).cloned().ok_or_else(missing)?;
+            if thing.body.candidate_digest() != digest {
+                return Err(CatalogueRefusal::DefinitionMoved(name.clone()).into());
+            }
+            let body = match &thing.body.seen {
+                Some(seen) => pinned(&thing.body.server, Observed::parse(seen.as_bytes())?),
+                None => ToolBody { state: ToolState::Pinned, ..thing.body.clone() },
+            };
+            draft.set_as::<Tool>(&name, Some(&thing), body, EventKind::ToolPinned)
         };
-        draft.set_as::<Tool>(&name, Some(&thing), body, EventKind::ToolPinned)?;
-        self.commit(ctx, draft).await
+        self.change(by, make).await.map(|(_, position)| position)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Giving out, checking and ending credentials.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use base::{AnyId, Class, CredentialId, Ctx, Error, Event, EventKind, IdKind, Refuse, Secret, TokenId};
+use base::{
+    AnyId, Class, CredentialId, Ctx, Error, Event, EventKind, IdKind, PersonId, Refuse, Secret, TokenId,
+};
 use serde_json::json;
 use wire::{jose::PublicJwk, json::Json};
 
@@ -10,6 +12,7 @@ use super::{
     store,
 };
 use crate::{
+    authority::Authority,
     control::Control,
     principal::line,
     snapshot::{Dead, Life, Snapshot},
@@ -28,7 +31,7 @@ const CREDENTIALS_MAX: usize = 16;
 pub enum CredentialRefusal {
     /// There is no such principal.
     #[error("there is no {0} `{1}`")]
-    NoSuchPrincipal(&'static str, String),
+    NoSuchPrincipal(String, String),
     /// There is no such credential.
     #[error("there is no such credential")]
     Missing,
@@ -109,26 +112,16 @@ fn new_secret(ctx: &Ctx, prefix: &str) -> Secret {
 }
 
 impl Control {
-    /// The principal behind an API token, if the token and the principal are alive.
-    pub fn verify_api_token(&self, token: &str, ctx: &Ctx) -> Result<AnyId, Error> {
-        let snapshot = self.snapshot();
-        let known = snapshot.api_tokens.get(&sha256(token.as_bytes())).ok_or(ApiRefusal::Unknown)?;
-        if !snapshot.api_token_is_good(known, ctx) {
-            return Err(ApiRefusal::Unknown.into());
-        }
-        Ok(known.principal.clone())
-    }
-
     /// Gives a person or a workload a new API token. Its text is shown this once.
     pub async fn issue_api_token(
         &self,
-        ctx: &Ctx,
+        by: &impl Authority,
         principal: &AnyId,
         label: &str,
         expires_seconds: Option<i64>,
     ) -> Result<(TokenId, Secret), Error> {
-        let text = Self::new_api_token(ctx);
-        let id = self.keep_api_token(ctx, principal, label, &text, expires_seconds).await?;
+        let text = Self::new_api_token(by.ctx());
+        let id = self.keep_api_token(by, principal, label, &text, expires_seconds).await?;
         Ok((id, text))
     }
 
@@ -140,25 +133,26 @@ impl Control {
     /// Makes a token's text of use.
     pub(crate) async fn keep_api_token(
         &self,
-        ctx: &Ctx,
+        by: &impl Authority,
         principal: &AnyId,
         label: &str,
         text: &Secret,
         expires_seconds: Option<i64>,
     ) -> Result<TokenId, Error> {
-        let snapshot = self.snapshot();
-        let token = ApiToken {
-            id: TokenId::new(ctx.now, ctx.dice.as_ref()),
-            principal: principal.clone(),
-            label: line("label", label)?,
-            generation: snapshot.generation,
-            position: snapshot.position,
-            created: ctx.now,
-            expires: expiry(ctx, expires_seconds)?,
-            revoked: false,
+        let ctx = by.ctx();
+        let plan = |known: &Snapshot| {
+            Ok(ApiToken {
+                id: TokenId::new(ctx.now, ctx.dice.as_ref()),
+                principal: principal.clone(),
+                label: line("label", label)?,
+                generation: known.generation,
+                position: known.position,
+                created: ctx.now,
+                expires: expiry(ctx, expires_seconds)?,
+                revoked: false,
+            })
         };
-        drop(snapshot);
-        let mut tx = self.store().begin(ctx).await?;
+        let (mut tx, token) = self.begin(by, plan).await?;
         store::insert_api_token(&mut tx, &token, &sha256(text.expose().as_bytes())).await?;
         let facts = json!({ "principal": principal, "expires": token.expires });
         self.keep(tx, vec![Event::new(EventKind::ApiTokenIssued, &token.id, facts)]).await?;
@@ -166,8 +160,8 @@ impl Control {
     }
 
     /// Ends an API token.
-    pub async fn revoke_api_token(&self, ctx: &Ctx, id: &TokenId) -> Result<(), Error> {
-        let mut tx = self.store().begin(ctx).await?;
+    pub async fn revoke_api_token(&self, by: &impl Authority, id: &TokenId) -> Result<(), Error> {
+        let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
         if !store::revoke_api_token(&mut tx, id).await? {
             return Err(CredentialRefusal::Missing.into());
         }
@@ -177,7 +171,7 @@ impl Control {
     /// Registers a public key by which an agent or a workload proves itself (`private_key_jwt`).
     pub async fn add_key(
         &self,
-        ctx: &Ctx,
+        by: &impl Authority,
         principal: &AnyId,
         label: &str,
         jwk: &serde_json::Value,
@@ -186,60 +180,49 @@ impl Control {
         let key = PublicJwk::parse(&Json::from(jwk.clone()))
             .map_err(|error| CredentialRefusal::Key(error.to_string()))?;
         let thumbprint = key.thumbprint().to_owned();
-        let used = self.snapshot().credentials.values().any(|known| {
-            !known.revoked
-                && matches!(&known.proof, Proof::Key { thumbprint: other, .. } if *other == thumbprint)
-        });
-        if used {
-            return Err(CredentialRefusal::KeyInUse.into());
-        }
         let jwk = key.to_json().to_text();
-        self.add_credential(ctx, principal, label, Proof::Key { jwk, thumbprint }, expires_seconds).await
+        self.add_credential(by, principal, label, &Proof::Key { jwk, thumbprint }, expires_seconds).await
     }
 
     /// Makes a shared secret for an agent or a workload; its text is shown this once. Keys are better.
     pub async fn add_secret(
         &self,
-        ctx: &Ctx,
+        by: &impl Authority,
         principal: &AnyId,
         label: &str,
         expires_seconds: Option<i64>,
     ) -> Result<(CredentialId, Secret), Error> {
-        let text = new_secret(ctx, SECRET_PREFIX);
+        let text = new_secret(by.ctx(), SECRET_PREFIX);
         let proof = Proof::Secret { sha256: hex::encode(sha256(text.expose().as_bytes())) };
-        let id = self.add_credential(ctx, principal, label, proof, expires_seconds).await?;
+        let id = self.add_credential(by, principal, label, &proof, expires_seconds).await?;
         Ok((id, text))
     }
 
     async fn add_credential(
         &self,
-        ctx: &Ctx,
+        by: &impl Authority,
         principal: &AnyId,
         label: &str,
-        proof: Proof,
+        proof: &Proof,
         expires_seconds: Option<i64>,
     ) -> Result<CredentialId, Error> {
-        let snapshot = self.snapshot();
-        // Only those that can still prove something: what a stop made dead does not stand in the way of a new key.
-        let present =
-            snapshot.credentials_of(principal).filter(|known| snapshot.may_prove(known, ctx).is_ok()).count();
-        if present >= CREDENTIALS_MAX {
-            return Err(CredentialRefusal::TooMany(snapshot.name_of(principal)).into());
-        }
-        let kind = if matches!(proof, Proof::Key { .. }) { "key" } else { "secret" };
-        let credential = Credential {
-            id: CredentialId::new(ctx.now, ctx.dice.as_ref()),
-            principal: principal.clone(),
-            proof,
-            label: line("label", label)?,
-            generation: snapshot.generation,
-            position: snapshot.position,
-            created: ctx.now,
-            expires: expiry(ctx, expires_seconds)?,
-            revoked: false,
+        let ctx = by.ctx();
+        let plan = |known: &Snapshot| {
+            may_be_added(known, ctx, principal, proof)?;
+            Ok(Credential {
+                id: CredentialId::new(ctx.now, ctx.dice.as_ref()),
+                principal: principal.clone(),
+                proof: proof.clone(),
+                label: line("label", label)?,
+                generation: known.generation,
+                position: known.position,
+                created: ctx.now,
+                expires: expiry(ctx, expires_seconds)?,
+                revoked: false,
+            })
         };
-        drop(snapshot);
-        let mut tx = self.store().begin(ctx).await?;
+        let (mut tx, credential) = self.begin(by, plan).await?;
+        let kind = if matches!(proof, Proof::Key { .. }) { "key" } else { "secret" };
         store::insert_credential(&mut tx, &credential).await?;
         let facts = json!({ "principal": principal, "kind": kind, "expires": credential.expires });
         self.keep(tx, vec![Event::new(EventKind::CredentialAdded, &credential.id, facts)]).await?;
@@ -247,8 +230,8 @@ impl Control {
     }
 
     /// Ends a credential.
-    pub async fn revoke_credential(&self, ctx: &Ctx, id: &CredentialId) -> Result<(), Error> {
-        let mut tx = self.store().begin(ctx).await?;
+    pub async fn revoke_credential(&self, by: &impl Authority, id: &CredentialId) -> Result<(), Error> {
+        let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
         if !store::revoke_credential(&mut tx, id).await? {
             return Err(CredentialRefusal::Missing.into());
         }
@@ -260,6 +243,12 @@ impl Snapshot {
     /// The credentials of a principal, revoked ones included.
     pub fn credentials_of(&self, principal: &AnyId) -> impl Iterator<Item = &std::sync::Arc<Credential>> {
         self.credentials_by_principal.of(principal).filter_map(|id| self.credentials.get(id))
+    }
+
+    /// The principal behind the API token with this SHA-256, if the token and the principal are alive.
+    pub(crate) fn api_token_holder(&self, digest: &[u8; 32], ctx: &Ctx) -> Result<&AnyId, ApiRefusal> {
+        let token = self.api_tokens.get(digest).filter(|token| self.api_token_is_good(token, ctx));
+        token.map(|token| &token.principal).ok_or(ApiRefusal::Unknown)
     }
 
     /// Whether an API token can still prove its principal.
@@ -276,17 +265,22 @@ impl Snapshot {
             && principal_lives(self, &token.principal, ctx).is_ok()
     }
 
+    /// The person who answers for an agent or a workload.
+    pub(crate) fn owner_of(&self, principal: &AnyId) -> Option<&PersonId> {
+        let text = principal.as_str();
+        match principal.kind() {
+            IdKind::AgentId => self.agents.get(&text.parse().ok()?).map(|agent| &agent.body.owner),
+            IdKind::WorkloadId => {
+                self.workloads.get(&text.parse().ok()?).map(|workload| &workload.body.owner)
+            }
+            _ => None,
+        }
+    }
+
     /// A principal and the person who answers for it: a revocation of either ends the principal's credentials.
     pub(crate) fn concerns(&self, principal: &AnyId) -> Vec<AnyId> {
-        let text = principal.as_str();
-        let agent =
-            text.parse().ok().and_then(|id| self.agents.get(&id)).map(|agent| AnyId::from(&agent.body.owner));
-        let workload = text
-            .parse()
-            .ok()
-            .and_then(|id| self.workloads.get(&id))
-            .map(|workload| AnyId::from(&workload.body.owner));
-        [Some(principal.clone()), agent, workload].into_iter().flatten().collect()
+        let owner = self.owner_of(principal).map(AnyId::from);
+        std::iter::once(principal.clone()).chain(owner).collect()
     }
 
     /// Whether a credential can still prove its principal, and the principal is alive.
@@ -328,4 +322,25 @@ fn expiry(ctx: &Ctx, seconds: Option<i64>) -> Result<Option<base::Timestamp>, Cr
         Some(seconds) if seconds <= 0 => Err(CredentialRefusal::Expiry),
         seconds => Ok(seconds.map(|seconds| ctx.now.plus_seconds(seconds))),
     }
+}
+
+/// Whether a principal may prove itself with this, too.
+fn may_be_added(
+    known: &Snapshot,
+    ctx: &Ctx,
+    principal: &AnyId,
+    proof: &Proof,
+) -> Result<(), CredentialRefusal> {
+    let same_key = |proof: &Proof, thumbprint: &str| matches!(proof, Proof::Key { thumbprint: other, .. } if other == thumbprint);
+    if let Proof::Key { thumbprint, .. } = proof
+        && known.credentials.values().any(|other| !other.revoked && same_key(&other.proof, thumbprint))
+    {
+        return Err(CredentialRefusal::KeyInUse);
+    }
+    // Only those that can still prove something: what a stop made dead does not stand in the way of a new key.
+    let present = known.credentials_of(principal).filter(|other| known.may_prove(other, ctx).is_ok()).count();
+    if present >= CREDENTIALS_MAX {
+        return Err(CredentialRefusal::TooMany(known.name_of(principal)));
+    }
+    Ok(())
 }

@@ -9,10 +9,11 @@ mod order;
 
 pub use model::{API_VERSION, Change, Document, DocumentRefusal, Metadata, Plan};
 
-use base::{Ctx, Error};
+use base::Error;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
+    authority::Authority,
     catalogue::{LabelSetSpec, Server, apply_labels, labels_of},
     control::Control,
     draft::{Draft, Outcome},
@@ -27,11 +28,16 @@ use order::DocumentKind;
 
 impl Control {
     /// Applies documents, or says what applying them would change. The order of the documents does not matter.
-    pub async fn apply(&self, ctx: &Ctx, documents: Vec<Document>, dry_run: bool) -> Result<Plan, Error> {
-        let mut draft = self.draft(ctx);
-        let changes = put_all(&mut draft, documents)?;
-        self.check(&draft)?;
-        let position = if dry_run { None } else { self.commit(ctx, draft).await? };
+    pub async fn apply(
+        &self,
+        by: &impl Authority,
+        documents: Vec<Document>,
+        dry_run: bool,
+    ) -> Result<Plan, Error> {
+        let documents = sorted(documents)?;
+        let make = |draft: &mut Draft| put_all(draft, &documents);
+        let (changes, position) =
+            if dry_run { (self.preview(by, make)?, None) } else { self.change(by, make).await? };
         Ok(Plan { changes, position: position.map(|position| position.0), dry_run })
     }
 
@@ -46,7 +52,8 @@ impl Control {
     }
 }
 
-fn put_all(draft: &mut Draft, documents: Vec<Document>) -> Result<Vec<Change>, Error> {
+/// Documents in the order in which they can be applied, each of another thing.
+fn sorted(documents: Vec<Document>) -> Result<Vec<(DocumentKind, Document)>, DocumentRefusal> {
     let mut documents = documents
         .into_iter()
         .map(|document| Ok((DocumentKind::of(&document)?, document)))
@@ -58,13 +65,17 @@ fn put_all(draft: &mut Draft, documents: Vec<Document>) -> Result<Vec<Change>, E
             && a == b
             && one.metadata.name == other.metadata.name
         {
-            return Err(DocumentRefusal::Twice { kind: a.as_str(), name: one.metadata.name.clone() }.into());
+            return Err(DocumentRefusal::Twice { kind: a.as_str(), name: one.metadata.name.clone() });
         }
     }
+    Ok(documents)
+}
+
+fn put_all(draft: &mut Draft, documents: &[(DocumentKind, Document)]) -> Result<Vec<Change>, Error> {
     let mut changes = Vec::with_capacity(documents.len());
     for (kind, document) in documents {
         let name = document.metadata.name.clone();
-        let outcome = put(kind, draft, &document).map_err(|error| in_document(error, kind, &name))?;
+        let outcome = put(*kind, draft, document).map_err(|error| in_document(error, *kind, &name))?;
         changes.push(Change { kind: kind.as_str().to_owned(), name, outcome });
     }
     Ok(changes)

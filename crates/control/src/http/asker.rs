@@ -1,19 +1,23 @@
 //! Who asks the API.
 
+use std::sync::Arc;
+
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, header, request::Parts},
+    http::{header, request::Parts},
 };
-use base::{Actor, AnyId, Ctx, Fault, IdKind, PersonId, WorkloadId};
+use base::{Actor, AnyId, Ctx, Error, Fault, IdKind, PersonId, WorkloadId};
 use store::{Entry, ProofUse, Submitted};
 
 use super::{api::Need, error::ApiError};
 use crate::{
+    authority::Authority,
     control::Control,
-    credential::{API_TOKEN_PREFIX, ApiRefusal},
+    credential::{ApiRefusal, sha256},
     decide::Caller,
     grant::Permission,
-    oauth::{ProofReplayed, TokenHolder},
+    oauth::{Believed, ProofReplayed, TokenHolder, api_token, stands},
+    snapshot::Snapshot,
 };
 
 /// Who asks, from a verified credential.
@@ -29,7 +33,7 @@ pub enum Asker {
     Agent(Box<Caller>),
 }
 
-/// An asker whose right to the operation at hand has been established.
+/// An asker whose right to the operation at hand has been established. Made only by that.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// Who asks.
@@ -40,6 +44,20 @@ pub struct Asked {
     pub may_audit: bool,
     /// Whether they may change everything.
     pub may_administer: bool,
+    shown: Shown,
+    need: Need,
+}
+
+/// What an asker showed, as far as it never changes: that it is no forgery. Whether it still counts is another
+/// question, asked of each state of the world.
+#[derive(Clone, Debug)]
+enum Shown {
+    /// Nothing.
+    Nothing,
+    /// An API token, as the SHA-256 of its text.
+    ApiToken([u8; 32]),
+    /// An access token that we signed.
+    AccessToken(Arc<Believed>),
 }
 
 impl Asked {
@@ -49,6 +67,49 @@ impl Asked {
             Asker::Person(id) => Some(id),
             Asker::Nobody | Asker::Workload(_) | Asker::Agent(_) => None,
         }
+    }
+
+    /// The right to the operation together with a rule of its own: both are asked again before anything is written.
+    /// The rule gets what the asker is and may at that moment.
+    pub(super) const fn provided<F>(&self, rule: F) -> Provided<'_, F>
+    where
+        F: Fn(&Self, &Snapshot) -> Result<(), ApiError> + Send + Sync,
+    {
+        Provided { asked: self, rule }
+    }
+
+    fn again(&self, known: &Snapshot) -> Result<Self, ApiError> {
+        establish(known, &self.ctx, self.shown.clone(), self.need)
+    }
+}
+
+impl Authority for Asked {
+    fn ctx(&self) -> &Ctx {
+        &self.ctx
+    }
+
+    fn stands(&self, known: &Snapshot) -> Result<(), Error> {
+        self.again(known).map(drop).map_err(ApiError::into_error)
+    }
+}
+
+/// What [`Asked::provided`] gives.
+pub(super) struct Provided<'a, F> {
+    asked: &'a Asked,
+    rule: F,
+}
+
+impl<F> Authority for Provided<'_, F>
+where
+    F: Fn(&Asked, &Snapshot) -> Result<(), ApiError> + Send + Sync,
+{
+    fn ctx(&self) -> &Ctx {
+        &self.asked.ctx
+    }
+
+    fn stands(&self, known: &Snapshot) -> Result<(), Error> {
+        let asked = self.asked.again(known);
+        asked.and_then(|asked| (self.rule)(&asked, known)).map_err(ApiError::into_error)
     }
 }
 
@@ -63,7 +124,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
 
 /// Establishes who asks and whether they may. A proof of possession is used up by it.
 pub(super) async fn authenticate(control: &Control, parts: &Parts, need: Need) -> Result<Asked, ApiError> {
-    let (asked, proof) = establish(control, parts, need)?;
+    let ctx = control.ctx(Actor::Anonymous);
+    if need == Need::Nobody {
+        return establish(&control.snapshot(), &ctx, Shown::Nothing, need);
+    }
+    if !control.is_fresh(ctx.now) {
+        return Err(ApiError::stale());
+    }
+    let (shown, proof) = show(control, parts, &ctx)?;
+    let asked = establish(&control.snapshot(), &ctx, shown, need)?;
     let Some(proof) = proof else { return Ok(asked) };
     match control.store().submit(Entry::Proof(proof)).await? {
         Submitted::Noted => Ok(asked),
@@ -76,24 +145,35 @@ pub(super) async fn authenticate(control: &Control, parts: &Parts, need: Need) -
     }
 }
 
-fn establish(control: &Control, parts: &Parts, need: Need) -> Result<(Asked, Option<ProofUse>), ApiError> {
-    let ctx = control.ctx(Actor::Anonymous);
-    if need == Need::Nobody {
-        return Ok((Asked { asker: Asker::Nobody, ctx, may_audit: false, may_administer: false }, None));
+/// What a request shows: an opaque token of a person or workload, or an access token of an agent or workload. Whatever
+/// else it carries, the verifier of access tokens says what is wrong with it.
+fn show(control: &Control, parts: &Parts, ctx: &Ctx) -> Result<(Shown, Option<ProofUse>), ApiError> {
+    if let Some(token) = api_token(&parts.headers) {
+        return Ok((Shown::ApiToken(sha256(token.as_bytes())), None));
     }
-    if !control.is_fresh(ctx.now) {
-        return Err(ApiError::stale());
+    if !parts.headers.contains_key(header::AUTHORIZATION) {
+        return Err(ApiError::unauthenticated());
     }
-    let (asker, proof) = who(control, parts, &ctx)?;
-    let principal = match &asker {
-        Asker::Person(id) => Some(AnyId::from(id)),
-        Asker::Workload(id) => Some(AnyId::from(id)),
+    let url = format!("{}{}", control.settings().issuer(), parts.uri.path());
+    let (believed, proof) = control.believe_api_access_token(&parts.headers, &parts.method, &url, ctx.now)?;
+    Ok((Shown::AccessToken(believed), proof))
+}
+
+/// Whether what was shown is alive in this state of the world, whose it is, and whether they may do what is needed.
+///
+/// SECURITY: this is asked when a request comes in and again before it writes: one function for both, so that the two
+/// cannot come apart.
+fn establish(known: &Snapshot, ctx: &Ctx, shown: Shown, need: Need) -> Result<Asked, ApiError> {
+    let asker = who(known, ctx, &shown)?;
+    let (actor, principal) = match &asker {
+        Asker::Nobody => (Actor::Anonymous, None),
+        Asker::Person(id) => (Actor::Person(id.clone()), Some(AnyId::from(id))),
+        Asker::Workload(id) => (Actor::Workload(id.clone()), Some(AnyId::from(id))),
         // What agents may do is said by tasks and grants on tools, never by administrative permissions.
-        Asker::Agent(_) | Asker::Nobody => None,
+        Asker::Agent(caller) => (Actor::Agent(caller.agent.clone()), None),
     };
-    let holds = |permission| {
-        principal.as_ref().is_some_and(|id| control.snapshot().has_permission(id, permission, ctx.now))
-    };
+    let holds =
+        |permission| principal.as_ref().is_some_and(|id| known.has_permission(id, permission, ctx.now));
     let (may_audit, may_administer) = (holds(Permission::Audit), holds(Permission::Administer));
     let allowed = match need {
         Need::Nobody | Need::Anyone => true,
@@ -103,44 +183,24 @@ fn establish(control: &Control, parts: &Parts, need: Need) -> Result<(Asked, Opt
     if !allowed {
         return Err(ApiError::denied(need));
     }
-    let actor = match &asker {
-        Asker::Nobody => Actor::Anonymous,
-        Asker::Person(id) => Actor::Person(id.clone()),
-        Asker::Workload(id) => Actor::Workload(id.clone()),
-        Asker::Agent(caller) => Actor::Agent(caller.agent.clone()),
-    };
-    Ok((Asked { asker, ctx: ctx.acting_as(actor), may_audit, may_administer }, proof))
+    Ok(Asked { asker, ctx: ctx.acting_as(actor), may_audit, may_administer, shown, need })
 }
 
-/// The opaque API token of a request, if that is what it carries.
-fn api_token(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    (scheme.eq_ignore_ascii_case("bearer") && token.starts_with(API_TOKEN_PREFIX)).then_some(token)
-}
-
-/// An opaque token of a person or workload, or an access token of an agent or workload. Whatever else a request
-/// carries, the verifier of access tokens says what is wrong with it.
-fn who(control: &Control, parts: &Parts, ctx: &Ctx) -> Result<(Asker, Option<ProofUse>), ApiError> {
-    let Some(token) = api_token(&parts.headers) else {
-        if !parts.headers.contains_key(header::AUTHORIZATION) {
-            return Err(ApiError::unauthenticated());
+fn who(known: &Snapshot, ctx: &Ctx, shown: &Shown) -> Result<Asker, ApiError> {
+    let principal = match shown {
+        Shown::Nothing => return Ok(Asker::Nobody),
+        Shown::AccessToken(believed) => {
+            return Ok(match stands(known, believed, &ctx.tenant, ctx.now)? {
+                TokenHolder::Agent(caller) => Asker::Agent(caller),
+                TokenHolder::Workload(id) => Asker::Workload(id),
+            });
         }
-        let url = format!("{}{}", control.settings().issuer(), parts.uri.path());
-        let (holder, proof) = control.verify_api_access_token(&parts.headers, &parts.method, &url, ctx)?;
-        let asker = match holder {
-            TokenHolder::Agent(caller) => Asker::Agent(caller),
-            TokenHolder::Workload(id) => Asker::Workload(id),
-        };
-        return Ok((asker, proof));
+        Shown::ApiToken(digest) => known.api_token_holder(digest, ctx)?,
     };
-    let principal = control.verify_api_token(token, ctx)?;
-    let unknown = || ApiError::from(base::Error::from(ApiRefusal::Unknown));
     let asker = match principal.kind() {
-        IdKind::PersonId => Asker::Person(principal.as_str().parse().map_err(|_| unknown())?),
-        IdKind::WorkloadId => Asker::Workload(principal.as_str().parse().map_err(|_| unknown())?),
-        _ => return Err(unknown()),
+        IdKind::PersonId => principal.as_str().parse().map(Asker::Person).ok(),
+        IdKind::WorkloadId => principal.as_str().parse().map(Asker::Workload).ok(),
+        _ => None,
     };
-    Ok((asker, None))
+    asker.ok_or_else(|| ApiRefusal::Unknown.into())
 }

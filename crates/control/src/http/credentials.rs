@@ -1,5 +1,7 @@
 //! Credentials over the API.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State};
 use base::AnyId;
 use serde::{Deserialize, Serialize};
@@ -7,15 +9,19 @@ use serde_json::Value;
 
 use super::{
     api::{Api, Need, Operation},
-    asker::{Asked, Asker},
+    asker::Asked,
     body::{At, Input},
     error::ApiError,
     kinds::Done,
 };
 use crate::{
+    authority::Authority,
     control::Control,
-    credential::{CredentialRefusal, Proof},
+    credential::{ApiToken, Credential, CredentialRefusal, Proof},
     draft::Outcome,
+    kind::Kind,
+    principal::{Agent, Person, Workload},
+    snapshot::Snapshot,
 };
 
 /// A key to be registered, or a secret to be made.
@@ -48,7 +54,7 @@ struct NewToken {
 }
 
 /// What was made. A secret or token is shown this once.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Default, Serialize, utoipa::ToSchema)]
 struct Made {
     /// The id.
     id: String,
@@ -81,194 +87,27 @@ struct CredentialView {
     revoked: bool,
 }
 
-pub(super) fn operations(api: Api) -> Api {
-    let op = |method, path: &str, id: &str, what: &str| Operation::new(method, path, id, Need::Anyone, what);
-    let api = api
-        .takes::<NewCredential, Made, _, _>(
-            op(
-                "post",
-                "/api/v1/agents/{name}/credentials",
-                "add_agent_credential",
-                "Registers a key of an agent, or makes a secret.",
-            ),
-            add_to_agent,
-        )
-        .takes::<NewCredential, Made, _, _>(
-            op(
-                "post",
-                "/api/v1/workloads/{name}/credentials",
-                "add_workload_credential",
-                "Registers a key of a workload, or makes a secret.",
-            ),
-            add_to_workload,
-        )
-        .lists::<CredentialView, _, _>(
-            op(
-                "get",
-                "/api/v1/agents/{name}/credentials",
-                "list_agent_credentials",
-                "Lists an agent's credentials.",
-            ),
-            list_of_agent,
-        )
-        .lists::<CredentialView, _, _>(
-            op(
-                "get",
-                "/api/v1/workloads/{name}/credentials",
-                "list_workload_credentials",
-                "Lists a workload's credentials.",
-            ),
-            list_of_workload,
-        );
-    api.takes::<NewToken, Made, _, _>(
-        Operation::new(
-            "post",
-            "/api/v1/people/{name}/tokens",
-            "issue_person_token",
-            Need::Administer,
-            "Makes an API token for a person.",
-        ),
-        token_for_person,
-    )
-    .takes::<NewToken, Made, _, _>(
-        Operation::new(
-            "post",
-            "/api/v1/workloads/{name}/tokens",
-            "issue_workload_token",
-            Need::Administer,
-            "Makes an API token for a workload.",
-        ),
-        token_for_workload,
-    )
-    .lists::<CredentialView, _, _>(
-        op("get", "/api/v1/people/{name}/tokens", "list_person_tokens", "Lists a person's API tokens."),
-        tokens_of_person,
-    )
-    .lists::<CredentialView, _, _>(
-        op(
-            "get",
-            "/api/v1/workloads/{name}/tokens",
-            "list_workload_tokens",
-            "Lists a workload's API tokens.",
-        ),
-        tokens_of_workload,
-    )
-    .answers::<Done, _, _>(
-        op("delete", "/api/v1/credentials/{id}", "revoke_credential", "Ends a credential."),
-        revoke_credential,
-    )
-    .answers::<Done, _, _>(
-        op("delete", "/api/v1/tokens/{id}", "revoke_token", "Ends an API token."),
-        revoke_token,
-    )
-}
-
-/// What the asker may look after: an administrator everything, a person themself and what they own.
-fn may_manage(control: &Control, asked: &Asked, principal: &AnyId) -> bool {
-    let Asker::Person(me) = &asked.asker else { return asked.may_administer };
-    let known = control.snapshot();
-    let text = principal.as_str();
-    let own_agent = || {
-        text.parse().ok().and_then(|id| known.agents.get(&id)).is_some_and(|agent| &agent.body.owner == me)
-    };
-    let own_workload = || {
-        text.parse()
-            .ok()
-            .and_then(|id| known.workloads.get(&id))
-            .is_some_and(|workload| &workload.body.owner == me)
-    };
-    asked.may_administer || AnyId::from(me) == *principal || own_agent() || own_workload()
-}
-
-fn managed(control: &Control, asked: &Asked, word: &'static str, name: &str) -> Result<AnyId, ApiError> {
-    let known = control.snapshot();
-    let id = match word {
-        "agent" => known.agents.find(name).map(|thing| AnyId::from(&thing.id)),
-        "workload" => known.workloads.find(name).map(|thing| AnyId::from(&thing.id)),
-        _ => known.people.find(name).map(|thing| AnyId::from(&thing.id)),
-    };
-    drop(known);
-    let missing = || CredentialRefusal::NoSuchPrincipal(word, name.chars().take(64).collect()).into();
-    id.filter(|id| may_manage(control, asked, id)).ok_or_else(missing)
-}
-
-async fn add(
-    control: &Control,
-    asked: &Asked,
-    principal: &AnyId,
-    new: NewCredential,
-) -> Result<Json<Made>, ApiError> {
-    match (new.jwk, new.secret) {
-        (Some(jwk), false) => {
-            let id = control.add_key(&asked.ctx, principal, &new.label, &jwk, new.expires_seconds).await?;
-            Ok(Json(Made { id: id.to_string(), secret: None, token: None }))
+impl From<&Credential> for CredentialView {
+    fn from(credential: &Credential) -> Self {
+        let (kind, thumbprint) = match &credential.proof {
+            Proof::Key { thumbprint, .. } => ("key", Some(thumbprint.clone())),
+            Proof::Secret { .. } => ("secret", None),
+        };
+        Self {
+            id: credential.id.to_string(),
+            kind,
+            label: credential.label.clone(),
+            thumbprint,
+            created: credential.created.to_string(),
+            expires: credential.expires.map(|expires| expires.to_string()),
+            revoked: credential.revoked,
         }
-        (None, true) => {
-            let (id, secret) =
-                control.add_secret(&asked.ctx, principal, &new.label, new.expires_seconds).await?;
-            Ok(Json(Made { id: id.to_string(), secret: Some(secret.expose().to_owned()), token: None }))
-        }
-        _ => Err(ApiError::invalid("give either `jwk`, or `secret: true`")),
     }
 }
 
-async fn add_to_agent(
-    State(control): State<Control>,
-    asked: Asked,
-    At(name): At<String>,
-    Input(new): Input<NewCredential>,
-) -> Result<Json<Made>, ApiError> {
-    let principal = managed(&control, &asked, "agent", &name)?;
-    add(&control, &asked, &principal, new).await
-}
-
-async fn add_to_workload(
-    State(control): State<Control>,
-    asked: Asked,
-    At(name): At<String>,
-    Input(new): Input<NewCredential>,
-) -> Result<Json<Made>, ApiError> {
-    let principal = managed(&control, &asked, "workload", &name)?;
-    add(&control, &asked, &principal, new).await
-}
-
-fn seen(control: &Control, asked: &Asked, word: &'static str, name: &str) -> Result<AnyId, ApiError> {
-    // Auditors see what they may not manage.
-    let watching = Asked { may_administer: asked.may_audit, ..asked.clone() };
-    managed(control, &watching, word, name)
-}
-
-fn list(control: &Control, principal: &AnyId) -> Json<Vec<CredentialView>> {
-    let known = control.snapshot();
-    let mut views: Vec<CredentialView> = known
-        .credentials_of(principal)
-        .map(|credential| {
-            let (kind, thumbprint) = match &credential.proof {
-                Proof::Key { thumbprint, .. } => ("key", Some(thumbprint.clone())),
-                Proof::Secret { .. } => ("secret", None),
-            };
-            CredentialView {
-                id: credential.id.to_string(),
-                kind,
-                label: credential.label.clone(),
-                thumbprint,
-                created: credential.created.to_string(),
-                expires: credential.expires.map(|expires| expires.to_string()),
-                revoked: credential.revoked,
-            }
-        })
-        .collect();
-    views.sort_by(|one, other| one.id.cmp(&other.id));
-    Json(views)
-}
-
-fn tokens(control: &Control, principal: &AnyId) -> Json<Vec<CredentialView>> {
-    let known = control.snapshot();
-    let mut views: Vec<CredentialView> = known
-        .api_tokens
-        .values()
-        .filter(|token| &token.principal == principal)
-        .map(|token| CredentialView {
+impl From<&ApiToken> for CredentialView {
+    fn from(token: &ApiToken) -> Self {
+        Self {
             id: token.id.to_string(),
             kind: "api_token",
             label: token.label.clone(),
@@ -276,72 +115,167 @@ fn tokens(control: &Control, principal: &AnyId) -> Json<Vec<CredentialView>> {
             created: token.created.to_string(),
             expires: token.expires.map(|expires| expires.to_string()),
             revoked: token.revoked,
-        })
-        .collect();
-    views.sort_by(|one, other| one.id.cmp(&other.id));
-    Json(views)
+        }
+    }
 }
 
-async fn list_of_agent(
-    State(control): State<Control>,
-    asked: Asked,
-    At(name): At<String>,
-) -> Result<Json<Vec<CredentialView>>, ApiError> {
-    Ok(list(&control, &seen(&control, &asked, "agent", &name)?))
+pub(super) fn operations(api: Api) -> Api {
+    let api = credentials_of::<Agent>(api, "an agent");
+    let api = credentials_of::<Workload>(api, "a workload");
+    let api = tokens_of::<Person>(api, "a person");
+    let api = tokens_of::<Workload>(api, "a workload");
+    let end = |path, id, what| Operation::new("delete", path, id, Need::Anyone, what);
+    api.answers::<Done, _, _>(
+        end("/api/v1/credentials/{id}", "revoke_credential", "Ends a credential."),
+        revoke_credential,
+    )
+    .answers::<Done, _, _>(end("/api/v1/tokens/{id}", "revoke_token", "Ends an API token."), revoke_token)
 }
 
-async fn list_of_workload(
-    State(control): State<Control>,
-    asked: Asked,
-    At(name): At<String>,
-) -> Result<Json<Vec<CredentialView>>, ApiError> {
-    Ok(list(&control, &seen(&control, &asked, "workload", &name)?))
+/// Credentials of one kind of principal; `whose` is its word with an article.
+fn credentials_of<K: Kind>(api: Api, whose: &str) -> Api {
+    let (path, word) = (format!("/api/v1/{}/{{name}}/credentials", K::PLURAL), word::<K>());
+    let add = Operation::new(
+        "post",
+        &path,
+        format!("add_{word}_credential"),
+        Need::Anyone,
+        format!("Registers a key of {whose}, or makes a secret."),
+    );
+    let list = Operation::new(
+        "get",
+        &path,
+        format!("list_{word}_credentials"),
+        Need::Anyone,
+        format!("Lists {whose}'s credentials."),
+    );
+    api.takes::<NewCredential, Made, _, _>(add, add_credential::<K>)
+        .lists::<CredentialView, _, _>(list, list_credentials::<K>)
 }
 
-async fn tokens_of_person(
-    State(control): State<Control>,
-    asked: Asked,
-    At(name): At<String>,
-) -> Result<Json<Vec<CredentialView>>, ApiError> {
-    Ok(tokens(&control, &seen(&control, &asked, "person", &name)?))
+/// API tokens of one kind of principal; `whose` is its word with an article.
+fn tokens_of<K: Kind>(api: Api, whose: &str) -> Api {
+    let (path, word) = (format!("/api/v1/{}/{{name}}/tokens", K::PLURAL), word::<K>());
+    let issue = Operation::new(
+        "post",
+        &path,
+        format!("issue_{word}_token"),
+        Need::Administer,
+        format!("Makes an API token for {whose}."),
+    );
+    let list = Operation::new(
+        "get",
+        &path,
+        format!("list_{word}_tokens"),
+        Need::Anyone,
+        format!("Lists {whose}'s API tokens."),
+    );
+    api.takes::<NewToken, Made, _, _>(issue, issue_token::<K>)
+        .lists::<CredentialView, _, _>(list, list_tokens::<K>)
 }
 
-async fn tokens_of_workload(
-    State(control): State<Control>,
-    asked: Asked,
-    At(name): At<String>,
-) -> Result<Json<Vec<CredentialView>>, ApiError> {
-    Ok(tokens(&control, &seen(&control, &asked, "workload", &name)?))
+/// The kind as it is written in names of operations and in messages, for example `agent`.
+fn word<K: Kind>() -> String {
+    K::KIND.to_lowercase()
 }
 
-async fn issue(
+/// Whether a principal is a person themself, or what they own.
+fn is_theirs(asked: &Asked, known: &Snapshot, principal: &AnyId) -> bool {
+    asked.person().is_some_and(|me| AnyId::from(me) == *principal || known.owner_of(principal) == Some(me))
+}
+
+/// What the asker may look after: an administrator everything, a person themself and what they own.
+fn may_manage(asked: &Asked, known: &Snapshot, principal: &AnyId) -> bool {
+    asked.may_administer || is_theirs(asked, known, principal)
+}
+
+/// Auditors see what they may not manage.
+fn may_see(asked: &Asked, known: &Snapshot, principal: &AnyId) -> bool {
+    asked.may_audit || is_theirs(asked, known, principal)
+}
+
+/// The right to look after a principal.
+fn managing<'a>(asked: &'a Asked, principal: &'a AnyId) -> impl Authority + 'a {
+    asked.provided(move |asked, known| {
+        let managed = may_manage(asked, known, principal).then_some(());
+        managed.ok_or_else(|| CredentialRefusal::Missing.into())
+    })
+}
+
+/// The principal with this name or id, where `may` says that the asker may know of it.
+fn principal<K: Kind>(
     control: &Control,
     asked: &Asked,
-    principal: &AnyId,
-    new: NewToken,
-) -> Result<Json<Made>, ApiError> {
-    let (id, token) = control.issue_api_token(&asked.ctx, principal, &new.label, new.expires_seconds).await?;
-    Ok(Json(Made { id: id.to_string(), secret: None, token: Some(token.expose().to_owned()) }))
+    name: &str,
+    may: impl Fn(&Asked, &Snapshot, &AnyId) -> bool,
+) -> Result<AnyId, ApiError> {
+    let known = control.snapshot();
+    let id: Option<AnyId> = K::shelf(&known).find(name).map(|thing| thing.id.clone().into());
+    let missing = || CredentialRefusal::NoSuchPrincipal(word::<K>(), name.chars().take(64).collect()).into();
+    id.filter(|id| may(asked, &known, id)).ok_or_else(missing)
 }
 
-async fn token_for_person(
+async fn add_credential<K: Kind>(
+    State(control): State<Control>,
+    asked: Asked,
+    At(name): At<String>,
+    Input(new): Input<NewCredential>,
+) -> Result<Json<Made>, ApiError> {
+    let principal = principal::<K>(&control, &asked, &name, may_manage)?;
+    let by = managing(&asked, &principal);
+    match (new.jwk, new.secret) {
+        (Some(jwk), false) => {
+            let id = control.add_key(&by, &principal, &new.label, &jwk, new.expires_seconds).await?;
+            Ok(Json(Made { id: id.to_string(), ..Made::default() }))
+        }
+        (None, true) => {
+            let (id, secret) = control.add_secret(&by, &principal, &new.label, new.expires_seconds).await?;
+            let secret = Some(secret.expose().to_owned());
+            Ok(Json(Made { id: id.to_string(), secret, ..Made::default() }))
+        }
+        _ => Err(ApiError::invalid("give either `jwk`, or `secret: true`")),
+    }
+}
+
+async fn issue_token<K: Kind>(
     State(control): State<Control>,
     asked: Asked,
     At(name): At<String>,
     Input(new): Input<NewToken>,
 ) -> Result<Json<Made>, ApiError> {
-    let principal = managed(&control, &asked, "person", &name)?;
-    issue(&control, &asked, &principal, new).await
+    let principal = principal::<K>(&control, &asked, &name, may_manage)?;
+    let by = managing(&asked, &principal);
+    let (id, token) = control.issue_api_token(&by, &principal, &new.label, new.expires_seconds).await?;
+    let token = Some(token.expose().to_owned());
+    Ok(Json(Made { id: id.to_string(), token, ..Made::default() }))
 }
 
-async fn token_for_workload(
+async fn list_credentials<K: Kind>(
     State(control): State<Control>,
     asked: Asked,
     At(name): At<String>,
-    Input(new): Input<NewToken>,
-) -> Result<Json<Made>, ApiError> {
-    let principal = managed(&control, &asked, "workload", &name)?;
-    issue(&control, &asked, &principal, new).await
+) -> Result<Json<Vec<CredentialView>>, ApiError> {
+    let principal = principal::<K>(&control, &asked, &name, may_see)?;
+    let known = control.snapshot();
+    Ok(sorted(known.credentials_of(&principal).map(|credential| CredentialView::from(credential.as_ref()))))
+}
+
+async fn list_tokens<K: Kind>(
+    State(control): State<Control>,
+    asked: Asked,
+    At(name): At<String>,
+) -> Result<Json<Vec<CredentialView>>, ApiError> {
+    let principal = principal::<K>(&control, &asked, &name, may_see)?;
+    let known = control.snapshot();
+    let tokens = known.api_tokens.values().filter(|token| token.principal == principal);
+    Ok(sorted(tokens.map(|token| CredentialView::from(token.as_ref()))))
+}
+
+/// By id, which is by age.
+fn sorted(views: impl Iterator<Item = CredentialView>) -> Json<Vec<CredentialView>> {
+    let mut views: Vec<CredentialView> = views.collect();
+    views.sort_by(|one, other| one.id.cmp(&other.id));
+    Json(views)
 }
 
 async fn revoke_credential(
@@ -349,18 +283,10 @@ async fn revoke_credential(
     asked: Asked,
     At(id): At<String>,
 ) -> Result<Json<Done>, ApiError> {
-    let missing = || ApiError::from(CredentialRefusal::Missing);
-    let id = id.parse().map_err(|_| missing())?;
-    let principal = control
-        .snapshot()
-        .credentials
-        .get(&id)
-        .map(|credential| credential.principal.clone())
-        .ok_or_else(missing)?;
-    if !may_manage(&control, &asked, &principal) {
-        return Err(missing());
-    }
-    control.revoke_credential(&asked.ctx, &id).await?;
+    let id = id.parse().map_err(|_| CredentialRefusal::Missing)?;
+    let principal = control.snapshot().credentials.get(&id).map(|credential| credential.principal.clone());
+    let principal = principal.ok_or(CredentialRefusal::Missing)?;
+    control.revoke_credential(&managing(&asked, &principal), &id).await?;
     Ok(Json(Done::new(Outcome::Removed, id.as_str(), None)))
 }
 
@@ -369,20 +295,10 @@ async fn revoke_token(
     asked: Asked,
     At(id): At<String>,
 ) -> Result<Json<Done>, ApiError> {
-    let missing = || ApiError::from(CredentialRefusal::Missing);
-    let id = id.parse().map_err(|_| missing())?;
-    let principal = {
-        let known = control.snapshot();
-        known
-            .api_tokens
-            .values()
-            .find(|token| token.id == id)
-            .map(|token| token.principal.clone())
-            .ok_or_else(missing)?
-    };
-    if !may_manage(&control, &asked, &principal) {
-        return Err(missing());
-    }
-    control.revoke_api_token(&asked.ctx, &id).await?;
+    let id = id.parse().map_err(|_| CredentialRefusal::Missing)?;
+    let is_it = |token: &&Arc<ApiToken>| token.id == id;
+    let principal = control.snapshot().api_tokens.values().find(is_it).map(|token| token.principal.clone());
+    let principal = principal.ok_or(CredentialRefusal::Missing)?;
+    control.revoke_api_token(&managing(&asked, &principal), &id).await?;
     Ok(Json(Done::new(Outcome::Removed, id.as_str(), None)))
 }

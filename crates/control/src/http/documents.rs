@@ -51,7 +51,7 @@ async fn apply_documents(
     Params(how): Params<How>,
     Input(documents): Input<Documents>,
 ) -> Result<Json<Plan>, ApiError> {
-    Ok(Json(control.apply(&asked.ctx, documents.documents, how.dry_run).await?))
+    Ok(Json(control.apply(&asked, documents.documents, how.dry_run).await?))
 }
 
 async fn export_documents(

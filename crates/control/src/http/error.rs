@@ -36,6 +36,11 @@ impl<E: Into<Error>> From<E> for ApiError {
 }
 
 impl ApiError {
+    /// What it says, for services that refuse with it.
+    pub(super) fn into_error(self) -> Error {
+        self.0
+    }
+
     fn refusal(class: Class, code: &'static str, message: &str, help: Option<&str>) -> Self {
         Self(Error::Refused(Refusal {
             class,

@@ -95,7 +95,7 @@ async fn rotate_key(
 ) -> Result<Json<Done>, ApiError> {
     let algorithm = Algorithm::parse(&rotate.algorithm)
         .ok_or_else(|| KeyRefusal::Algorithm(rotate.algorithm.chars().take(32).collect()))?;
-    let id = control.rotate_key(&asked.ctx, algorithm).await?;
+    let id = control.rotate_key(&asked, algorithm).await?;
     Ok(Json(Done::new(Outcome::Created, id.as_str(), None)))
 }
 
@@ -105,6 +105,6 @@ async fn revoke_key(
     At(id): At<String>,
 ) -> Result<Json<Done>, ApiError> {
     let id = id.parse().map_err(|_| ApiError::missing())?;
-    control.revoke_key(&asked.ctx, &id).await?;
+    control.revoke_key(&asked, &id).await?;
     Ok(Json(Done::new(Outcome::Removed, id.as_str(), None)))
 }

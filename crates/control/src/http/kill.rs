@@ -12,6 +12,7 @@ use super::{
 use crate::{
     control::Control,
     revoke::{KillRefusal, Killed, Target},
+    snapshot::Snapshot,
 };
 
 /// What shall be stopped.
@@ -63,17 +64,20 @@ async fn kill(
         TargetKind::Server => Target::Server(kill.name),
         TargetKind::All => Target::All,
     };
-    if !asked.may_administer && !is_theirs(&control, &asked, &target) {
+    let by = asked.provided(|asked, known| may_stop(asked, known, &target));
+    Ok(Json(control.kill(&by, &target, &kill.reason).await?))
+}
+
+fn may_stop(asked: &Asked, known: &Snapshot, target: &Target) -> Result<(), ApiError> {
+    if !asked.may_administer && !is_theirs(asked, known, target) {
         return Err(ApiError::missing());
     }
-    refuse_oneself(&control, &asked, &target)?;
-    Ok(Json(control.kill(&asked.ctx, &target, &kill.reason).await?))
+    Ok(refuse_oneself(asked, known, target)?)
 }
 
 /// What a person without permissions may stop: the agents they own, and the tasks on their behalf or of those agents.
-fn is_theirs(control: &Control, asked: &Asked, target: &Target) -> bool {
+fn is_theirs(asked: &Asked, known: &Snapshot, target: &Target) -> bool {
     let Asker::Person(me) = &asked.asker else { return false };
-    let known = control.snapshot();
     let owns = |agent| known.agents.get(agent).is_some_and(|agent| &agent.body.owner == me);
     match target {
         Target::Agent(name) => known.agents.find(name).is_some_and(|agent| &agent.body.owner == me),
@@ -85,8 +89,8 @@ fn is_theirs(control: &Control, asked: &Asked, target: &Target) -> bool {
 }
 
 /// The last administrator must not lock everyone out by a slip.
-fn refuse_oneself(control: &Control, asked: &Asked, target: &Target) -> Result<(), KillRefusal> {
+fn refuse_oneself(asked: &Asked, known: &Snapshot, target: &Target) -> Result<(), KillRefusal> {
     let (Target::Person(name), Some(me)) = (target, asked.person()) else { return Ok(()) };
-    let is_me = control.snapshot().people.find(name).is_some_and(|person| &person.id == me);
+    let is_me = known.people.find(name).is_some_and(|person| &person.id == me);
     if is_me { Err(KillRefusal::Self_(name.clone())) } else { Ok(()) }
 }

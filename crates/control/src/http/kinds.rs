@@ -1,6 +1,7 @@
 //! The same four operations for every kind of thing.
 
 use axum::{Json, extract::State};
+use base::Error;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     control::Control,
-    draft::Outcome,
+    draft::{Draft, Outcome},
     kind::{Kind, View},
 };
 
@@ -128,11 +129,8 @@ async fn put_thing<K: Kind>(
     Params(how): Params<How>,
     Input(spec): Input<K::Spec>,
 ) -> Result<Json<Done>, ApiError> {
-    let mut draft = control.draft(&asked.ctx);
-    let outcome = draft.put::<K>(&name, spec)?;
-    control.check(&draft)?;
-    let position = if how.dry_run { None } else { control.commit(&asked.ctx, draft).await? };
-    Ok(Json(Done::new(outcome, &name, position)))
+    let make = |draft: &mut Draft| draft.put::<K>(&name, spec.clone());
+    done(&control, &asked, &how, &name, make).await
 }
 
 async fn remove_thing<K: Kind>(
@@ -141,9 +139,18 @@ async fn remove_thing<K: Kind>(
     At(name): At<String>,
     Params(how): Params<How>,
 ) -> Result<Json<Done>, ApiError> {
-    let mut draft = control.draft(&asked.ctx);
-    let outcome = draft.remove::<K>(&name)?;
-    control.check(&draft)?;
-    let position = if how.dry_run { None } else { control.commit(&asked.ctx, draft).await? };
-    Ok(Json(Done::new(outcome, &name, position)))
+    let make = |draft: &mut Draft| draft.remove::<K>(&name);
+    done(&control, &asked, &how, &name, make).await
+}
+
+async fn done(
+    control: &Control,
+    asked: &Asked,
+    how: &How,
+    name: &str,
+    make: impl Fn(&mut Draft) -> Result<Outcome, Error> + Send,
+) -> Result<Json<Done>, ApiError> {
+    let (outcome, position) =
+        if how.dry_run { (control.preview(asked, make)?, None) } else { control.change(asked, make).await? };
+    Ok(Json(Done::new(outcome, name, position)))
 }

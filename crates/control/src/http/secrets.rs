@@ -35,6 +35,6 @@ async fn put_value(
     At(name): At<String>,
     Input(value): Input<Value>,
 ) -> Result<Json<Done>, ApiError> {
-    let position = control.put_secret_value(&asked.ctx, &name, &value.value).await?;
+    let position = control.put_secret_value(&asked, &name, &value.value).await?;
     Ok(Json(Done::new(Outcome::Changed, &name, Some(position))))
 }

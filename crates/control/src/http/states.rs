@@ -48,7 +48,7 @@ async fn resume_agent(
     asked: Asked,
     At(name): At<String>,
 ) -> Result<Json<Done>, ApiError> {
-    Ok(done(&name, control.resume_agent(&asked.ctx, &name).await?))
+    Ok(done(&name, control.resume_agent(&asked, &name).await?))
 }
 
 async fn enable_person(
@@ -56,7 +56,7 @@ async fn enable_person(
     asked: Asked,
     At(name): At<String>,
 ) -> Result<Json<Done>, ApiError> {
-    Ok(done(&name, control.enable_person(&asked.ctx, &name).await?))
+    Ok(done(&name, control.enable_person(&asked, &name).await?))
 }
 
 async fn resume_workload(
@@ -64,7 +64,7 @@ async fn resume_workload(
     asked: Asked,
     At(name): At<String>,
 ) -> Result<Json<Done>, ApiError> {
-    Ok(done(&name, control.resume_workload(&asked.ctx, &name).await?))
+    Ok(done(&name, control.resume_workload(&asked, &name).await?))
 }
 
 async fn start_server(
@@ -72,5 +72,5 @@ async fn start_server(
     asked: Asked,
     At(name): At<String>,
 ) -> Result<Json<Done>, ApiError> {
-    Ok(done(&name, control.start_server(&asked.ctx, &name).await?))
+    Ok(done(&name, control.start_server(&asked, &name).await?))
 }

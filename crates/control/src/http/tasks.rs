@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     control::Control,
+    snapshot::Snapshot,
     task::{Limits, Task, TaskRefusal, TaskRequest, TaskState, TaskView},
 };
 
@@ -109,12 +110,16 @@ async fn create_task(
         })
         .transpose()?;
     drop(known);
-    let person = on_behalf(&asked, &control, &agent, person, new.parent.as_ref())?;
+    let rule = |asked: &Asked, known: &Snapshot| {
+        on_behalf(asked, known, &agent, person.as_ref(), new.parent.as_ref())
+    };
+    let on_behalf = rule(&asked, &control.snapshot())?;
+    let by = asked.provided(|asked, known| rule(asked, known).map(drop));
     let deadline = asked.ctx.now.plus_seconds(new.seconds.clamp(0, base::limit::TASK_SECONDS_MAX + 1));
     let request = TaskRequest {
-        agent,
-        person,
-        parent: new.parent,
+        agent: agent.clone(),
+        person: on_behalf,
+        parent: new.parent.clone(),
         purpose: new.purpose,
         instruction: new.instruction,
         scope: Scope {
@@ -127,7 +132,7 @@ async fn create_task(
         joinable: false,
         source: None,
     };
-    let task = control.create_task(&asked.ctx, request).await?;
+    let task = control.create_task(&by, request).await?;
     Ok(Json(task.view(&control.snapshot())))
 }
 
@@ -142,31 +147,28 @@ fn at_least(now: Timestamp, deadline: Timestamp) -> Timestamp {
 /// within its own task; an administrator sets an agent to work for itself, but never for somebody else.
 fn on_behalf(
     asked: &Asked,
-    control: &Control,
+    known: &Snapshot,
     agent: &AgentId,
-    person: Option<PersonId>,
+    person: Option<&PersonId>,
     parent: Option<&TaskId>,
 ) -> Result<Option<PersonId>, ApiError> {
     match &asked.asker {
         Asker::Person(me) => {
             if let Some(parent) = parent {
-                let snapshot = control.snapshot();
-                let task =
-                    snapshot.tasks.get(parent).filter(|task| hands_on(asked, control, me, task)).cloned();
+                let task = known.tasks.get(parent).filter(|task| hands_on(asked, known, me, task));
                 return task
                     .map(|task| task.person.clone())
                     .ok_or_else(|| TaskRefusal::Missing(parent.to_string()).into());
             }
             match person {
-                Some(person) if &person == me => Ok(Some(person)),
+                Some(person) if person == me => Ok(Some(person.clone())),
                 Some(_) => Err(TaskRefusal::NotThemself.into()),
-                None if asked.may_administer || owns(control, me, agent) => Ok(None),
+                None if asked.may_administer || owns(known, me, agent) => Ok(None),
                 None => Err(TaskRefusal::NoSuchAgent(agent.to_string()).into()),
             }
         }
         Asker::Agent(caller) => {
-            let snapshot = control.snapshot();
-            let chain = caller.alive(&snapshot, asked.ctx.now)?;
+            let chain = caller.alive(known, asked.ctx.now)?;
             let own = chain.first().filter(|own| parent == Some(&own.id));
             own.map(|own| own.person.clone()).ok_or_else(|| ApiError::from(TaskRefusal::NotThemself))
         }
@@ -177,15 +179,15 @@ fn on_behalf(
 
 /// Whether a person may hand on what a task may do: their own authority, or that of an agent which acts for itself
 /// and answers to them. Seeing a task is not enough.
-fn hands_on(asked: &Asked, control: &Control, me: &PersonId, task: &Task) -> bool {
+fn hands_on(asked: &Asked, known: &Snapshot, me: &PersonId, task: &Task) -> bool {
     match &task.person {
         Some(person) => person == me,
-        None => asked.may_administer || owns(control, me, &task.agent),
+        None => asked.may_administer || owns(known, me, &task.agent),
     }
 }
 
-fn owns(control: &Control, person: &PersonId, agent: &AgentId) -> bool {
-    control.snapshot().agents.get(agent).is_some_and(|agent| &agent.body.owner == person)
+fn owns(known: &Snapshot, person: &PersonId, agent: &AgentId) -> bool {
+    known.agents.get(agent).is_some_and(|agent| &agent.body.owner == person)
 }
 
 /// A task is seen by auditors, by its person, by its maker, and by its agent.
@@ -235,23 +237,23 @@ async fn complete_task(
     At(id): At<String>,
 ) -> Result<Json<TaskView>, ApiError> {
     let task = seen(&control, &asked, &id).await?;
-    if !may_end(&control, &asked, &task) {
-        return Err(ApiError::denied(Need::Administer));
-    }
-    control.end_task(&asked.ctx, &task.id, TaskState::Completed, "completed").await?;
+    let by = asked.provided(|asked, known| {
+        may_end(asked, known, &task).then_some(()).ok_or_else(|| ApiError::denied(Need::Administer))
+    });
+    control.end_task(&by, &task.id, TaskState::Completed, "completed").await?;
     let task = control.find_task(&task.id).await?;
     Ok(Json(task.view(&control.snapshot())))
 }
 
 /// Who may end a task: its person, who made it, its agent's owner, an administrator, and its own agent, unless the
 /// task was made for joining. Ending that one and joining anew would give the agent fresh limits.
-fn may_end(control: &Control, asked: &Asked, task: &Task) -> bool {
+fn may_end(asked: &Asked, known: &Snapshot, task: &Task) -> bool {
     asked.may_administer
         || match &asked.asker {
             Asker::Person(me) => {
                 task.person.as_ref() == Some(me)
                     || task.created_by == asked.ctx.actor
-                    || (task.person.is_none() && owns(control, me, &task.agent))
+                    || (task.person.is_none() && owns(known, me, &task.agent))
             }
             Asker::Agent(caller) => caller.task == task.id && !task.joinable,
             Asker::Workload(_) => task.created_by == asked.ctx.actor,

@@ -124,9 +124,7 @@ async fn remove_tool(
     At((server, tool)): ToolPath,
 ) -> Result<Json<Done>, ApiError> {
     let name = format!("{server}/{tool}");
-    let mut draft = control.draft(&asked.ctx);
-    let outcome = draft.remove::<Tool>(&name)?;
-    let position = control.commit(&asked.ctx, draft).await?;
+    let (outcome, position) = control.change(&asked, |draft| draft.remove::<Tool>(&name)).await?;
     Ok(Json(Done::new(outcome, &name, position)))
 }
 
@@ -136,7 +134,7 @@ async fn label_tool(
     At((server, tool)): ToolPath,
     Input(label): Input<Label>,
 ) -> Result<Json<Done>, ApiError> {
-    let position = control.label_tool(&asked.ctx, &server, &tool, label.effect).await?;
+    let position = control.label_tool(&asked, &server, &tool, label.effect).await?;
     Ok(done(&server, &tool, position))
 }
 
@@ -146,7 +144,7 @@ async fn approve_tool(
     At((server, tool)): ToolPath,
     Input(approval): Input<Approval>,
 ) -> Result<Json<Done>, ApiError> {
-    let position = control.approve_tool(&asked.ctx, &server, &tool, &approval.digest).await?;
+    let position = control.approve_tool(&asked, &server, &tool, &approval.digest).await?;
     Ok(done(&server, &tool, position))
 }
 
@@ -155,7 +153,7 @@ async fn discover_tools(
     asked: Asked,
     At(name): At<String>,
 ) -> Result<Json<Vec<Seen>>, ApiError> {
-    Ok(Json(control.discover(&asked.ctx, &name).await?))
+    Ok(Json(control.discover(&asked, &name).await?))
 }
 
 fn done(server: &str, tool: &str, position: Option<base::Position>) -> Json<Done> {

@@ -9,7 +9,10 @@ use super::{
     model::{KeyState, VerifyingKey},
     store,
 };
-use crate::control::Control;
+use crate::{
+    authority::{Authority, System},
+    control::Control,
+};
 
 /// How long a key verifies after it stopped signing, in seconds: more than the longest life of what it signed.
 pub const VERIFY_SECONDS: i64 = 2 * base::limit::ACCESS_TOKEN_SECONDS_MAX;
@@ -62,7 +65,7 @@ struct Fresh {
 impl Control {
     /// Makes the keys that are not there yet, one of each algorithm. Run at each start, on each node: whoever comes
     /// first makes them.
-    pub async fn ensure_keys(&self, ctx: &Ctx) -> Result<(), Error> {
+    pub async fn ensure_keys(&self, by: &System) -> Result<(), Error> {
         let ring = self.snapshot().ring.clone();
         let missing: Vec<Algorithm> =
             Algorithm::ALL.iter().copied().filter(|&algorithm| ring.signer(algorithm).is_none()).collect();
@@ -71,9 +74,9 @@ impl Control {
         }
         let mut fresh = Vec::new();
         for algorithm in missing {
-            fresh.push(self.fresh_key(ctx, algorithm).await?);
+            fresh.push(self.fresh_key(by.ctx(), algorithm).await?);
         }
-        let mut tx = self.store().begin(ctx).await?;
+        let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
         let present = store::in_state(&mut tx, KeyState::Signing).await?;
         let mut events = Vec::new();
         for Fresh { key, sealed } in fresh {
@@ -92,14 +95,14 @@ impl Control {
 
     /// Makes a new key of this algorithm, which signs from here on. The one before it verifies until everything that
     /// it signed has expired; its private half is destroyed at once.
-    pub async fn rotate_key(&self, ctx: &Ctx, algorithm: Algorithm) -> Result<KeyId, Error> {
-        let Fresh { key, sealed } = self.fresh_key(ctx, algorithm).await?;
-        let mut tx = self.store().begin(ctx).await?;
+    pub async fn rotate_key(&self, by: &impl Authority, algorithm: Algorithm) -> Result<KeyId, Error> {
+        let Fresh { key, sealed } = self.fresh_key(by.ctx(), algorithm).await?;
+        let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
         let mut events = Vec::new();
         for before in store::in_state(&mut tx, KeyState::Signing).await? {
             if before.algorithm == key.algorithm {
                 let facts = json!({ "kid": before.kid, "algorithm": before.algorithm });
-                let id = store::retire(&mut tx, before, KeyState::Verifying, ctx.now).await?;
+                let id = store::retire(&mut tx, before, KeyState::Verifying, by.ctx().now).await?;
                 events.push(Event::new(EventKind::KeyRotated, &id, facts));
             }
         }
@@ -110,8 +113,8 @@ impl Control {
     }
 
     /// Ends a key that no longer signs: nothing that it signed is valid any more.
-    pub async fn revoke_key(&self, ctx: &Ctx, id: &KeyId) -> Result<(), Error> {
-        let mut tx = self.store().begin(ctx).await?;
+    pub async fn revoke_key(&self, by: &impl Authority, id: &KeyId) -> Result<(), Error> {
+        let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
         if store::in_state(&mut tx, KeyState::Signing).await?.iter().any(|key| &key.id == id) {
             return Err(KeyRefusal::Signs(id.clone()).into());
         }
@@ -119,24 +122,24 @@ impl Control {
             store::in_state(&mut tx, KeyState::Verifying).await?.into_iter().find(|key| &key.id == id);
         let key = found.ok_or_else(|| KeyRefusal::Missing(id.clone()))?;
         let facts = json!({ "kid": key.kid, "reason": "revoked" });
-        let id = store::retire(&mut tx, key, KeyState::Revoked, ctx.now).await?;
+        let id = store::retire(&mut tx, key, KeyState::Revoked, by.ctx().now).await?;
         self.keep(tx, vec![Event::new(EventKind::KeyRevoked, &id, facts)]).await.map(drop)
     }
 
     /// Ends keys whose last token has expired; run from time to time. Answers with how many.
-    pub async fn retire_keys(&self, ctx: &Ctx) -> Result<usize, Error> {
+    pub async fn retire_keys(&self, by: &System) -> Result<usize, Error> {
         let over = |key: &VerifyingKey| {
             let until = key.signed_until.map(|until| until.plus_seconds(VERIFY_SECONDS));
-            key.state == KeyState::Verifying && until.is_some_and(|until| until <= ctx.now)
+            key.state == KeyState::Verifying && until.is_some_and(|until| until <= by.ctx().now)
         };
         if !self.snapshot().keys.values().any(|key| over(key)) {
             return Ok(0);
         }
-        let mut tx = self.store().begin(ctx).await?;
+        let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
         let mut events = Vec::new();
         for key in store::in_state(&mut tx, KeyState::Verifying).await?.into_iter().filter(|key| over(key)) {
             let facts = json!({ "kid": key.kid, "reason": "expired" });
-            let id = store::retire(&mut tx, key, KeyState::Revoked, ctx.now).await?;
+            let id = store::retire(&mut tx, key, KeyState::Revoked, by.ctx().now).await?;
             events.push(Event::new(EventKind::KeyRevoked, &id, facts));
         }
         let count = events.len();

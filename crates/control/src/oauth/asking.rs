@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base::{Actor, Ctx, Fault};
+use base::{Actor, Ctx, Error, Fault};
 use http::{HeaderMap, header::AUTHORIZATION};
 use store::{Entry, ProofUse, Submitted};
 use wire::{
@@ -16,7 +16,11 @@ use super::{
     said::{busy, said},
     verify::{PROOF_AGE_SECONDS_MAX, PROOF_LEEWAY_SECONDS},
 };
-use crate::{control::Control, snapshot::Snapshot};
+use crate::{
+    authority::Authority,
+    control::Control,
+    snapshot::{Dead, Snapshot},
+};
 
 /// Where tokens are made.
 pub(crate) const TOKEN_PATH: &str = "/oauth2/token";
@@ -37,6 +41,19 @@ pub(crate) struct Asking {
 impl Asking {
     pub(crate) const fn client(&self) -> &Client {
         &self.proven.client
+    }
+}
+
+impl Authority for Asking {
+    fn ctx(&self) -> &Ctx {
+        &self.ctx
+    }
+
+    /// The client may ask as long as what it proved itself with is good. Whatever else a task rests on, its plan asks.
+    fn stands(&self, known: &Snapshot) -> Result<(), Error> {
+        let credential = known.credentials.get(&self.proven.credential);
+        let ended = || Dead::Inactive((&self.proven.credential).into(), "ended");
+        Ok(known.credential_is_good(credential.ok_or_else(ended)?, &self.ctx)?)
     }
 }
 

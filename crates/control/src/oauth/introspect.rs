@@ -1,19 +1,20 @@
 //! What a token stands for (RFC 7662), and giving one up (RFC 7009).
 
 use base::{AnyId, Event, EventKind, Fault};
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::HeaderMap;
 use serde_json::json;
 use wire::oauth::{ErrorCode, Form, Introspection, OAuthError, TokenQuery};
 
 use super::{
     audience::Audience,
-    client::Client,
+    client::{Client, refusal},
     issue::details,
+    presented::api_token,
     revoked,
     said::said,
     verify::{TokenHolder, stands},
 };
-use crate::{control::Control, credential::API_TOKEN_PREFIX, grant::Permission};
+use crate::{control::Control, credential::sha256, grant::Permission};
 
 /// Whose tokens an asker may look at.
 enum Sight {
@@ -71,7 +72,7 @@ impl Control {
         };
         let claims = &believed.claims;
         let fault = |fault: Fault| said(fault.into());
-        let mut tx = self.store().begin(&asking.ctx).await.map_err(fault)?;
+        let (mut tx, ()) = self.begin(&asking, |_| Ok(())).await.map_err(said)?;
         if !revoked::insert(&mut tx, &claims.id, claims.expires).await.map_err(fault)? {
             return tx.rollback().await.map_err(fault);
         }
@@ -89,7 +90,8 @@ impl Control {
                 let why = "this node cannot prove that it knows the latest revocations; try again shortly";
                 return Err(OAuthError::new(ErrorCode::TemporarilyUnavailable, why));
             }
-            let principal = self.verify_api_token(token, &ctx).map_err(|_| super::client::refusal())?;
+            let principal = self.snapshot().api_token_holder(&sha256(token.as_bytes()), &ctx).cloned();
+            let principal = principal.map_err(|_refusal| refusal())?;
             return Ok(if may_audit(&principal) { Sight::All } else { Sight::Nothing });
         }
         let asking = self.asking(headers, form).await?;
@@ -99,12 +101,4 @@ impl Control {
             Client::Workload(_) | Client::Agent(_) => Ok(Sight::Own(id)),
         }
     }
-}
-
-/// The opaque API token of a request, where that is how the asker proves itself.
-fn api_token(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    (scheme.eq_ignore_ascii_case("bearer") && token.starts_with(API_TOKEN_PREFIX)).then_some(token)
 }

@@ -23,7 +23,8 @@ mod wish;
 
 pub use audience::Audience;
 pub use challenge::Challenged;
+pub(crate) use presented::api_token;
 pub use refused::{ProofReplayed, TokenRefused};
 pub(crate) use revoked::{load_revoked_tokens, reload_revoked_token};
 pub use verify::TokenHolder;
-pub(crate) use verify::{TokenCache, token_cache};
+pub(crate) use verify::{Believed, TokenCache, stands, token_cache};

@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 
 use super::refused::TokenRefused;
+use crate::credential::API_TOKEN_PREFIX;
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 
@@ -57,6 +58,13 @@ impl<'a> Presented<'a> {
         let proof = proof_header(headers).map_err(TokenRefused::Malformed)?;
         Ok(Self { scheme, token, proof, method, url })
     }
+}
+
+/// The opaque API token of a request, if that is what it carries.
+pub(crate) fn api_token(headers: &HeaderMap) -> Option<&str> {
+    let Only::One(value) = only(headers, &AUTHORIZATION) else { return None };
+    let (scheme, token) = value.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && token.starts_with(API_TOKEN_PREFIX)).then_some(token)
 }
 
 /// The one `DPoP` header of a request (RFC 9449, section 4.3, point 1).

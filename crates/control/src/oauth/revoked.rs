@@ -1,9 +1,14 @@
 //! Access tokens that were revoked one by one.
 
-use base::{AnyId, Ctx, Error, Fault, Timestamp, TokenId};
+use base::{AnyId, Error, Fault, Timestamp, TokenId};
 use store::{Read, Row, Tx, Unrecorded};
 
-use crate::{control::Control, row::parsed, snapshot::Snapshot};
+use crate::{
+    authority::{Authority, System},
+    control::Control,
+    row::parsed,
+    snapshot::Snapshot,
+};
 
 /// From how many on expired ones are looked for in the snapshot.
 const KEPT_MIN: usize = 1024;
@@ -59,9 +64,9 @@ impl Control {
     ///
     /// SECURITY: expired by the time of the log's last record, not by the clock: a clock that is later turned back must
     /// not find a token alive whose revocation is forgotten.
-    pub async fn forget_revoked_tokens(&self, ctx: &Ctx) -> Result<u64, Error> {
-        let mut tx = self.store().begin(ctx).await?;
-        let now = tx.head().await?.time.min(ctx.now);
+    pub async fn forget_revoked_tokens(&self, by: &System) -> Result<u64, Error> {
+        let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
+        let now = tx.head().await?.time.min(by.ctx().now);
         let forgotten = tx.exec("delete from revoked_token where expires <= $1", &[now.into()]).await?;
         if forgotten == 0 {
             tx.rollback().await?;

@@ -6,9 +6,7 @@
 
 use std::sync::Arc;
 
-use base::{
-    AnyId, CredentialId, Ctx, Error, TenantId, Timestamp, WorkloadId, limit::ACCESS_TOKEN_SECONDS_MAX,
-};
+use base::{AnyId, CredentialId, Error, TenantId, Timestamp, WorkloadId, limit::ACCESS_TOKEN_SECONDS_MAX};
 use http::{HeaderMap, Method};
 use moka::sync::Cache;
 use store::ProofUse;
@@ -91,18 +89,22 @@ impl Control {
         }
     }
 
-    /// Who calls the API with an access token. `url` is the public URL of the request without query.
+    /// The access token with which somebody calls the API, as far as it never changes: signed by us, for the API, and
+    /// in the hands of whom it is bound to. For whom it [`stands`] is asked of each state of the world. `url` is the
+    /// public URL of the request without query.
     ///
     /// The proof of possession comes back apart and must be used up before anything happens.
-    pub fn verify_api_access_token(
+    pub(crate) fn believe_api_access_token(
         &self,
         headers: &HeaderMap,
         method: &Method,
         url: &str,
-        ctx: &Ctx,
-    ) -> Result<(TokenHolder, Option<ProofUse>), Error> {
+        now: Timestamp,
+    ) -> Result<(Arc<Believed>, Option<ProofUse>), Error> {
         let presented = Presented::of(headers, method.as_str(), url)?;
-        Ok(self.holder_of(&presented, &Audience::Api, &ctx.tenant, ctx.now)?)
+        let believed = self.believe_for(&presented, &Audience::Api, &self.snapshot(), now)?;
+        let proof = possession(&presented, &believed.claims, now)?;
+        Ok((believed, proof))
     }
 
     fn holder_of(
@@ -112,17 +114,29 @@ impl Control {
         tenant: &TenantId,
         now: Timestamp,
     ) -> Result<(TokenHolder, Option<ProofUse>), TokenRefused> {
-        if !self.is_fresh(now) {
-            return Err(TokenRefused::Stale);
-        }
         let known = self.snapshot();
-        let believed = self.believe(&known, presented.token, now)?;
-        if believed.claims.audience != audience.uri(&self.settings().issuer()) {
-            return Err(TokenRefused::WrongAudience);
-        }
+        let believed = self.believe_for(presented, audience, &known, now)?;
         let holder = stands(&known, &believed, tenant, now)?;
         let proof = possession(presented, &believed.claims, now)?;
         Ok((holder, proof))
+    }
+
+    fn believe_for(
+        &self,
+        presented: &Presented<'_>,
+        audience: &Audience,
+        known: &Snapshot,
+        now: Timestamp,
+    ) -> Result<Arc<Believed>, TokenRefused> {
+        if !self.is_fresh(now) {
+            return Err(TokenRefused::Stale);
+        }
+        let believed = self.believe(known, presented.token, now)?;
+        if believed.claims.audience == audience.uri(&self.settings().issuer()) {
+            Ok(believed)
+        } else {
+            Err(TokenRefused::WrongAudience)
+        }
     }
 
     /// The claims of a token that one of our keys signed.

@@ -91,7 +91,7 @@ impl Control {
             joinable: false,
             source: descent.source,
         };
-        self.create_task(&asking.ctx, request).await.map_err(said)
+        self.create_task(asking, request).await.map_err(said)
     }
 
     /// The open task that the agent has when it names none, or one as wide as the blueprint or the parent admits.
@@ -120,7 +120,7 @@ impl Control {
             joinable: true,
             source: descent.source,
         };
-        self.join_task(&asking.ctx, request).await.map_err(said)
+        self.join_task(asking, request).await.map_err(said)
     }
 }
 

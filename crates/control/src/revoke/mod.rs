@@ -4,17 +4,19 @@
 //! every credential from before. It is durable, with the high-water mark, before it is acknowledged; from then on
 //! no call whose decision is older is forwarded, on any node.
 
-use base::{
-    AgentId, AnyId, Class, Ctx, Error, Event, EventKind, PersonId, Position, Refuse, TaskId, TenantId,
-};
+use base::{AgentId, AnyId, Class, Error, Event, EventKind, PersonId, Position, Refuse, TaskId, TenantId};
 use serde_json::json;
 
 use crate::{
-    catalogue::{Server, ServerState, Tool, ToolState},
+    authority::Authority,
+    catalogue::{Server, ServerBody, ServerState, Tool, ToolBody, ToolState},
     control::Control,
     draft::Draft,
     kind::Kind,
-    principal::{Agent, AgentState, Person, PersonState, Workload, WorkloadState, line},
+    principal::{
+        Agent, AgentBody, AgentState, Person, PersonBody, PersonState, PrincipalRefusal, Workload,
+        WorkloadBody, WorkloadState, line,
+    },
     snapshot::Snapshot,
     task::{self, TaskState},
 };
@@ -76,12 +78,15 @@ pub struct Killed {
 
 impl Control {
     /// Stops a target.
-    pub async fn kill(&self, ctx: &Ctx, target: &Target, reason: &str) -> Result<Killed, Error> {
+    pub async fn kill(&self, by: &impl Authority, target: &Target, reason: &str) -> Result<Killed, Error> {
         let reason = line("reason", reason)?;
-        let mut draft = self.draft(ctx);
-        let subject = stop(&mut draft, target)?;
-        self.check(&draft)?;
-        let mut tx = self.store().begin(ctx).await?;
+        let plan = |known: &Snapshot| {
+            let mut draft = Draft::new(by.ctx(), known);
+            let subject = stop(&mut draft, target)?;
+            draft.check()?;
+            Ok((draft, subject))
+        };
+        let (mut tx, (draft, subject)) = self.begin(by, plan).await?;
         let mut events =
             vec![Event::new(EventKind::AuthorityRevoked, subject.clone(), json!({ "reason": reason }))];
         // The change of state says by itself that authority ends; here it is said once, with the reason.
@@ -117,14 +122,13 @@ fn stop(draft: &mut Draft, target: &Target) -> Result<AnyId, Error> {
         }
         Target::Person(name) => {
             let person = known::<Person>(draft.known(), "person", name)?;
-            let body = crate::principal::PersonBody { state: PersonState::Disabled, ..person.body.clone() };
+            let body = PersonBody { state: PersonState::Disabled, ..person.body.clone() };
             draft.set_as::<Person>(&person.name, Some(&person), body, EventKind::PersonDisabled)?;
             Ok(PersonId::into(person.id.clone()))
         }
         Target::Workload(name) => {
             let workload = known::<Workload>(draft.known(), "workload", name)?;
-            let body =
-                crate::principal::WorkloadBody { state: WorkloadState::Suspended, ..workload.body.clone() };
+            let body = WorkloadBody { state: WorkloadState::Suspended, ..workload.body.clone() };
             draft.set_as::<Workload>(
                 &workload.name,
                 Some(&workload),
@@ -141,13 +145,13 @@ fn stop(draft: &mut Draft, target: &Target) -> Result<AnyId, Error> {
         }
         Target::Tool(name) => {
             let tool = known::<Tool>(draft.known(), "tool", name)?;
-            let body = crate::catalogue::ToolBody { state: ToolState::Quarantined, ..tool.body.clone() };
+            let body = ToolBody { state: ToolState::Quarantined, ..tool.body.clone() };
             draft.set_as::<Tool>(&tool.name, Some(&tool), body, EventKind::ToolQuarantined)?;
             Ok(AnyId::from(&tool.id))
         }
         Target::Server(name) => {
             let server = known::<Server>(draft.known(), "server", name)?;
-            let body = crate::catalogue::ServerBody { state: ServerState::Stopped, ..server.body.clone() };
+            let body = ServerBody { state: ServerState::Stopped, ..server.body.clone() };
             draft.set_as::<Server>(&server.name, Some(&server), body, EventKind::ServerStateChanged)?;
             Ok(AnyId::from(&server.id))
         }
@@ -165,42 +169,58 @@ fn known<K: Kind>(
 
 impl Control {
     /// Lets a suspended agent work again. Its old tasks and credentials stay dead.
-    pub async fn resume_agent(&self, ctx: &Ctx, name: &str) -> Result<Option<Position>, Error> {
-        let mut draft = self.draft(ctx);
-        let agent = known::<Agent>(draft.known(), "agent", name)?;
-        let mut body = agent.body.clone();
-        if body.state == AgentState::Retired {
-            return Err(crate::principal::PrincipalRefusal::Retired(name.to_owned()).into());
-        }
-        body.state = AgentState::Active;
-        draft.set_as::<Agent>(&agent.name, Some(&agent), body, EventKind::AgentStateChanged)?;
-        self.commit(ctx, draft).await
+    pub async fn resume_agent(&self, by: &impl Authority, name: &str) -> Result<Option<Position>, Error> {
+        let back = |body: &mut AgentBody| {
+            if body.state == AgentState::Retired {
+                return Err(PrincipalRefusal::Retired(name.to_owned()).into());
+            }
+            body.state = AgentState::Active;
+            Ok(())
+        };
+        self.bring_back::<Agent>(by, "agent", name, EventKind::AgentStateChanged, back).await
     }
 
     /// Lets a disabled person act again. Their old credentials stay dead.
-    pub async fn enable_person(&self, ctx: &Ctx, name: &str) -> Result<Option<Position>, Error> {
-        let mut draft = self.draft(ctx);
-        let person = known::<Person>(draft.known(), "person", name)?;
-        let body = crate::principal::PersonBody { state: PersonState::Active, ..person.body.clone() };
-        draft.set_as::<Person>(&person.name, Some(&person), body, EventKind::PersonEnabled)?;
-        self.commit(ctx, draft).await
+    pub async fn enable_person(&self, by: &impl Authority, name: &str) -> Result<Option<Position>, Error> {
+        let back = |body: &mut PersonBody| {
+            body.state = PersonState::Active;
+            Ok(())
+        };
+        self.bring_back::<Person>(by, "person", name, EventKind::PersonEnabled, back).await
     }
 
     /// Lets a suspended workload act again.
-    pub async fn resume_workload(&self, ctx: &Ctx, name: &str) -> Result<Option<Position>, Error> {
-        let mut draft = self.draft(ctx);
-        let workload = known::<Workload>(draft.known(), "workload", name)?;
-        let body = crate::principal::WorkloadBody { state: WorkloadState::Active, ..workload.body.clone() };
-        draft.set_as::<Workload>(&workload.name, Some(&workload), body, EventKind::WorkloadStateChanged)?;
-        self.commit(ctx, draft).await
+    pub async fn resume_workload(&self, by: &impl Authority, name: &str) -> Result<Option<Position>, Error> {
+        let back = |body: &mut WorkloadBody| {
+            body.state = WorkloadState::Active;
+            Ok(())
+        };
+        self.bring_back::<Workload>(by, "workload", name, EventKind::WorkloadStateChanged, back).await
     }
 
     /// Lets calls go to a stopped server again.
-    pub async fn start_server(&self, ctx: &Ctx, name: &str) -> Result<Option<Position>, Error> {
-        let mut draft = self.draft(ctx);
-        let server = known::<Server>(draft.known(), "server", name)?;
-        let body = crate::catalogue::ServerBody { state: ServerState::Active, ..server.body.clone() };
-        draft.set_as::<Server>(&server.name, Some(&server), body, EventKind::ServerStateChanged)?;
-        self.commit(ctx, draft).await
+    pub async fn start_server(&self, by: &impl Authority, name: &str) -> Result<Option<Position>, Error> {
+        let back = |body: &mut ServerBody| {
+            body.state = ServerState::Active;
+            Ok(())
+        };
+        self.bring_back::<Server>(by, "server", name, EventKind::ServerStateChanged, back).await
+    }
+
+    async fn bring_back<K: Kind>(
+        &self,
+        by: &impl Authority,
+        word: &'static str,
+        name: &str,
+        event: EventKind,
+        back: impl Fn(&mut K::Body) -> Result<(), Error> + Send + Sync,
+    ) -> Result<Option<Position>, Error> {
+        let make = |draft: &mut Draft| {
+            let thing = known::<K>(draft.known(), word, name)?;
+            let mut body = thing.body.clone();
+            back(&mut body)?;
+            draft.set_as::<K>(&thing.name, Some(&thing), body, event)
+        };
+        self.change(by, make).await.map(|(_, position)| position)
     }
 }

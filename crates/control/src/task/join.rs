@@ -12,16 +12,16 @@ use super::{
     service::TaskRequest,
     store,
 };
-use crate::{control::Control, snapshot::Snapshot};
+use crate::{authority::Authority, control::Control, snapshot::Snapshot};
 
 impl Control {
     /// The open task that an agent works on for this person (or itself), below this parent (or none), because it named
     /// none; or a new one, made as asked.
-    pub async fn join_task(&self, ctx: &Ctx, request: TaskRequest) -> Result<Task, Error> {
+    pub async fn join_task(&self, by: &impl Authority, request: TaskRequest) -> Result<Task, Error> {
         let request = TaskRequest { joinable: true, ..request };
-        match self.open_task_of(ctx, &request) {
+        match self.open_task_of(by.ctx(), &request) {
             Some(task) => Ok(task),
-            None => self.create_task(ctx, request).await,
+            None => self.create_task(by, request).await,
         }
     }
 

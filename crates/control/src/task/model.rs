@@ -158,9 +158,6 @@ pub enum TaskRefusal {
     /// There are too many.
     #[error("there are too many open tasks of this {0}")]
     TooMany(&'static str),
-    /// Authority changed while the task was being made.
-    #[error("authority changed while the task was being made")]
-    Moved,
     /// It covers nothing.
     #[error("`tools`: the task covers no tool, resource or prompt")]
     Empty,
@@ -181,7 +178,6 @@ impl Refuse for TaskRefusal {
             }
             Self::Over(..) => Class::Conflict,
             Self::TooMany(_) => Class::Limited,
-            Self::Moved => Class::Busy,
         }
     }
 
@@ -198,7 +194,6 @@ impl Refuse for TaskRefusal {
             Self::NotThemself => "not_your_authority",
             Self::Over(..) => "task_ended",
             Self::TooMany(_) => "too_many_tasks",
-            Self::Moved => "authority_moved",
             Self::Scope(_) => "bad_scope",
             Self::Empty => "task_empty",
         }
@@ -213,7 +208,6 @@ impl Refuse for TaskRefusal {
             Self::NotThemself => Some("let the person make the task with their own token".into()),
             Self::Over(..) => Some("begin a new task".into()),
             Self::TooMany(_) => Some("complete tasks that are done".into()),
-            Self::Moved => Some("try again".into()),
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 //! Making and ending tasks.
 
-use base::{Actor, AgentId, AnyId, Ctx, Error, Event, EventKind, PersonId, Position, TaskId, limit};
+use base::{AgentId, AnyId, Ctx, Error, Event, EventKind, PersonId, Position, TaskId, limit};
 use policy::Scope;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -11,13 +11,12 @@ use super::{
     store,
 };
 use crate::{
+    authority::Authority,
     control::Control,
     principal::{AgentOrigin, BlueprintBody},
     snapshot::Snapshot,
 };
 
-/// How often a task is planned again because authority ended meanwhile, before the asker is told to come back.
-const ATTEMPTS_MAX: usize = 8;
 /// The most open tasks of one agent, and of one tree.
 const OPEN_TASKS_MAX: usize = 256;
 /// The largest scope, in bytes of JSON.
@@ -107,45 +106,33 @@ impl Control {
     /// Makes a task, or joins the open one where the request says so. Who may ask is the caller's business:
     /// [`crate::oauth`] for credentials, the API for tokens.
     ///
-    /// INVARIANT: what the plan rests on still holds at the commit. Transactions of the control plane run one at a
-    /// time; if authority ended between the plan and this one's turn, it is planned again.
-    pub async fn create_task(&self, ctx: &Ctx, request: TaskRequest) -> Result<Task, Error> {
-        for _ in 0..ATTEMPTS_MAX {
-            let snapshot = self.snapshot();
-            let planned_at = snapshot.position;
-            let task = plan(&snapshot, ctx, request.clone())?;
-            drop(snapshot);
-            let mut tx = self.store().begin(ctx).await?;
-            if tx.head().await?.guard > planned_at {
-                tx.rollback().await?;
-                self.catch_up().await?;
-                continue;
-            }
-            if request.joinable
-                && let Some(found) = join::open_task(&mut tx, ctx, &request, task.source.as_ref()).await?
-            {
-                let position = tx.head().await?.position;
-                tx.rollback().await?;
-                self.settle(position).await;
-                return Ok(found);
-            }
-            store::insert(&mut tx, &task).await?;
-            let event = Event::new(EventKind::TaskCreated, &task.id, facts(&task)?).within(task.id.clone());
-            self.keep(tx, vec![event]).await?;
-            return Ok(task);
+    /// INVARIANT: what the plan rests on still holds at the commit ([`Control::begin`]).
+    pub async fn create_task(&self, by: &impl Authority, request: TaskRequest) -> Result<Task, Error> {
+        let ctx = by.ctx();
+        let (mut tx, task) = self.begin(by, |known| plan(known, ctx, request.clone())).await?;
+        if request.joinable
+            && let Some(found) = join::open_task(&mut tx, ctx, &request, task.source.as_ref()).await?
+        {
+            let position = tx.head().await?.position;
+            tx.rollback().await?;
+            self.settle(position).await;
+            return Ok(found);
         }
-        Err(TaskRefusal::Moved.into())
+        store::insert(&mut tx, &task).await?;
+        let event = Event::new(EventKind::TaskCreated, &task.id, facts(&task)?).within(task.id.clone());
+        self.keep(tx, vec![event]).await?;
+        Ok(task)
     }
 
     /// Ends a task and all its descendants.
     pub async fn end_task(
         &self,
-        ctx: &Ctx,
+        by: &impl Authority,
         id: &TaskId,
         state: TaskState,
         reason: &str,
     ) -> Result<Position, Error> {
-        let mut tx = self.store().begin(ctx).await?;
+        let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
         let events = store::end(&mut tx, id, state, reason).await?;
         if events.is_empty() {
             tx.rollback().await?;
@@ -158,10 +145,10 @@ impl Control {
     /// from its deadline on.
     pub async fn expire_tasks(&self) -> Result<usize, Error> {
         const AT_ONCE: i64 = 256;
-        let ctx = self.ctx(Actor::System("expire tasks".into()));
-        let mut tx = self.store().begin(&ctx).await?;
+        let by = self.system("expire tasks");
+        let (mut tx, ()) = self.begin(&by, |_| Ok(())).await?;
         let mut events = Vec::new();
-        for id in store::overdue(&mut tx, ctx.now, AT_ONCE).await? {
+        for id in store::overdue(&mut tx, by.ctx().now, AT_ONCE).await? {
             events.extend(store::end(&mut tx, &id, TaskState::Expired, "deadline").await?);
         }
         if events.is_empty() {

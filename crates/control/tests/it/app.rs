@@ -1,8 +1,11 @@
 //! The control plane as a server runs it: store, follower, routes; a clock that stands still.
 
 use axum::{Router, body::Body, http::Request};
-use base::{Actor, Ctx, Event, EventKind};
-use control::control::{Control, Settings};
+use base::{Event, EventKind};
+use control::{
+    authority::System,
+    control::{Control, Settings},
+};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -46,9 +49,9 @@ impl App {
     /// The first start on a bench.
     pub(crate) async fn start(bench: Bench) -> Self {
         let app = Self::run(bench).await;
-        let ctx = app.system();
-        app.control.ensure_keys(&ctx).await.expect("keys");
-        let kept = app.control.bootstrap(&ctx, |_| Ok::<(), std::convert::Infallible>(())).await;
+        let system = app.system();
+        app.control.ensure_keys(&system).await.expect("keys");
+        let kept = app.control.bootstrap(&system, |_| Ok::<(), std::convert::Infallible>(())).await;
         kept.expect("a bootstrap").unwrap();
         app
     }
@@ -86,9 +89,9 @@ impl App {
         Self::run(self.bench.clone()).await
     }
 
-    /// The circumstances of the system at work.
-    pub(crate) fn system(&self) -> Ctx {
-        self.control.ctx(Actor::System("test".into()))
+    /// The right of the system at work.
+    pub(crate) fn system(&self) -> System {
+        self.control.system("test")
     }
 
     /// Moves the clock, and lets the node see that it is still fresh.

@@ -11,6 +11,7 @@ mod lifecycle;
 mod narrowing;
 mod race;
 mod refusals;
+mod standing;
 mod token;
 mod verify;
 mod world;

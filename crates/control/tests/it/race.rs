@@ -65,6 +65,10 @@ async fn a_stop_of_everything_beats_clients_that_had_proven_themselves() {
             let rex = app.client("rex").await;
             let requests = join_all((0..4).map(|_| rex.own_token(&app, CRM)));
             let kill = async {
+                // Earlier, and what the clients proved themselves with would be dead before they have a task.
+                while app.open_tasks("rex") == 0 {
+                    tokio::task::yield_now().await;
+                }
                 for _ in 0..round * 2 {
                     tokio::task::yield_now().await;
                 }
@@ -91,8 +95,8 @@ async fn a_killed_task_has_no_child_that_lives() {
             let parent = rex.exchange(&app, &ada, CRM, None).await.token();
             let target = Target::Task(app.caller(&parent, "crm").unwrap().task);
             let children = join_all((0..8).map(|_| kid.exchange(&app, &parent, CRM, None)));
-            let ctx = app.system();
-            let kill = app.control.kill(&ctx, &target, "race");
+            let system = app.system();
+            let kill = app.control.kill(&system, &target, "race");
             let (children, killed) = tokio::join!(children, kill);
             killed.unwrap();
             for child in children.iter().filter(|child| child.status == 200) {

@@ -153,10 +153,10 @@ async fn possession_is_proven_for_this_request() {
         // The blueprint wants a key from now on: tokens without one stop at once.
         let mut company = app.control.snapshot().blueprints.named("company").unwrap().body.clone();
         company.dpop_required = true;
-        let ctx = app.system();
-        let mut draft = app.control.draft(&ctx);
-        draft.put::<control::principal::Blueprint>("company", company).unwrap();
-        app.control.commit(&ctx, draft).await.unwrap();
+        let put = |draft: &mut control::draft::Draft| {
+            draft.put::<control::principal::Blueprint>("company", company.clone())
+        };
+        app.control.change(&app.system(), put).await.unwrap();
         assert_eq!(code(&app, &bearer(&plain)), "dpop_binding_required");
     })
     .await;

@@ -20,7 +20,7 @@ use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, sync::A
 
 use anyhow::Context as _;
 use axum::Router;
-use base::{Actor, Clock, Event, EventKind, Secret, SharedDice};
+use base::{Clock, Event, EventKind, Secret, SharedDice};
 use control::control::{Control, Settings};
 use store::{Database, Store, StoreConfig};
 use tokio::{sync::watch, task::JoinSet};
@@ -141,17 +141,17 @@ async fn open_store(
 }
 
 async fn set_up(control: &Control, options: &Options) -> anyhow::Result<control::bootstrap::Bootstrap> {
-    let ctx = control.ctx(Actor::System("start".into()));
-    control.ensure_keys(&ctx).await?;
+    let system = control.system("start");
+    control.ensure_keys(&system).await?;
     let keep = |token: &Secret| write_private(&options.data.join("admin.token"), token.expose());
-    let bootstrap = control.bootstrap(&ctx, keep).await??;
+    let bootstrap = control.bootstrap(&system, keep).await??;
     for path in &options.apply {
-        let plan = control.apply(&ctx, read_documents(path)?, false).await;
+        let plan = control.apply(&system, read_documents(path)?, false).await;
         plan.with_context(|| format!("applying `{}`", path.display()))?;
     }
     let started =
         Event::global(EventKind::NodeStarted, serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }));
-    control.note(&ctx, started).await?;
+    control.note(&system, started).await?;
     Ok(bootstrap)
 }
 

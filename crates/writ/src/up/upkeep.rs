@@ -44,11 +44,11 @@ async fn each_minute(control: Control) {
         if let Err(fault) = control.store().sweep(now.plus_seconds(-OUTCOME_SECONDS_MAX), now).await {
             tracing::error!(error = %fault, "lost outcomes could not be recorded");
         }
-        let ctx = control.ctx(Actor::System("forget what is over".into()));
-        if let Err(error) = control.retire_keys(&ctx).await {
+        let system = control.system("forget what is over");
+        if let Err(error) = control.retire_keys(&system).await {
             tracing::error!(%error, "keys whose tokens are all over could not be retired");
         }
-        if let Err(error) = control.forget_revoked_tokens(&ctx).await {
+        if let Err(error) = control.forget_revoked_tokens(&system).await {
             tracing::error!(%error, "revoked tokens that are over could not be forgotten");
         }
     }

@@ -23,6 +23,7 @@ const RANKS: &[&[&str]] = &[
 /// Rooms through which concepts meet: what all kept things share, the snapshot of them all, and its way in and out.
 /// They name every concept, and every concept may name them.
 const FRAME: &[&str] = &[
+    "authority",
     "bootstrap",
     "control",
     "documents",

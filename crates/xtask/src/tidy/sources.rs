@@ -21,6 +21,7 @@ pub(super) fn check(files: &[File]) -> Vec<Finding> {
             findings.extend(leaked(file, number, line));
             findings.extend(receipt(file, number, line));
             findings.extend(server_outside_http(file, number, line));
+            findings.extend(bare_transaction(file, number, line));
         }
     }
     findings.extend(DOCUMENTED.iter().filter_map(|name| undocumented(files, name)));
@@ -103,6 +104,19 @@ fn receipt(file: &File, number: usize, line: &str) -> Option<Finding> {
         .then(|| Finding::at(file, number, format!("`{marker}` belongs to the store's batch writer alone")))
 }
 
+/// SECURITY: in the control plane a transaction begins on somebody's right, which is asked again there.
+fn bare_transaction(file: &File, number: usize, line: &str) -> Option<Finding> {
+    let inside = file.path.strip_prefix("crates/control/src/")?;
+    let begins = ["store().begin(", "store.begin("].iter().any(|call| code(line).contains(call));
+    (begins && inside != "authority.rs").then(|| {
+        Finding::at(
+            file,
+            number,
+            "begins a write on nobody's right: use `Control::begin` with an `Authority`",
+        )
+    })
+}
+
 /// Services must be callable from the command line and from tests, so HTTP types stay in `http.rs`.
 fn server_outside_http(file: &File, number: usize, line: &str) -> Option<Finding> {
     let inside = file.path.strip_prefix("crates/control/src/")?;
@@ -159,6 +173,14 @@ mod tests {
         assert_eq!(found("crates/store/src/a.rs", "let sql: &'static str = text.leak();").len(), 1);
         let trusted = format!("#[cfg(test)]\nfn f() {{ {}{}(x) }}", "AssertSql", "Safe");
         assert_eq!(found("crates/store/src/a.rs", &trusted).len(), 1, "tests too");
+    }
+
+    #[test]
+    fn writes_begin_in_one_place() {
+        let begin = "let mut tx = self.store().begin(ctx).await?;";
+        assert_eq!(found("crates/control/src/task/service.rs", begin).len(), 1);
+        assert_eq!(found("crates/control/src/authority.rs", begin), Vec::<String>::new());
+        assert_eq!(found("crates/control/tests/it/race.rs", begin), Vec::<String>::new());
     }
 
     #[test]
