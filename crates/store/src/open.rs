@@ -83,6 +83,7 @@ impl Store {
             positions: watch::Sender::new(head.position),
             time_floor,
             unrecorded: Default::default(),
+            usages: Arc::default(),
             claim: Mutex::new(Some(claim)),
         });
         sweep::own_intents(&inner, now).await?;

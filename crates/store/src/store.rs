@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Entry, Head, Read, Record, Sealed, Submitted, Tx, Unrecorded, batch::Job, engine::Engine, log::read_head,
-    mark::Keeper, seal::Kek,
+    mark::Keeper, seal::Kek, usage::Usages,
 };
 
 /// The most records that one [`Store::follow`] gives.
@@ -38,6 +38,8 @@ pub(crate) struct Inner {
     pub(crate) positions: watch::Sender<Position>,
     pub(crate) time_floor: Timestamp,
     pub(crate) unrecorded: [AtomicU64; Unrecorded::ALL.len()],
+    /// What tasks have used.
+    pub(crate) usages: Arc<Usages>,
     /// Held as long as this process uses the data folder.
     pub(crate) claim: Mutex<Option<File>>,
 }
