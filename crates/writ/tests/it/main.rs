@@ -22,6 +22,7 @@ mod documents;
 mod faults;
 mod gate;
 mod kill;
+mod left;
 mod mutations;
 mod openapi;
 mod up;
