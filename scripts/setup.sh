@@ -3,8 +3,8 @@
 #
 #   scripts/setup.sh [rust] [postgres] [clients]      nothing named: all of them
 #
-# Idempotent, and quick when everything is there. Downloads land under ${WRIT_CACHE:-$HOME/.cache/writ}; only the
-# PostgreSQL package is installed into the system, and only by root. Versions are pinned in the files that are
+# Idempotent, and quick when everything is there. Downloads land under ${WRIT_CACHE:-$HOME/.cache/writ}; only
+# Debian packages are installed into the system, and only by root. Versions are pinned in the files that are
 # named in `install_python` and `install_node`; a change of those files installs anew.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -36,6 +36,7 @@ check_rust() {
     # rust-toolchain.toml names the version; rustup fetches it at the first call of cargo.
     command -v cargo >/dev/null || { missing+=("cargo: install rustup, then run this again"); return; }
     command -v cc >/dev/null || install_package build-essential "a C compiler, for the bundled SQLite and AWS-LC"
+    command -v openssl >/dev/null || install_package openssl "a certificate, for the tests of TLS"
 }
 
 check_postgres() {

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use base::{AnyId, EventKind, Fault, Position};
+use base::{AnyId, EventKind, Fault, Position, TaskId};
 use store::Record;
 use tokio::sync::watch;
 
@@ -87,11 +87,21 @@ impl Follower {
             .filter(|record| changes_snapshot(record.kind))
             .filter_map(|record| record.subject.as_ref())
             .collect();
-        if !changed.is_empty() {
-            let mut read = inner.store.read().await?;
-            for id in changed {
-                reload(&inner.store, &mut read, &mut after, id).await?;
-            }
+        let mut read = None;
+        for id in changed {
+            let read = match &mut read {
+                Some(read) => read,
+                None => read.insert(inner.store.read().await?),
+            };
+            reload(&inner.store, read, &mut after, id).await?;
+        }
+        let used = self.used_elsewhere(records, &after);
+        if !used.is_empty() {
+            let mut read = match read {
+                Some(read) => read,
+                None => inner.store.read().await?,
+            };
+            inner.store.refresh_usage(&mut read, &used).await?;
         }
         if records.iter().any(|record| ends_tasks(record.kind)) {
             after.forget_ended_tasks();
@@ -118,6 +128,24 @@ impl Follower {
         }
         Ok(())
     }
+
+    /// The tasks whose usage other nodes moved on, with their ancestors. Empty for records of this node: what it does
+    /// itself costs it nothing here.
+    fn used_elsewhere(&self, records: &[Record], after: &Snapshot) -> Vec<TaskId> {
+        let store = &self.control.inner().store;
+        let tasks: BTreeSet<&TaskId> = records
+            .iter()
+            .filter(|record| uses_up(record.kind) && !store.wrote(record.position))
+            .filter_map(|record| record.task.as_ref())
+            .flat_map(|task| after.counted_chain(task))
+            .collect();
+        tasks.into_iter().cloned().collect()
+    }
+}
+
+/// Calls use up what policies may ask about; the node that made them has counted them already.
+const fn uses_up(kind: EventKind) -> bool {
+    matches!(kind, EventKind::CallAllowed | EventKind::CallEnded)
 }
 
 /// Calls and token issues are the bulk of the log and change nothing here.

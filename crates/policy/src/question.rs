@@ -36,9 +36,11 @@ pub struct Circumstances {
     pub purpose: String,
     /// The depth of the task in its tree, counted from the root's 1.
     pub depth: u32,
-    /// How many calls the task may still make, this one included; `None` is without a limit.
+    /// How many calls the task may still make, this one included, by the tightest limit of its chain; `None` is
+    /// without a limit. As the deciding node knows it, which may lag behind other nodes; the limit itself is held where
+    /// the intent is recorded. Nothing left is a denial.
     pub calls_left: Option<u64>,
-    /// How many bytes the task may still receive; `None` is without a limit.
+    /// How many bytes may still flow in either direction, known in the same way; `None` is without a limit.
     pub bytes_left: Option<u64>,
     /// The authentication context class (OpenID Connect Core, section 2, `acr`) of the person's sign-in, if there
     /// was one.

@@ -27,6 +27,7 @@ mod store;
 mod sweep;
 mod tree;
 mod tx;
+mod usage;
 mod value;
 
 pub use batch::{Debit, Denied, Entry, Intent, Limit, Outcome, ProofUse, Submitted};
@@ -40,4 +41,5 @@ pub use store::Store;
 pub use sweep::Swept;
 pub use tree::Export;
 pub use tx::{Read, Tx, Unrecorded, View};
+pub use usage::Used;
 pub use value::{Bind, Row, Value};

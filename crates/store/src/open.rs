@@ -85,6 +85,7 @@ impl Store {
             time_floor,
             health: Health::default(),
             unrecorded: Default::default(),
+            usages: Arc::default(),
             claim: Mutex::new(Some(claim)),
         });
         sweep::own_intents(&inner, now).await?;

@@ -20,6 +20,7 @@ use crate::{
     log::read_head,
     mark::Keeper,
     seal::Kek,
+    usage::Usages,
 };
 
 /// The most records that one [`Store::follow`] gives.
@@ -45,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) time_floor: Timestamp,
     pub(crate) health: Health,
     pub(crate) unrecorded: [AtomicU64; Unrecorded::ALL.len()],
+    /// What tasks have used.
+    pub(crate) usages: Arc<Usages>,
     /// Held as long as this process uses the data folder.
     pub(crate) claim: Mutex<Option<File>>,
 }

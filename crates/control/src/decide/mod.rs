@@ -7,6 +7,7 @@
 mod caller;
 mod evidence;
 mod facts;
+mod left;
 mod outcome;
 mod refused;
 
@@ -22,6 +23,7 @@ use store::{Debit, Entry, Intent, Origin, Submitted};
 use crate::{catalogue::ServerState, control::Control, snapshot::Snapshot, task::Task};
 use evidence::{About, describe, event, with_reasons};
 use facts::{Target, agent, person};
+use left::Left;
 
 /// How often a decision is made again because authority changed under it, before the caller is asked to come back.
 const ATTEMPTS_MAX: usize = 16;
@@ -189,12 +191,13 @@ impl Control {
         let person =
             own.person.as_ref().map(|id| person(id, &target, snapshot, now)).transpose().map_err(wrong)?;
         let scopes: Vec<&Scope> = chain.iter().map(|task| &task.scope).collect();
+        let left = Left::of(chain, snapshot)?;
         let circumstances = Circumstances {
             now,
             purpose: own.purpose.clone(),
             depth: u32::try_from(own.depth).unwrap_or(u32::MAX),
-            calls_left: None,
-            bytes_left: None,
+            calls_left: Some(left.calls),
+            bytes_left: Some(left.bytes),
             acr: None,
         };
         // SECURITY: each agent of the chain is a principal. A task handed down to an agent with more grants must not

@@ -17,7 +17,7 @@ use crate::{
     row::parsed,
     rule::Rule,
     secret::KeptSecret,
-    task,
+    task::{self, TaskState},
 };
 
 /// Reads everything, in one state of the database.
@@ -42,8 +42,11 @@ pub(crate) async fn load(store: &Store) -> Result<Snapshot, Fault> {
         open_secret(store, &mut snapshot, &row)?;
     }
     for task in task::open_tasks(&mut read).await? {
+        snapshot.used.insert_mut(task.id.clone(), store.count_usage(&task.id));
         snapshot.keep_task(Arc::new(task));
     }
+    let open: Vec<TaskId> = snapshot.used.keys().cloned().collect();
+    store.refresh_usage(&mut read, &open).await?;
     credential::load_all(&mut read, &mut snapshot).await?;
     key::load_all(store, &mut read, &mut snapshot).await?;
     oauth::load_revoked_tokens(&mut read, &mut snapshot, head.time).await?;
@@ -78,7 +81,7 @@ pub(crate) async fn reload(
             one::<KeptSecret>(read, snapshot, id).await?;
             secret_value(store, read, snapshot, id).await
         }
-        IdKind::TaskId => reload_task(read, snapshot, id).await,
+        IdKind::TaskId => reload_task(store, read, snapshot, id).await,
         IdKind::CredentialId => credential::reload(read, snapshot, id).await,
         IdKind::KeyId => key::reload(store, read, snapshot, id).await,
         IdKind::TokenId => {
@@ -142,9 +145,18 @@ fn open_secret(store: &Store, snapshot: &mut Snapshot, row: &Row) -> Result<(), 
     Ok(())
 }
 
-async fn reload_task(read: &mut Read, snapshot: &mut Snapshot, id: &AnyId) -> Result<(), Fault> {
+async fn reload_task(
+    store: &Store,
+    read: &mut Read,
+    snapshot: &mut Snapshot,
+    id: &AnyId,
+) -> Result<(), Fault> {
     let id: TaskId = parsed(id.as_str().parse())?;
     if let Some(task) = task::load_task(read, &id).await? {
+        if task.state == TaskState::Open && !snapshot.used.contains_key(&id) {
+            snapshot.used.insert_mut(id.clone(), store.count_usage(&id));
+            store.refresh_usage(read, std::slice::from_ref(&id)).await?;
+        }
         snapshot.keep_task(Arc::new(task));
     }
     Ok(())

@@ -69,6 +69,8 @@ pub struct Snapshot {
 
     /// Tasks that are open, or were when the snapshot was last loaded whole.
     pub tasks: HashTrieMapSync<TaskId, Arc<Task>>,
+    /// What the open ones have used. Shared by all snapshots: it moves on without a new one.
+    pub(crate) used: HashTrieMapSync<TaskId, Arc<store::Used>>,
     /// Keys and secrets of principals.
     pub credentials: HashTrieMapSync<CredentialId, Arc<Credential>>,
     /// API tokens, by the SHA-256 of their text.
@@ -117,7 +119,18 @@ impl Snapshot {
         if let Some(parent) = &task.parent {
             self.tasks_by_parent.add(&AnyId::from(parent), &task.id);
         }
+        if task.state != TaskState::Open {
+            self.used.remove_mut(&task.id);
+        }
         self.tasks.insert_mut(task.id.clone(), task);
+    }
+
+    /// A task and its ancestors, those of them whose usage is counted.
+    pub(crate) fn counted_chain(&self, id: &TaskId) -> impl Iterator<Item = &TaskId> {
+        std::iter::successors(self.tasks.get(id), |task| self.tasks.get(task.parent.as_ref()?))
+            .take(base::limit::TASK_DEPTH_MAX)
+            .map(|task| &task.id)
+            .filter(|id| self.used.contains_key(*id))
     }
 
     /// The tasks of an agent that are here, ended ones included.

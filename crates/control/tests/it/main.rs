@@ -7,6 +7,7 @@ mod client;
 mod discovery;
 mod exchange;
 mod keys;
+mod left;
 mod lifecycle;
 mod narrowing;
 mod race;

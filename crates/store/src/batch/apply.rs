@@ -50,7 +50,7 @@ pub(super) async fn attempt(inner: &Inner, items: &mut [Item]) -> Result<Attempt
     mark_moved(items, seen.guard);
 
     proof::claim(&mut conn, items).await?;
-    usage::take(&mut conn, inner.engine.dialect(), items).await?;
+    let used = usage::take(&mut conn, inner.engine.dialect(), items).await?;
     proof::release(&mut conn, items).await?;
     write_payloads(&mut conn, items).await?;
 
@@ -70,6 +70,9 @@ pub(super) async fn attempt(inner: &Inner, items: &mut [Item]) -> Result<Attempt
     write_intents(&mut conn, &inner.node, items).await?;
     if items.iter().any(|item| matches!(item.state, State::Written(_))) {
         conn.commit().await?;
+        // Before those who follow the log are woken, so that they find their own calls counted.
+        inner.usages.committed(used.iter().map(usage::total));
+        inner.usages.wrote(head.position, after.position);
         inner.committed(after, false).await?;
     } else {
         conn.rollback().await?;

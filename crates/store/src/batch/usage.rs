@@ -31,7 +31,7 @@ static WRITE: LazyLock<Shaped> = LazyLock::new(|| {
 
 /// One task's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Usage {
+pub(super) struct Usage {
     calls_used: i64,
     calls_max: Option<i64>,
     bytes_used: i64,
@@ -61,8 +61,18 @@ impl Usage {
 
 type Usages = BTreeMap<TaskId, Usage>;
 
-/// Takes the debits of the good items, in their order; items that a limit does not admit become limited.
-pub(super) async fn take(conn: &mut Conn, dialect: Dialect, items: &mut [Item]) -> Result<(), Fault> {
+/// What a task has used in all: calls and bytes.
+pub(super) const fn total((task, usage): &(TaskId, Usage)) -> (&TaskId, i64, i64) {
+    (task, usage.calls_used, usage.bytes_used)
+}
+
+/// Takes the debits of the good items, in their order; items that a limit does not admit become limited. Answers with
+/// the usage of the tasks whose usage changed, which is true once the transaction is committed.
+pub(super) async fn take(
+    conn: &mut Conn,
+    dialect: Dialect,
+    items: &mut [Item],
+) -> Result<Vec<(TaskId, Usage)>, Fault> {
     let mut usages = lock(conn, dialect, items).await?;
     let before = usages.clone();
     for item in items.iter_mut().filter(|item| item.is_good()) {
@@ -91,7 +101,7 @@ pub(super) async fn take(conn: &mut Conn, dialect: Dialect, items: &mut [Item]) 
             .collect();
         conn.exec(sql, &args).await?;
     }
-    Ok(())
+    Ok(changed)
 }
 
 /// All of an entry's debits or none.

@@ -9,3 +9,4 @@ mod sealing;
 mod support;
 mod transactions;
 mod tree;
+mod usage;

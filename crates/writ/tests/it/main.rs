@@ -22,6 +22,7 @@ mod crash;
 mod documents;
 mod gate;
 mod kill;
+mod left;
 mod mutations;
 mod openapi;
 mod up;

@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _},
     net::TcpListener,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -36,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) files_max: Option<u32>,
     /// A database that is there already: another server's.
     pub(crate) database: Option<String>,
+    /// The data folder of the server whose key seals that database.
+    pub(crate) key_of: Option<PathBuf>,
 }
 
 /// A server.
@@ -62,6 +65,11 @@ impl Node {
         let folder = TempDir::new().unwrap();
         if let Some(config) = &setup.config {
             std::fs::write(folder.path().join("writ.toml"), config).unwrap();
+        }
+        if let Some(other) = &setup.key_of {
+            let data = folder.path().join("data");
+            std::fs::DirBuilder::new().mode(0o700).create(&data).unwrap();
+            std::fs::copy(other.join("kek"), data.join("kek")).unwrap();
         }
         let mut node = Self { folder, port: free_port(), setup, process: None, said: Arc::default() };
         node.launch().await;
@@ -93,6 +101,17 @@ impl Node {
         }
         self.process = Some(launch(command, self.said.clone()).await?);
         Ok(())
+    }
+
+    /// Another server on the same database, which is reached by the same public address.
+    pub(crate) async fn second(&self) -> Self {
+        let setup = Setup {
+            config: Some(format!("public_url = \"{}\"\n", self.url())),
+            database: self.setup.database.clone(),
+            key_of: Some(self.data()),
+            ..Setup::default()
+        };
+        Self::start_with(On::Postgres, setup).await
     }
 
     /// Kills it as a power cut does.

@@ -1,9 +1,17 @@
 //! Many connections: who opens all that the server accepts does not keep others from stopping things.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    process::{Child, Command},
+    sync::Arc,
+    time::Duration,
+};
 
-use http_body_util::BodyExt as _;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
@@ -13,7 +21,7 @@ use tokio::{
 use crate::{
     command::writ,
     mcp::is_done,
-    node::{On, Setup},
+    node::{On, Setup, WRIT, free_port, launch},
     web::Ask,
     world::World,
 };
@@ -27,9 +35,12 @@ fn setup(config: &str) -> Setup {
 
 /// A connection from the loopback address `127.0.0.{host}`.
 async fn connect(world: &World, host: u8) -> TcpStream {
+    connect_to(world.node.url().strip_prefix("http://").unwrap().parse().unwrap(), host).await
+}
+
+async fn connect_to(server: SocketAddr, host: u8) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::from(([127, 0, 0, host], 0))).unwrap();
-    let server = world.node.url().strip_prefix("http://").unwrap().parse().unwrap();
     socket.connect(server).await.unwrap()
 }
 
@@ -51,6 +62,11 @@ async fn end_of(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&said).into_owned()
 }
 
+/// Whether the server has not closed a connection that it said nothing on.
+fn is_open(stream: &TcpStream) -> bool {
+    stream.try_read(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
 /// `writ kill`; how long it took from the request to the acknowledgement.
 async fn killed(world: &World, kind: &'static str, name: &'static str) -> Duration {
     let (admin, home) = (world.admin.clone(), world.node.beside("home"));
@@ -59,6 +75,22 @@ async fn killed(world: &World, kind: &'static str, name: &'static str) -> Durati
     });
     let said: Value = serde_json::from_slice(&killing.await.unwrap()).unwrap();
     Duration::from_micros(said["elapsed_us"].as_u64().unwrap())
+}
+
+/// The status of one request over HTTP/2, after which the server ends the connection.
+async fn second_http(world: &World, path: &str) -> u16 {
+    let io = TokioIo::new(connect(world, 1).await);
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    let ended = tokio::spawn(connection);
+    let request =
+        http::Request::get(format!("{}{path}", world.node.url())).body(Empty::<Bytes>::new()).unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    let status = answer.status().as_u16();
+    answer.into_body().collect().await.unwrap();
+    let ended = timeout(END_TIME_MAX, ended).await.expect("a reserved place is kept over HTTP/2");
+    ended.unwrap().unwrap();
+    status
 }
 
 async fn metric(world: &World, name: &str) -> f64 {
@@ -93,6 +125,8 @@ async fn the_stop_button_works_while_every_place_is_taken() {
             "{path}"
         );
     }
+    assert_eq!(second_http(&world, "/livez").await, 200);
+    assert_eq!(second_http(&world, "/mcp/notes").await, 503);
     let took = killed(&world, "agent", "eve").await;
     assert!(took < Duration::from_secs(1), "the stop button took {took:?}");
     assert!(world.admin.get("agents/eve").await.text().contains("\"suspended\""));
@@ -102,10 +136,7 @@ async fn the_stop_button_works_while_every_place_is_taken() {
         for holder in &mut crowd[20..] {
             end_of(holder).await;
         }
-        let mut byte = [0];
-        assert!(
-            crowd[0].try_read(&mut byte).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
-        );
+        assert!(is_open(&crowd[0]));
     }
 
     // The places come back, and with them the calls.
@@ -155,4 +186,59 @@ async fn a_connection_that_does_nothing_ends_and_one_that_is_used_does_not() {
     world.upstream.streams(1).await;
     assert!(timeout(Duration::ZERO, used.frame()).await.is_err(), "a stream under way was cut");
     assert!(is_done(&mcp.called("read_note", &json!({})).await));
+}
+
+/// A server that does not outlive its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handshake_has_a_place_and_an_end() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            "/CN=x",
+        ])
+        .arg("-keyout")
+        .arg(path("key"))
+        .arg("-out")
+        .arg(path("certificate"))
+        .output()
+        .expect("`openssl`");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let limits = "general_max = 2\nper_address_max = 2\nreserved_max = 2\nreserved_per_address_max = 1\n";
+    std::fs::write(path("writ.toml"), format!("[connections]\n{limits}idle_seconds = 3\n")).unwrap();
+    let server = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let mut command = Command::new(WRIT);
+    command.args(["up", "--listen", &server.to_string(), "--data"]).arg(path("data"));
+    command.arg("--config").arg(path("writ.toml")).arg("--tls-key").arg(path("key"));
+    command.arg("--tls-cert").arg(path("certificate"));
+    let _process = Running(launch(command, Arc::default()).await.unwrap());
+
+    let mut silent = Vec::new();
+    for host in [2, 2, 2, 3] {
+        silent.push(connect_to(server, host).await);
+    }
+    for host in [2, 3, 4] {
+        assert_eq!(end_of(&mut connect_to(server, host).await).await, "", "{host}");
+    }
+    assert!(silent.iter().all(is_open), "a handshake was given no time");
+    for stream in &mut silent {
+        end_of(stream).await;
+    }
 }
