@@ -9,6 +9,10 @@ use base::{Ctx, Fault};
 
 use crate::{Store, Unrecorded, conflict, error::patiently, log::lock_head};
 
+/// Positions begin at one, so nobody ever sees this one.
+const INSERT: &str = "insert into record (position, time, kind, tenant, actor, body, leaf) \
+                      values (0, $1, 'probe', '', '', '', $2)";
+
 /// What the last writes were like.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
@@ -38,11 +42,13 @@ impl Store {
         self.inner().health.kept.load(Ordering::Relaxed)
     }
 
-    /// Writes what changes nothing, to see whether the database takes it.
+    /// Writes a record and takes it back in the same transaction, to see whether the database takes one.
     pub async fn probe(&self, ctx: &Ctx) -> Result<(), Fault> {
         let probed = patiently("probing the database", async {
             let mut conn = self.inner().engine.begin_alone().await?;
             lock_head(&mut conn).await?;
+            conn.exec(INSERT, &[ctx.now.into(), [0_u8; 32].into()]).await?;
+            conn.exec("delete from record where position = 0", &[]).await?;
             conn.commit().await
         })
         .await;

@@ -107,6 +107,10 @@ impl Item {
         self.state == State::Good
     }
 
+    pub(super) const fn is_written(&self) -> bool {
+        matches!(self.state, State::Written(_))
+    }
+
     pub(super) fn is_moved(&self) -> bool {
         self.state == State::Moved
     }

@@ -61,7 +61,9 @@ async fn write(inner: &Inner, mut items: Vec<Item>) {
             return;
         }
         let attempted = bounded_attempt(inner, &mut items).await;
-        inner.health.note(&attempted);
+        if attempted.is_err() || items.iter().any(Item::is_written) {
+            inner.health.note(&attempted);
+        }
         match attempted {
             // What nobody waited for gets its end in the same way; that has no caller, so this ends.
             Ok(Attempt::Committed) => {
