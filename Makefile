@@ -42,8 +42,10 @@ bench: ## micro-benchmarks, then the load run next to its reference points
 
 tidy: ## the house rules that no compiler checks, and the dependency audit where cargo-deny is installed
 	cargo xtask tidy
-	@if command -v cargo-deny >/dev/null; then cargo deny --all-features check; \
-	else echo "tidy: cargo-deny is not installed, the audit of licences and advisories was skipped"; fi
+	@if ! command -v cargo-deny >/dev/null; then echo "tidy: cargo-deny is not installed, the audit of dependencies was skipped"; \
+	else cargo deny --all-features check bans licenses sources; \
+	if cargo deny fetch db 2>/dev/null; then cargo deny --all-features check --disable-fetch advisories; \
+	else echo "tidy: the database of advisories cannot be fetched from here, that part was skipped"; fi; fi
 
 fmt: ## format the code
 	cargo fmt --all
