@@ -8,6 +8,7 @@ mod completion;
 mod context;
 mod contexts;
 mod difference;
+mod discovery;
 mod doctor;
 mod documents;
 pub(crate) mod environment;
