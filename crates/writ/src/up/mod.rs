@@ -6,7 +6,7 @@ mod ops;
 mod options;
 mod telemetry;
 
-pub(crate) use documents::read_documents;
+pub(crate) use documents::{parse_documents, read_documents};
 pub(crate) use options::{File, Options};
 pub(crate) use telemetry::start_logging;
 
