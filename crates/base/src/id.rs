@@ -3,7 +3,7 @@
 //! An id reads `agt_01k9m3...`: the kind's prefix, then 26 characters of Crockford base 32 that hold 48 bits of
 //! time and 80 bits of chance. Ids sort by creation and are never reused.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, hash::Hash, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -20,6 +20,14 @@ pub struct IdError {
     text: String,
     article: &'static str,
     prefix: &'static str,
+}
+
+/// An id of one kind of things, whichever: what code about all kinds alike needs of it.
+pub trait Id:
+    Clone + Ord + Hash + fmt::Display + fmt::Debug + FromStr<Err = IdError> + Into<AnyId> + Send + Sync + 'static
+{
+    /// A new id: unique by chance, sortable by `now`.
+    fn make(now: Timestamp, dice: &dyn Dice) -> Self;
 }
 
 macro_rules! ids {
@@ -52,6 +60,12 @@ macro_rules! ids {
                 /// The id as text.
                 pub fn as_str(&self) -> &str {
                     &self.0
+                }
+            }
+
+            impl Id for $name {
+                fn make(now: Timestamp, dice: &dyn Dice) -> Self {
+                    Self::new(now, dice)
                 }
             }
 

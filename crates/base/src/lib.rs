@@ -25,7 +25,7 @@ pub use ctx::{Ctx, TraceId};
 pub use dice::{Dice, SharedDice};
 pub use event::{Event, EventKind};
 pub use id::{
-    AgentId, AnyId, BlueprintId, CredentialId, DecisionId, GrantId, GroupId, IdError, IdKind, KeyId,
+    AgentId, AnyId, BlueprintId, CredentialId, DecisionId, GrantId, GroupId, Id, IdError, IdKind, KeyId,
     PayloadId, PersonId, PolicyId, RoleId, SecretId, ServerId, SessionId, TaskId, TenantId, TokenId, ToolId,
     WorkloadId,
 };

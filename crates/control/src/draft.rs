@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use base::{AnyId, Class, Ctx, Error, Event, EventKind, Fault, Name, Refuse};
+use base::{AnyId, Class, Ctx, Error, Event, EventKind, Fault, Id as _, Name, Refuse};
 use store::{Tx, Value};
 
 use crate::{
@@ -180,7 +180,7 @@ impl Draft {
         check_name::<K>(name)?;
         let Ctx { now, dice, tenant, .. } = &self.ctx;
         let thing = Thing::<K> {
-            id: K::new_id(*now, dice.as_ref()),
+            id: K::Id::make(*now, dice.as_ref()),
             name: name.into(),
             version: 1,
             created: *now,

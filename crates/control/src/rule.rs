@@ -3,13 +3,13 @@
 //! A policy enters only when the whole set, with it, compiles and validates against the catalogue; a set that
 //! fails leaves the present one standing.
 
-use base::{Dice, Error, EventKind, PolicyId, Timestamp};
+use base::{Error, EventKind, PolicyId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     kind::{Kind, Statements, Thing, statements},
     principal::line,
-    snapshot::{Shelf, Snapshot},
+    snapshot::Snapshot,
 };
 
 /// The kind of policies.
@@ -40,22 +40,6 @@ impl Kind for Rule {
     type Id = PolicyId;
     type Spec = RuleSpec;
     type Body = RuleBody;
-
-    fn new_id(now: Timestamp, dice: &dyn Dice) -> PolicyId {
-        PolicyId::new(now, dice)
-    }
-
-    fn parse_id(text: &str) -> Option<PolicyId> {
-        text.parse().ok()
-    }
-
-    fn shelf(snapshot: &Snapshot) -> &Shelf<Self> {
-        &snapshot.rules
-    }
-
-    fn shelf_mut(snapshot: &mut Snapshot) -> &mut Shelf<Self> {
-        &mut snapshot.rules
-    }
 
     fn resolve(
         mut spec: RuleSpec,

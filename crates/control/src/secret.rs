@@ -3,7 +3,7 @@
 //! The kind holds what may be seen; the value is sealed in a table of its own and reaches memory only in the
 //! snapshot's vault, as a [`base::Secret`].
 
-use base::{Class, Dice, Error, Event, EventKind, Position, Refuse, Secret, SecretId, Timestamp};
+use base::{Class, Error, Event, EventKind, Position, Refuse, Secret, SecretId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     control::Control,
     kind::{Kind, Statements, Thing, statements},
     principal::line,
-    snapshot::{Shelf, Snapshot},
+    snapshot::Snapshot,
 };
 
 /// The kind of secrets.
@@ -38,22 +38,6 @@ impl Kind for KeptSecret {
     type Id = SecretId;
     type Spec = SecretSpec;
     type Body = SecretSpec;
-
-    fn new_id(now: Timestamp, dice: &dyn Dice) -> SecretId {
-        SecretId::new(now, dice)
-    }
-
-    fn parse_id(text: &str) -> Option<SecretId> {
-        text.parse().ok()
-    }
-
-    fn shelf(snapshot: &Snapshot) -> &Shelf<Self> {
-        &snapshot.secrets
-    }
-
-    fn shelf_mut(snapshot: &mut Snapshot) -> &mut Shelf<Self> {
-        &mut snapshot.secrets
-    }
 
     fn resolve(
         mut spec: SecretSpec,

@@ -83,6 +83,10 @@ impl Target {
         }
         self
     }
+
+    pub(crate) fn into_url(self) -> Url {
+        self.0
+    }
 }
 
 impl ApiClient {
@@ -150,6 +154,13 @@ impl ApiClient {
         self.call(Method::DELETE, target, None).await
     }
 
+    /// A public document of any server: the API token stays here.
+    pub(crate) async fn get_openly(&self, url: &Url) -> Result<Value, ApiError> {
+        unlistened(url)?;
+        let request = request(Method::GET, url, "application/json", Bytes::new())?;
+        whole(self.send(request, url).await?, url).await
+    }
+
     /// A form to an endpoint that authenticates by its own parameters: the API token stays here.
     pub(crate) async fn form(
         &self,
@@ -157,11 +168,8 @@ impl ApiClient {
         form: &[(&str, &str)],
         headers: &[(HeaderName, &Secret)],
     ) -> Result<Value, ApiError> {
-        let refuse = |why| ApiError::Address(url.to_owned(), why);
-        let url = Url::parse(url).map_err(|_| refuse("is not an absolute URL"))?;
-        if url.scheme() != "https" && !is_loopback(&url) {
-            return Err(refuse("is not encrypted; let the server have an https public URL"));
-        }
+        let url = Url::parse(url).map_err(|_| ApiError::Address(url.to_owned(), "is not an absolute URL"))?;
+        unlistened(&url)?;
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let mut request = request(Method::POST, &url, "application/x-www-form-urlencoded", body.into())?;
         for (name, value) in headers {
@@ -298,6 +306,15 @@ async fn refused(response: Response<Incoming>, url: &Url) -> ApiError {
             .unwrap_or_else(|| format!("`{}` answered {status}", origin(url))),
         help: body["help"].as_str().map(str::to_owned),
     }
+}
+
+/// SECURITY: what is had or sent over a line that others can reach could be anybody's.
+fn unlistened(url: &Url) -> Result<(), ApiError> {
+    if url.scheme() == "https" || is_loopback(url) {
+        return Ok(());
+    }
+    let why = "is not encrypted; let the server have an https public URL";
+    Err(ApiError::Address(url.to_string(), why))
 }
 
 fn is_loopback(url: &Url) -> bool {

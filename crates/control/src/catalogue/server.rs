@@ -1,6 +1,6 @@
 //! Upstream MCP servers.
 
-use base::{AnyId, Dice, Error, EventKind, Fault, SecretId, ServerId, Timestamp};
+use base::{AnyId, Error, EventKind, Fault, SecretId, ServerId, Timestamp};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -8,7 +8,7 @@ use super::CatalogueRefusal;
 use crate::{
     kind::{Kind, Statements, Thing, statements},
     principal::{line, within},
-    snapshot::{Shelf, Snapshot},
+    snapshot::Snapshot,
 };
 
 /// The kind of servers.
@@ -116,22 +116,6 @@ impl Kind for Server {
     type Id = ServerId;
     type Spec = ServerSpec;
     type Body = ServerBody;
-
-    fn new_id(now: Timestamp, dice: &dyn Dice) -> ServerId {
-        ServerId::new(now, dice)
-    }
-
-    fn parse_id(text: &str) -> Option<ServerId> {
-        text.parse().ok()
-    }
-
-    fn shelf(snapshot: &Snapshot) -> &Shelf<Self> {
-        &snapshot.servers
-    }
-
-    fn shelf_mut(snapshot: &mut Snapshot) -> &mut Shelf<Self> {
-        &mut snapshot.servers
-    }
 
     fn resolve(
         spec: ServerSpec,

@@ -1,6 +1,6 @@
 //! Tools: callable things on servers, each with a pinned definition and an effect.
 
-use base::{AnyId, Dice, Error, EventKind, ServerId, Timestamp, ToolId};
+use base::{AnyId, Error, EventKind, ServerId, Timestamp, ToolId};
 use policy::Effect;
 use serde::{Deserialize, Serialize};
 use wire::json::Json;
@@ -8,7 +8,7 @@ use wire::json::Json;
 use super::CatalogueRefusal;
 use crate::{
     kind::{Kind, Statements, Thing, statements},
-    snapshot::{Shelf, Snapshot},
+    snapshot::Snapshot,
 };
 
 /// The largest definition of a tool, in bytes.
@@ -116,22 +116,6 @@ impl Kind for Tool {
     type Id = ToolId;
     type Spec = ToolSpec;
     type Body = ToolBody;
-
-    fn new_id(now: Timestamp, dice: &dyn Dice) -> ToolId {
-        ToolId::new(now, dice)
-    }
-
-    fn parse_id(text: &str) -> Option<ToolId> {
-        text.parse().ok()
-    }
-
-    fn shelf(snapshot: &Snapshot) -> &Shelf<Self> {
-        &snapshot.tools
-    }
-
-    fn shelf_mut(snapshot: &mut Snapshot) -> &mut Shelf<Self> {
-        &mut snapshot.tools
-    }
 
     fn resolve(
         spec: ToolSpec,

@@ -1,13 +1,13 @@
 //! Grants.
 
-use base::{AnyId, Dice, Error, EventKind, GrantId, IdKind, RoleId, ServerId, Timestamp, ToolId};
+use base::{AnyId, Error, EventKind, GrantId, IdKind, RoleId, ServerId, Timestamp, ToolId};
 use serde::{Deserialize, Serialize};
 
 use super::GrantRefusal;
 use crate::{
     kind::{Kind, Statements, Thing, statements},
     principal::line,
-    snapshot::{Shelf, Snapshot},
+    snapshot::Snapshot,
 };
 
 /// The kind of grants.
@@ -93,22 +93,6 @@ impl Kind for Grant {
     type Id = GrantId;
     type Spec = GrantSpec;
     type Body = GrantBody;
-
-    fn new_id(now: Timestamp, dice: &dyn Dice) -> GrantId {
-        GrantId::new(now, dice)
-    }
-
-    fn parse_id(text: &str) -> Option<GrantId> {
-        text.parse().ok()
-    }
-
-    fn shelf(snapshot: &Snapshot) -> &Shelf<Self> {
-        &snapshot.grants
-    }
-
-    fn shelf_mut(snapshot: &mut Snapshot) -> &mut Shelf<Self> {
-        &mut snapshot.grants
-    }
 
     fn resolve(
         spec: GrantSpec,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use base::{Dice, Error, EventKind, RoleId, Timestamp};
+use base::{Error, EventKind, RoleId, Timestamp};
 use policy::Effect;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use super::GrantRefusal;
 use crate::{
     kind::{Kind, Statements, Thing, statements},
     principal::line,
-    snapshot::{Shelf, Snapshot},
+    snapshot::Snapshot,
 };
 
 /// The kind of roles.
@@ -68,22 +68,6 @@ impl Kind for Role {
     type Id = RoleId;
     type Spec = RoleSpec;
     type Body = RoleBody;
-
-    fn new_id(now: Timestamp, dice: &dyn Dice) -> RoleId {
-        RoleId::new(now, dice)
-    }
-
-    fn parse_id(text: &str) -> Option<RoleId> {
-        text.parse().ok()
-    }
-
-    fn shelf(snapshot: &Snapshot) -> &Shelf<Self> {
-        &snapshot.roles
-    }
-
-    fn shelf_mut(snapshot: &mut Snapshot) -> &mut Shelf<Self> {
-        &mut snapshot.roles
-    }
 
     fn resolve(
         mut spec: RoleSpec,

@@ -12,6 +12,7 @@ mod error;
 mod keys;
 mod kill;
 mod kinds;
+mod new_task;
 mod secrets;
 mod states;
 mod status;

@@ -1,58 +1,21 @@
 //! Tasks over the API.
 
 use axum::{Json, extract::State};
-use base::{AgentId, PersonId, TaskId, Timestamp};
-use policy::{PromptRule, ResourceRule, Scope, ToolRule};
+use base::{AgentId, PersonId, TaskId};
 use serde::{Deserialize, Serialize};
 
 use super::{
     api::{Api, Need, Operation},
     asker::{Asked, Asker},
-    body::{At, Input, Params},
+    body::{At, Params},
     error::ApiError,
+    new_task::{NewTask, create_task},
 };
 use crate::{
     control::Control,
     snapshot::Snapshot,
-    task::{Limits, Task, TaskRefusal, TaskRequest, TaskState, TaskView},
+    task::{Task, TaskRefusal, TaskState, TaskView},
 };
-
-/// A task to be made.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewTask {
-    /// The agent that shall work on it, by name or id.
-    agent: String,
-    /// On behalf of whom: the asker's own name or id; absent for the agent itself.
-    #[serde(default)]
-    person: Option<String>,
-    /// The task that it descends from.
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    parent: Option<TaskId>,
-    /// What it is for, in one line.
-    purpose: String,
-    /// What the person asked for, in their words.
-    #[serde(default)]
-    instruction: Option<String>,
-    /// Tools that may be called.
-    #[serde(default)]
-    #[schema(value_type = Vec<Object>)]
-    tools: Vec<ToolRule>,
-    /// Resources that may be read.
-    #[serde(default)]
-    #[schema(value_type = Vec<Object>)]
-    resources: Vec<ResourceRule>,
-    /// Prompts that may be got.
-    #[serde(default)]
-    #[schema(value_type = Vec<Object>)]
-    prompts: Vec<PromptRule>,
-    /// What it may use up; absent is what the blueprint or the parent admits.
-    #[serde(default)]
-    limits: Option<Limits>,
-    /// How long it lives, in seconds.
-    seconds: i64,
-}
 
 /// A task with what it has used.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -94,99 +57,8 @@ pub(super) fn operations(api: Api) -> Api {
     )
 }
 
-async fn create_task(
-    State(control): State<Control>,
-    asked: Asked,
-    Input(new): Input<NewTask>,
-) -> Result<Json<TaskView>, ApiError> {
-    let known = control.snapshot();
-    let agent =
-        known.agents.find(&new.agent).ok_or_else(|| TaskRefusal::NoSuchAgent(new.agent.clone()))?.id.clone();
-    let person = new
-        .person
-        .as_deref()
-        .map(|person| {
-            known.people.find(person).map(|person| person.id.clone()).ok_or(TaskRefusal::NotThemself)
-        })
-        .transpose()?;
-    drop(known);
-    let rule = |asked: &Asked, known: &Snapshot| {
-        on_behalf(asked, known, &agent, person.as_ref(), new.parent.as_ref())
-    };
-    let on_behalf = rule(&asked, &control.snapshot())?;
-    let by = asked.provided(|asked, known| rule(asked, known).map(drop));
-    let deadline = asked.ctx.now.plus_seconds(new.seconds.clamp(0, base::limit::TASK_SECONDS_MAX + 1));
-    let request = TaskRequest {
-        agent: agent.clone(),
-        person: on_behalf,
-        parent: new.parent.clone(),
-        purpose: new.purpose,
-        instruction: new.instruction,
-        scope: Scope {
-            tools: new.tools,
-            resources: new.resources,
-            prompts: new.prompts,
-            deadline: at_least(asked.ctx.now, deadline),
-        },
-        limits: new.limits,
-        joinable: false,
-        source: None,
-    };
-    let task = control.create_task(&by, request).await?;
-    Ok(Json(task.view(&control.snapshot())))
-}
-
-/// A deadline is never before now, so that a negative `seconds` reads as "already over" and not as an overflow.
-fn at_least(now: Timestamp, deadline: Timestamp) -> Timestamp {
-    deadline.max(now)
-}
-
-/// On whose behalf the asker may have a task made.
-///
-/// SECURITY: authority is delegated only by those who have it. A person delegates their own; an agent delegates
-/// within its own task; an administrator sets an agent to work for itself, but never for somebody else.
-fn on_behalf(
-    asked: &Asked,
-    known: &Snapshot,
-    agent: &AgentId,
-    person: Option<&PersonId>,
-    parent: Option<&TaskId>,
-) -> Result<Option<PersonId>, ApiError> {
-    match &asked.asker {
-        Asker::Person(me) => {
-            if let Some(parent) = parent {
-                let task = known.tasks.get(parent).filter(|task| hands_on(asked, known, me, task));
-                return task
-                    .map(|task| task.person.clone())
-                    .ok_or_else(|| TaskRefusal::Missing(parent.to_string()).into());
-            }
-            match person {
-                Some(person) if person == me => Ok(Some(person.clone())),
-                Some(_) => Err(TaskRefusal::NotThemself.into()),
-                None if asked.may_administer || owns(known, me, agent) => Ok(None),
-                None => Err(TaskRefusal::NoSuchAgent(agent.to_string()).into()),
-            }
-        }
-        Asker::Agent(caller) => {
-            let chain = caller.alive(known, asked.ctx.now)?;
-            let own = chain.first().filter(|own| parent == Some(&own.id));
-            own.map(|own| own.person.clone()).ok_or_else(|| ApiError::from(TaskRefusal::NotThemself))
-        }
-        Asker::Workload(_) if asked.may_administer && person.is_none() => Ok(None),
-        Asker::Workload(_) | Asker::Nobody => Err(TaskRefusal::NotThemself.into()),
-    }
-}
-
-/// Whether a person may hand on what a task may do: their own authority, or that of an agent which acts for itself
-/// and answers to them. Seeing a task is not enough.
-fn hands_on(asked: &Asked, known: &Snapshot, me: &PersonId, task: &Task) -> bool {
-    match &task.person {
-        Some(person) => person == me,
-        None => asked.may_administer || owns(known, me, &task.agent),
-    }
-}
-
-fn owns(known: &Snapshot, person: &PersonId, agent: &AgentId) -> bool {
+/// Whether an agent answers to this person.
+pub(super) fn owns(known: &Snapshot, person: &PersonId, agent: &AgentId) -> bool {
     known.agents.get(agent).is_some_and(|agent| &agent.body.owner == person)
 }
 

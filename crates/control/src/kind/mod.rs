@@ -11,13 +11,13 @@
 
 use std::{fmt, sync::Arc};
 
-use base::{AnyId, Dice, Error, EventKind, PersonId, Timestamp};
+use base::{Error, EventKind, Id, PersonId, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::snapshot::{Shelf, Snapshot};
+use crate::snapshot::{Shelved, Snapshot};
 
 /// A kind of thing that the control plane keeps by name.
-pub trait Kind: Send + Sync + Sized + 'static {
+pub trait Kind: Shelved + Send + Sync + Sized + 'static {
     /// The kind as written in documents, for example `Agent`.
     const KIND: &'static str;
     /// The kind in URLs, for example `agents`.
@@ -32,29 +32,11 @@ pub trait Kind: Send + Sync + Sized + 'static {
     const DELETED: Option<EventKind>;
 
     /// Its id.
-    type Id: Clone
-        + Eq
-        + std::hash::Hash
-        + Ord
-        + fmt::Display
-        + fmt::Debug
-        + Into<AnyId>
-        + Send
-        + Sync
-        + 'static;
+    type Id: Id;
     /// What a user writes: names as references. Unknown members are refused.
     type Spec: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + utoipa::ToSchema + 'static;
     /// What is stored: ids as references.
     type Body: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + fmt::Debug + 'static;
-
-    /// A new id.
-    fn new_id(now: Timestamp, dice: &dyn Dice) -> Self::Id;
-    /// The id that is written like this.
-    fn parse_id(text: &str) -> Option<Self::Id>;
-    /// Where the snapshot keeps this kind.
-    fn shelf(snapshot: &Snapshot) -> &Shelf<Self>;
-    /// Where the snapshot keeps this kind, to change it.
-    fn shelf_mut(snapshot: &mut Snapshot) -> &mut Shelf<Self>;
 
     /// Checks a spec and turns its names into ids. `before` is the thing as it stands, if it exists.
     fn resolve(

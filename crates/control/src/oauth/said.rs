@@ -12,10 +12,12 @@ pub(crate) fn said(error: Error) -> OAuthError {
         Error::Refused(refusal) => {
             let code = match (refusal.class, refusal.code) {
                 (Class::Denied, "agent_not_for_person") => ErrorCode::UnauthorizedClient,
+                (Class::Unauthenticated, _) | (Class::Conflict, "task_ended" | "agent_not_active") => {
+                    ErrorCode::InvalidGrant
+                }
                 (Class::Invalid | Class::Denied | Class::Missing | Class::Conflict, _) => {
                     ErrorCode::InvalidAuthorizationDetails
                 }
-                (Class::Unauthenticated, _) => ErrorCode::InvalidGrant,
                 (Class::Limited | Class::Busy, _) => ErrorCode::TemporarilyUnavailable,
                 (Class::Fault, _) => ErrorCode::ServerError,
             };

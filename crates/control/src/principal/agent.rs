@@ -1,12 +1,12 @@
 //! Agents.
 
-use base::{AgentId, BlueprintId, Dice, Error, EventKind, PersonId, Timestamp};
+use base::{AgentId, BlueprintId, Error, EventKind, PersonId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{PrincipalRefusal, line, owner};
 use crate::{
     kind::{Kind, Statements, Thing, statements},
-    snapshot::{Shelf, Snapshot},
+    snapshot::Snapshot,
 };
 
 /// The kind of agents. They are never removed: records lead to them.
@@ -84,22 +84,6 @@ impl Kind for Agent {
     type Id = AgentId;
     type Spec = AgentSpec;
     type Body = AgentBody;
-
-    fn new_id(now: Timestamp, dice: &dyn Dice) -> AgentId {
-        AgentId::new(now, dice)
-    }
-
-    fn parse_id(text: &str) -> Option<AgentId> {
-        text.parse().ok()
-    }
-
-    fn shelf(snapshot: &Snapshot) -> &Shelf<Self> {
-        &snapshot.agents
-    }
-
-    fn shelf_mut(snapshot: &mut Snapshot) -> &mut Shelf<Self> {
-        &mut snapshot.agents
-    }
 
     fn resolve(
         spec: AgentSpec,

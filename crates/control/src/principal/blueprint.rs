@@ -1,12 +1,12 @@
 //! Blueprints: templates of agents.
 
-use base::{AnyId, BlueprintId, Dice, Error, EventKind, Timestamp, limit};
+use base::{AnyId, BlueprintId, Error, EventKind, Timestamp, limit};
 use serde::{Deserialize, Serialize};
 
 use super::{line, within};
 use crate::{
     kind::{Kind, Statements, Thing, statements},
-    snapshot::{Shelf, Snapshot},
+    snapshot::Snapshot,
 };
 
 /// The kind of blueprints.
@@ -106,22 +106,6 @@ impl Kind for Blueprint {
     type Id = BlueprintId;
     type Spec = BlueprintSpec;
     type Body = BlueprintBody;
-
-    fn new_id(now: Timestamp, dice: &dyn Dice) -> BlueprintId {
-        BlueprintId::new(now, dice)
-    }
-
-    fn parse_id(text: &str) -> Option<BlueprintId> {
-        text.parse().ok()
-    }
-
-    fn shelf(snapshot: &Snapshot) -> &Shelf<Self> {
-        &snapshot.blueprints
-    }
-
-    fn shelf_mut(snapshot: &mut Snapshot) -> &mut Shelf<Self> {
-        &mut snapshot.blueprints
-    }
 
     fn resolve(
         mut spec: BlueprintSpec,

@@ -1,12 +1,12 @@
 //! Groups of principals of one kind.
 
-use base::{AnyId, Class, Dice, Error, EventKind, GroupId, Refuse, Timestamp};
+use base::{AnyId, Class, Error, EventKind, GroupId, Refuse, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{PrincipalRefusal, line};
 use crate::{
     kind::{Kind, Statements, Thing, statements},
-    snapshot::{Shelf, Snapshot},
+    snapshot::Snapshot,
 };
 
 /// The most members of a group.
@@ -94,22 +94,6 @@ impl Kind for Group {
     type Id = GroupId;
     type Spec = GroupSpec;
     type Body = GroupBody;
-
-    fn new_id(now: Timestamp, dice: &dyn Dice) -> GroupId {
-        GroupId::new(now, dice)
-    }
-
-    fn parse_id(text: &str) -> Option<GroupId> {
-        text.parse().ok()
-    }
-
-    fn shelf(snapshot: &Snapshot) -> &Shelf<Self> {
-        &snapshot.groups
-    }
-
-    fn shelf_mut(snapshot: &mut Snapshot) -> &mut Shelf<Self> {
-        &mut snapshot.groups
-    }
 
     fn resolve(
         spec: GroupSpec,

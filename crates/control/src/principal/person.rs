@@ -1,12 +1,12 @@
 //! Persons.
 
-use base::{Dice, Error, EventKind, PersonId, Timestamp};
+use base::{Error, EventKind, PersonId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{PrincipalRefusal, line};
 use crate::{
     kind::{Kind, Statements, Thing, statements},
-    snapshot::{Shelf, Snapshot},
+    snapshot::Snapshot,
 };
 
 /// The kind of persons. They are never removed: records lead to them.
@@ -61,22 +61,6 @@ impl Kind for Person {
     type Id = PersonId;
     type Spec = PersonSpec;
     type Body = PersonBody;
-
-    fn new_id(now: Timestamp, dice: &dyn Dice) -> PersonId {
-        PersonId::new(now, dice)
-    }
-
-    fn parse_id(text: &str) -> Option<PersonId> {
-        text.parse().ok()
-    }
-
-    fn shelf(snapshot: &Snapshot) -> &Shelf<Self> {
-        &snapshot.people
-    }
-
-    fn shelf_mut(snapshot: &mut Snapshot) -> &mut Shelf<Self> {
-        &mut snapshot.people
-    }
 
     fn resolve(
         mut spec: PersonSpec,

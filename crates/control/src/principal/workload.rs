@@ -1,12 +1,12 @@
 //! Workloads: services, bots and scripts that call Writ itself.
 
-use base::{Dice, Error, EventKind, PersonId, Timestamp, WorkloadId};
+use base::{Error, EventKind, PersonId, Timestamp, WorkloadId};
 use serde::{Deserialize, Serialize};
 
 use super::{PrincipalRefusal, line, owner};
 use crate::{
     kind::{Kind, Statements, Thing, statements},
-    snapshot::{Shelf, Snapshot},
+    snapshot::Snapshot,
 };
 
 /// The kind of workloads. They are never removed: records lead to them.
@@ -59,22 +59,6 @@ impl Kind for Workload {
     type Id = WorkloadId;
     type Spec = WorkloadSpec;
     type Body = WorkloadBody;
-
-    fn new_id(now: Timestamp, dice: &dyn Dice) -> WorkloadId {
-        WorkloadId::new(now, dice)
-    }
-
-    fn parse_id(text: &str) -> Option<WorkloadId> {
-        text.parse().ok()
-    }
-
-    fn shelf(snapshot: &Snapshot) -> &Shelf<Self> {
-        &snapshot.workloads
-    }
-
-    fn shelf_mut(snapshot: &mut Snapshot) -> &mut Shelf<Self> {
-        &mut snapshot.workloads
-    }
 
     fn resolve(
         spec: WorkloadSpec,

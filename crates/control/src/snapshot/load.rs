@@ -103,7 +103,7 @@ async fn one<K: Kind>(read: &mut Read, snapshot: &mut Snapshot, id: &AnyId) -> R
     match read.row(K::SQL.one, &[id.into()]).await? {
         Some(row) => snapshot.keep(Arc::new(thing::<K>(&row)?)),
         None => {
-            if let Some(id) = K::parse_id(id.as_str()) {
+            if let Ok(id) = id.as_str().parse() {
                 snapshot.forget::<K>(&id);
             }
         }
@@ -112,9 +112,8 @@ async fn one<K: Kind>(read: &mut Read, snapshot: &mut Snapshot, id: &AnyId) -> R
 }
 
 fn thing<K: Kind>(row: &Row) -> Result<Thing<K>, Fault> {
-    let id = row.text(0)?;
     Ok(Thing {
-        id: parsed(K::parse_id(&id).ok_or_else(|| format!("`{id}` is no id of kind {}", K::KIND)))?,
+        id: parsed(row.text(0)?.parse())?,
         name: row.text(1)?.into(),
         version: row.int(2)?,
         created: Timestamp::from_millis(row.int(3)?),

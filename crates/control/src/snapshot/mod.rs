@@ -11,7 +11,8 @@ mod shelf;
 pub use index::Index;
 pub use life::{Dead, Life};
 pub(crate) use load::{load, reload};
-pub use shelf::Shelf;
+use shelf::shelves;
+pub use shelf::{Shelf, Shelved};
 
 use std::sync::Arc;
 
@@ -97,6 +98,20 @@ pub struct Snapshot {
     pub(crate) credentials_by_principal: Index<AnyId, CredentialId>,
 }
 
+shelves! {
+    Person => people,
+    Group => groups,
+    Workload => workloads,
+    Blueprint => blueprints,
+    Agent => agents,
+    Server => servers,
+    Tool => tools,
+    Role => roles,
+    Grant => grants,
+    Rule => rules,
+    KeptSecret => secrets,
+}
+
 impl Snapshot {
     /// Keeps a thing, and the indexes true.
     pub(crate) fn keep<K: Kind>(&mut self, thing: Arc<Thing<K>>) {
@@ -176,7 +191,7 @@ impl Snapshot {
     /// The name behind an id, or the id itself: for messages and exports.
     pub fn name_of(&self, id: &AnyId) -> String {
         fn named<K: Kind>(snapshot: &Snapshot, id: &AnyId) -> Option<String> {
-            let id = K::parse_id(id.as_str())?;
+            let id = id.as_str().parse().ok()?;
             K::shelf(snapshot).get(&id).map(|thing| thing.name.to_string())
         }
         let name = match id.kind() {

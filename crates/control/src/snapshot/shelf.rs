@@ -4,7 +4,36 @@ use std::sync::Arc;
 
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 
+use super::Snapshot;
 use crate::kind::{Kind, Thing};
+
+/// A kind that the snapshot has a shelf for.
+pub trait Shelved: Sized {
+    /// Where the snapshot keeps this kind.
+    fn shelf(snapshot: &Snapshot) -> &Shelf<Self>
+    where
+        Self: Kind;
+    /// Where the snapshot keeps this kind, to change it.
+    fn shelf_mut(snapshot: &mut Snapshot) -> &mut Shelf<Self>
+    where
+        Self: Kind;
+}
+
+/// Says which member of the snapshot keeps which kind.
+macro_rules! shelves {
+    ($($kind:ty => $member:ident,)*) => {$(
+        impl $crate::snapshot::Shelved for $kind {
+            fn shelf(snapshot: &Snapshot) -> &Shelf<Self> {
+                &snapshot.$member
+            }
+
+            fn shelf_mut(snapshot: &mut Snapshot) -> &mut Shelf<Self> {
+                &mut snapshot.$member
+            }
+        }
+    )*};
+}
+pub(super) use shelves;
 
 /// All things of one kind. Cloning costs nothing: clones share what has not changed.
 pub struct Shelf<K: Kind> {
@@ -38,7 +67,7 @@ impl<K: Kind> Shelf<K> {
 
     /// The thing with this name or id, as commands and URLs may give either.
     pub fn find(&self, name_or_id: &str) -> Option<&Arc<Thing<K>>> {
-        self.named(name_or_id).or_else(|| K::parse_id(name_or_id).and_then(|id| self.get(&id)))
+        self.named(name_or_id).or_else(|| name_or_id.parse().ok().and_then(|id| self.get(&id)))
     }
 
     /// The name of the thing with this id, or the id itself when there is none: for messages and exports.

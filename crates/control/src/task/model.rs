@@ -96,6 +96,17 @@ pub enum TaskRefusal {
     /// There is no such agent.
     #[error("`agent`: there is no agent `{0}`")]
     NoSuchAgent(String),
+    /// The agent is there and not at work.
+    #[error("`agent`: agent `{agent}` is {state} and takes no tasks")]
+    AgentNotActive {
+        /// The agent's name.
+        agent: String,
+        /// Its state.
+        state: &'static str,
+    },
+    /// The parent, or what it rests on, is over.
+    #[error("`parent`: {0}")]
+    DeadParent(crate::snapshot::Dead),
     /// The child would be wider than its parent.
     #[error("`{field}`: wider than the parent task: {why}")]
     Wider {
@@ -166,25 +177,22 @@ pub enum TaskRefusal {
 impl Refuse for TaskRefusal {
     fn class(&self) -> Class {
         match self {
-            Self::Missing(_) => Class::Missing,
-            Self::NoSuchAgent(_)
-            | Self::Deadline { .. }
-            | Self::Limit { .. }
-            | Self::Text { .. }
-            | Self::Scope(_)
-            | Self::Empty => Class::Invalid,
+            Self::Missing(_) | Self::NoSuchAgent(_) => Class::Missing,
+            Self::Deadline { .. } | Self::Limit { .. } | Self::Text { .. } | Self::Scope(_) | Self::Empty => {
+                Class::Invalid
+            }
             Self::Wider { .. } | Self::TooDeep { .. } | Self::NotForThem { .. } | Self::NotThemself => {
                 Class::Denied
             }
-            Self::Over(..) => Class::Conflict,
+            Self::Over(..) | Self::AgentNotActive { .. } | Self::DeadParent(_) => Class::Conflict,
             Self::TooMany(_) => Class::Limited,
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
-            Self::Missing(_) => "not_found",
-            Self::NoSuchAgent(_) => "no_such_reference",
+            Self::Missing(_) | Self::NoSuchAgent(_) => "not_found",
+            Self::AgentNotActive { .. } => "agent_not_active",
             Self::Wider { .. } => "task_wider_than_parent",
             Self::TooDeep { .. } => "task_too_deep",
             Self::Deadline { .. } => "bad_deadline",
@@ -192,7 +200,7 @@ impl Refuse for TaskRefusal {
             Self::Text { .. } => "bad_text",
             Self::NotForThem { .. } => "agent_not_for_person",
             Self::NotThemself => "not_your_authority",
-            Self::Over(..) => "task_ended",
+            Self::Over(..) | Self::DeadParent(_) => "task_ended",
             Self::TooMany(_) => "too_many_tasks",
             Self::Scope(_) => "bad_scope",
             Self::Empty => "task_empty",
@@ -206,7 +214,19 @@ impl Refuse for TaskRefusal {
             }
             Self::TooDeep { .. } => Some("let a task nearer to the root delegate".into()),
             Self::NotThemself => Some("let the person make the task with their own token".into()),
-            Self::Over(..) => Some("begin a new task".into()),
+            Self::Over(..) | Self::DeadParent(_) => Some("begin a new task".into()),
+            Self::AgentNotActive { agent, state: "suspended" | "staged" } => {
+                Some(format!("let it work: writ agent resume {agent}"))
+            }
+            Self::AgentNotActive { state: "retired", .. } => {
+                Some("retired is final; make a new agent".into())
+            }
+            Self::AgentNotActive { agent, state: "expired" } => {
+                Some(format!("give it a later end: `expires_ms` of agent `{agent}`"))
+            }
+            Self::AgentNotActive { agent, .. } => {
+                Some(format!("enable its owner, or give it another one: writ agent show {agent}"))
+            }
             Self::TooMany(_) => Some("complete tasks that are done".into()),
             _ => None,
         }

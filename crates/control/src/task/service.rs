@@ -1,21 +1,17 @@
 //! Making and ending tasks.
 
-use base::{AgentId, AnyId, Ctx, Error, Event, EventKind, PersonId, Position, TaskId, limit};
+use base::{AgentId, Ctx, Error, Event, EventKind, PersonId, Position, TaskId, limit};
 use policy::Scope;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
+    agent::taker,
     join,
     model::{Limits, Task, TaskRefusal, TaskState, child_depth, narrows, text},
     store,
 };
-use crate::{
-    authority::Authority,
-    control::Control,
-    principal::{AgentOrigin, BlueprintBody},
-    snapshot::Snapshot,
-};
+use crate::{authority::Authority, control::Control, principal::BlueprintBody, snapshot::Snapshot};
 
 /// The most open tasks of one agent, and of one tree.
 const OPEN_TASKS_MAX: usize = 256;
@@ -190,30 +186,21 @@ pub(super) fn facts(task: &Task) -> Result<serde_json::Value, Error> {
 
 /// The task that a request asks for, if it may be made. Pure.
 pub(crate) fn plan(known: &Snapshot, ctx: &Ctx, request: TaskRequest) -> Result<Task, Error> {
-    let agent = known
-        .agents
-        .get(&request.agent)
-        .ok_or_else(|| TaskRefusal::NoSuchAgent(request.agent.to_string()))?;
-    known.agent_lives(&agent.id, ctx.now)?;
-    let blueprint = known
-        .blueprints
-        .get(&agent.body.blueprint)
-        .ok_or_else(|| crate::snapshot::Dead::Unknown(AnyId::from(&agent.body.blueprint)))?;
-    acts_for(&agent.name, blueprint.body.origin, &agent.body.owner, &request)?;
+    let blueprint = taker(known, &request.agent, request.person.as_ref(), request.parent.is_some(), ctx.now)?;
     if let Some(person) = &request.person {
         known.person_lives(person)?;
     }
     let parent = request.parent.as_ref().map(|parent| living_parent(known, parent, ctx)).transpose()?;
-    let limits = request.limits.unwrap_or_else(|| default_limits(&blueprint.body, parent));
-    check_limits(limits, &blueprint.body)?;
-    check_scope(&request.scope, ctx, blueprint.body.limits.task_seconds_max)?;
+    let limits = request.limits.unwrap_or_else(|| default_limits(blueprint, parent));
+    check_limits(limits, blueprint)?;
+    check_scope(&request.scope, ctx, blueprint.limits.task_seconds_max)?;
     let (depth, root) = match parent {
         Some(parent) => {
             if parent.person != request.person {
                 return Err(TaskRefusal::NotThemself.into());
             }
             narrows(&request.scope, limits, parent)?;
-            let depth_max = depth_max(known, parent, blueprint.body.limits.depth_max);
+            let depth_max = depth_max(known, parent, blueprint.limits.depth_max);
             (child_depth(parent, depth_max)?, Some(parent.root.clone()))
         }
         None => (1, None),
@@ -250,27 +237,8 @@ fn living_source(known: &Snapshot, ctx: &Ctx, digest: &[u8; 32]) -> Result<base:
 }
 
 fn living_parent<'a>(known: &'a Snapshot, id: &TaskId, ctx: &Ctx) -> Result<&'a Task, Error> {
-    let chain = known.living_chain(id, ctx.now)?;
+    let chain = known.living_chain(id, ctx.now).map_err(TaskRefusal::DeadParent)?;
     Ok(chain.first().copied().ok_or_else(|| TaskRefusal::Missing(id.to_string()))?)
-}
-
-/// Whether an agent of this origin takes such a task.
-fn acts_for(
-    agent: &str,
-    origin: AgentOrigin,
-    owner: &PersonId,
-    request: &TaskRequest,
-) -> Result<(), TaskRefusal> {
-    let refuse = |origin, whom| Err(TaskRefusal::NotForThem { agent: agent.to_owned(), origin, whom });
-    match origin {
-        AgentOrigin::Assistant if request.person.as_ref().is_some_and(|person| person != owner) => {
-            refuse("its owner's assistant", "for anyone else")
-        }
-        AgentOrigin::Child if request.parent.is_none() => {
-            refuse("another agent's child", "outside a task of that agent")
-        }
-        AgentOrigin::Company | AgentOrigin::Assistant | AgentOrigin::Child => Ok(()),
-    }
 }
 
 /// The least depth that the blueprint of any agent in the chain admits: who may not delegate far cannot do so

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Outcome, Trouble};
+use super::file;
 use super::output::{Column, Format, emit, printable, talk};
 use super::setting::{DryRun, Setting};
 
@@ -16,14 +17,17 @@ const COLUMNS: &[Column] =
 /// The documents to use.
 #[derive(Debug, Args)]
 pub(crate) struct Files {
-    /// A YAML or JSON file, or a folder of them; may be given several times
+    /// A YAML or JSON file, a folder of them, or `-` for standard input; may be given several times
     #[arg(short, long = "file", value_name = "PATH", required = true)]
     files: Vec<PathBuf>,
 }
 
 /// Makes things what the documents say: all of them, or none.
 #[derive(Debug, Args)]
-#[command(before_help = "$ writ apply -f config/")]
+#[command(
+    before_help = "$ writ apply -f config/",
+    after_help = "From another program: $ writ --context staging export | writ apply -f -"
+)]
 pub(crate) struct Apply {
     #[command(flatten)]
     documents: Files,
@@ -35,7 +39,7 @@ pub(crate) struct Apply {
 #[derive(Debug, Args)]
 #[command(
     before_help = "$ writ diff -f config/",
-    after_help = "Exit code: 0 when nothing differs, 6 when something does."
+    after_help = "Exit code: 0 when nothing differs, 6 when something does.\nFrom another program: $ writ --context staging export | writ diff -f -"
 )]
 pub(crate) struct Diff {
     #[command(flatten)]
@@ -122,10 +126,14 @@ impl Files {
     }
 }
 
-/// The documents of a file or a folder, read as `writ up --apply` reads them.
+/// The documents of a file, a folder or standard input, read as `writ up --apply` reads them.
 fn read(path: &Path) -> Result<Vec<Value>, Trouble> {
     let wrong = |error: anyhow::Error| Trouble::usage(format!("{error:#}"));
-    let documents = crate::up::read_documents(path).map_err(wrong)?;
+    let documents = if path == Path::new("-") {
+        crate::up::parse_documents(&file::text(path)?, "standard input").map_err(wrong)?
+    } else {
+        crate::up::read_documents(path).map_err(wrong)?
+    };
     documents
         .iter()
         .map(|document| serde_json::to_value(document).map_err(|error| wrong(error.into())))

@@ -6,12 +6,14 @@ use base::{Clock, Dice, Secret, Timestamp};
 
 use crate::edge::{SystemClock, SystemDice};
 
-/// The environment variables that the command line knows. Secrets other than `WRIT_TOKEN` are never among them.
+/// The environment variables that the command line knows. Secrets other than the first two are never among them.
 pub(crate) struct Environment {
-    /// `WRIT_URL`: the server.
-    pub(crate) url: Option<String>,
     /// `WRIT_TOKEN`: the API token.
     pub(crate) token: Option<Secret>,
+    /// `WRIT_DATABASE`: the URL of the server's database, which may hold a password.
+    pub(crate) database: Option<Secret>,
+    /// `WRIT_URL`: the server.
+    pub(crate) url: Option<String>,
     /// `WRIT_CONTEXT`: the name of a context.
     pub(crate) context: Option<String>,
     /// `WRIT_LOG`: what the server logs of its operation, in the form of `RUST_LOG`.
@@ -30,6 +32,7 @@ impl Environment {
         Self {
             url: variable("WRIT_URL"),
             token: variable("WRIT_TOKEN").map(|token| Secret::new(token.trim().to_owned())),
+            database: variable("WRIT_DATABASE").map(Secret::new),
             context: variable("WRIT_CONTEXT"),
             log: variable("WRIT_LOG"),
             colour: variable("NO_COLOR").is_none(),

@@ -8,6 +8,7 @@ mod completion;
 mod context;
 mod contexts;
 mod difference;
+mod discovery;
 mod doctor;
 mod documents;
 pub(crate) mod environment;
@@ -140,10 +141,10 @@ fn complain(trouble: &Trouble) {
 }
 
 async fn run(cli: Cli, environment: Environment) -> Outcome {
-    let (log, colour) = (environment.log.clone(), environment.colour);
+    let (log, colour, database) = (environment.log.clone(), environment.colour, environment.database.clone());
     let setting = &Setting::new(cli.globals, environment);
     match cli.command {
-        Command::Up(up) => up.run(log.as_deref()).await,
+        Command::Up(up) => up.run(log.as_deref(), database).await,
         Command::Demo(demo) => demo.run(log.as_deref(), colour).await,
         Command::Status(status) => status.run(setting).await,
         Command::Doctor(doctor) => doctor.run(setting).await,

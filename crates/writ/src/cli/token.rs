@@ -10,6 +10,7 @@ use wire::dpop::{TargetUri, make_proof};
 use wire::jose::SigningKey;
 use wire::oauth::{TASK_DETAILS_TYPE, make_client_assertion};
 
+use super::discovery::{Discovered, discover};
 use super::environment::{nonce, now};
 use super::exit::{Exit, Outcome, Trouble};
 use super::file;
@@ -118,20 +119,10 @@ impl Token {
 
 /// Asks the token endpoint; answers with its response (RFC 6749, section 5.1).
 pub(crate) async fn request(client: &ApiClient, wish: &Wish<'_>) -> Result<Value, Trouble> {
-    let metadata = client.get(&client.outside(&[".well-known", "oauth-authorization-server"])).await?;
-    let member = |name: &str| {
-        let text = metadata[name].as_str().map(str::to_owned);
-        text.ok_or_else(|| Trouble::new(Exit::Failed, format!("the server's metadata has no `{name}`")))
-    };
-    let (issuer, endpoint) = (member("issuer")?, member("token_endpoint")?);
+    let Discovered { issuer, token_endpoint: endpoint, resource } = discover(client, wish.resource).await?;
     let fault = |fault: base::Fault| Trouble::new(Exit::Failed, fault.to_string());
     let assertion =
         make_client_assertion(wish.key, wish.client_id, &issuer, &nonce(), now()).map_err(fault)?;
-    let resource = if wish.resource.contains("://") {
-        wish.resource.to_owned()
-    } else {
-        format!("{issuer}/mcp/{}", wish.resource)
-    };
     let details = wish.details.as_ref().map(Value::to_string);
 
     let mut form = vec![

@@ -17,18 +17,27 @@ pub(crate) fn read_documents(path: &Path) -> anyhow::Result<Vec<Document>> {
     for file in files {
         let text =
             std::fs::read_to_string(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
-        for part in serde_norway::Deserializer::from_str(&text) {
-            let value =
-                serde_norway::Value::deserialize(part).with_context(|| format!("in `{}`", file.display()))?;
-            if value.is_null() {
-                continue;
-            }
-            let document = serde_norway::from_value(value)
-                .with_context(|| format!("document {} of `{}`", documents.len() + 1, file.display()))?;
-            documents.push(document);
-            if documents.len() > DOCUMENTS_MAX {
-                bail!("`{}` holds more than {DOCUMENTS_MAX} documents", path.display());
-            }
+        documents.extend(parse_documents(&text, &format!("`{}`", file.display()))?);
+        if documents.len() > DOCUMENTS_MAX {
+            bail!("`{}` holds more than {DOCUMENTS_MAX} documents", path.display());
+        }
+    }
+    Ok(documents)
+}
+
+/// The documents of a text; `place` is where it comes from, for messages.
+pub(crate) fn parse_documents(text: &str, place: &str) -> anyhow::Result<Vec<Document>> {
+    let mut documents = Vec::new();
+    for part in serde_norway::Deserializer::from_str(text) {
+        let value = serde_norway::Value::deserialize(part).with_context(|| format!("in {place}"))?;
+        if value.is_null() {
+            continue;
+        }
+        let document = serde_norway::from_value(value)
+            .with_context(|| format!("document {} of {place}", documents.len() + 1))?;
+        documents.push(document);
+        if documents.len() > DOCUMENTS_MAX {
+            bail!("{place} holds more than {DOCUMENTS_MAX} documents");
         }
     }
     Ok(documents)

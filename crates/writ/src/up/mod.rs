@@ -11,7 +11,7 @@ mod room;
 mod telemetry;
 mod upkeep;
 
-pub(crate) use documents::read_documents;
+pub(crate) use documents::{parse_documents, read_documents};
 pub(crate) use options::{File, Options};
 pub(crate) use room::Connections;
 pub(crate) use telemetry::start_logging;

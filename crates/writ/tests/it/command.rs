@@ -25,10 +25,21 @@ pub(crate) fn offline(home: &Path, arguments: &[&str]) -> Ran {
     run(home, arguments, &[])
 }
 
-fn run(home: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
+/// Runs a command that needs no server, with these variables set.
+pub(crate) fn run(home: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
+    fed(home, arguments, environment, Stdio::null())
+}
+
+/// Runs a command against a server with a file as its standard input.
+pub(crate) fn reading(api: &Api, home: &Path, arguments: &[&str], input: &Path) -> Ran {
+    let input = std::fs::File::open(input).unwrap();
+    fed(home, arguments, &[("WRIT_URL", &api.url), ("WRIT_TOKEN", &api.token)], input.into())
+}
+
+fn fed(home: &Path, arguments: &[&str], environment: &[(&str, &str)], input: Stdio) -> Ran {
     let mut command = Command::new(WRIT);
     command.args(arguments).env_clear().env("HOME", home).envs(environment.iter().copied());
-    let done = command.stdin(Stdio::null()).output().unwrap();
+    let done = command.stdin(input).output().unwrap();
     Ran {
         exit: done.status.code().expect("the command ended by itself"),
         out: done.stdout,

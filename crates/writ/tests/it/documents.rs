@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::{
-    command::{Ran, writ},
+    command::{Ran, reading, writ},
     node::{Api, Node, On},
     upstream::Upstream,
     world::{World, document, documents},
@@ -251,6 +251,35 @@ async fn documents_do_not_lift_a_stop() {
     admin.post("kill", &json!({ "kind": "tool", "name": "notes/drop_note", "reason": "test" })).await.done();
     apply(admin, &home, &folder, &[]).done();
     assert_eq!(admin.get("tools/notes/drop_note").await.done()["spec"]["state"], "quarantined");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn documents_come_from_standard_input_too() {
+    let (world, folder) = stage(On::Sqlite).await;
+    let (admin, home) = (&world.admin, world.node.beside(""));
+    apply(admin, &home, &folder, &[]).done();
+    let exported = writ(admin, &home, &["export"]).done();
+    let input = home.join("input");
+    std::fs::write(&input, &exported).unwrap();
+    assert_eq!(reading(admin, &home, &["diff", "-f", "-"], &input).done(), b"", "nothing differs");
+    let more = text(&exported).to_owned()
+        + "---\n{apiVersion: writ/v1, kind: Person, metadata: {name: zoe}, spec: {display_name: Zoe}}\n";
+    std::fs::write(&input, more).unwrap();
+    let differs = reading(admin, &home, &["diff", "-f", "-"], &input);
+    assert_eq!((differs.exit, text(&differs.out)), (6, "+ Person zoe\n"), "{differs:?}");
+    let plan = reading(admin, &home, &["apply", "-f", "-", "-o", "json"], &input).done();
+    let plan: Value = serde_json::from_slice(&plan).unwrap();
+    let created =
+        plan["changes"].as_array().unwrap().iter().filter(|change| change["outcome"] != "unchanged");
+    assert_eq!(created.map(|change| change["name"].as_str().unwrap()).collect::<Vec<_>>(), ["zoe"]);
+    assert_eq!(admin.get("people/zoe").await.done()["spec"]["display_name"], "Zoe");
+    // What is wrong is said of where it came from, and nothing at all is no configuration.
+    for (input_text, words) in [("kind: [", "standard input"), ("", "no documents")] {
+        std::fs::write(&input, input_text).unwrap();
+        let refused = reading(admin, &home, &["apply", "-f", "-"], &input);
+        assert_eq!(refused.exit, 2, "{refused:?}");
+        assert!(refused.said.contains(words), "{refused:?}");
+    }
 }
 
 fn text(bytes: &[u8]) -> &str {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    command::offline,
+    command::{offline, run},
     node::{Api, Node, On, WRIT, launch, read},
     web::Ask,
 };
@@ -87,4 +87,27 @@ fn what_cannot_be_meant_is_refused_with_a_remedy() {
         assert!(ran.said.contains(named), "{all:?}: {ran:?}");
         assert!(!ran.said.contains("hunter2"), "a password was printed: {ran:?}");
     }
+}
+
+/// A password among the arguments is pointed out once, without being repeated; in the environment it is not there.
+#[test]
+fn a_password_among_the_arguments_is_pointed_out() {
+    let folder = TempDir::new().unwrap();
+    let home = folder.path();
+    let data = home.join("data");
+    let start = ["up", "--data", data.to_str().unwrap(), "--listen", "127.0.0.1:0"];
+    // Of a database that is none, so that the start ends by itself.
+    let with = |user: &str| format!("mysql://{user}@db.example/writ");
+    let (shown, plain) = (with("u:hunter2"), with("u"));
+    let warned = |ran: &crate::command::Ran| {
+        assert_ne!(ran.exit, 0, "{ran:?}");
+        assert!(!ran.said.contains("hunter2") && !ran.said.contains("db.example"), "{ran:?}");
+        ran.said.lines().filter(|line| line.contains("WRIT_DATABASE") && line.contains("`--config`")).count()
+    };
+    let flag = |url: &str| offline(home, &[&start[..], &["--database", url]].concat());
+    assert_eq!(warned(&flag(&shown)), 1);
+    assert_eq!(warned(&flag(&plain)), 0);
+    let environment = run(home, &start, &[("WRIT_DATABASE", &shown)]);
+    assert_eq!(warned(&environment), 0);
+    assert!(environment.said.contains("database"), "the variable was not read: {environment:?}");
 }

@@ -31,8 +31,15 @@ async fn exported(folder: &Path, records: usize) -> (PathBuf, String) {
 async fn verify(path: &Path, key: Option<&str>) -> Result<Exit, String> {
     let mut words = vec!["writ", "audit", "verify", path.to_str().unwrap()];
     words.extend(key.into_iter().flat_map(|key| ["--key", key]));
-    let environment =
-        Environment { url: None, token: None, context: None, log: None, colour: false, config: None };
+    let environment = Environment {
+        url: None,
+        token: None,
+        database: None,
+        context: None,
+        log: None,
+        colour: false,
+        config: None,
+    };
     let outcome = run(Cli::try_parse_from(words).unwrap(), environment).await;
     outcome.map_err(|trouble| {
         assert_eq!(trouble.exit, Exit::Unverified, "{trouble}");
