@@ -192,7 +192,12 @@ pub(super) async fn killed(stage: &Stage, screen: &mut Screen, client: &Client) 
     let Ok(cut) = cut else { bail!("the stream ended with a result") };
     let after = cut.saturating_duration_since(acknowledged);
     ensure!(after < CUT_MAX, "the stream was cut only {after:.1?} after the acknowledgement");
-    screen.mark(Mark::Holds, &format!("the open stream was cut {after:.1?} after that"));
+    let when = if after.is_zero() {
+        "before that answer was there".into()
+    } else {
+        format!("{after:.1?} after that")
+    };
+    screen.mark(Mark::Holds, &format!("the open stream was cut {when}"));
 
     let closed = tokio::time::timeout(5 * CUT_MAX, closed_at_the_shop(stage)).await;
     closed.context("the shop still streams to nobody")?;
