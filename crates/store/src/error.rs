@@ -29,7 +29,8 @@ pub(crate) async fn patiently<T>(
     doing: &'static str,
     work: impl Future<Output = Result<T, Fault>>,
 ) -> Result<T, Fault> {
-    match tokio::time::timeout(PATIENCE, work).await {
+    // On the heap: this would otherwise weigh on every future that waits for the database.
+    match tokio::time::timeout(PATIENCE, Box::pin(work)).await {
         Ok(done) => done,
         Err(_) => Err(Fault::new(doing, SqlBusy("it did not answer in time".into()))),
     }
