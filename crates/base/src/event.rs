@@ -29,6 +29,12 @@ macro_rules! event_kinds {
             pub const fn narrows(self) -> bool {
                 matches!(match self { $(Self::$variant => Effect::$effect,)* }, Effect::Narrows)
             }
+
+            /// Whether the event changes no state that anybody decides on. Nodes need not read it to know what is
+            /// true, and the bulk of a log is of this kind.
+            pub const fn is_quiet(self) -> bool {
+                matches!(match self { $(Self::$variant => Effect::$effect,)* }, Effect::Quiet)
+            }
         }
     };
 }
@@ -39,13 +45,15 @@ enum Effect {
     Narrows,
     /// It can only add authority, or does not touch it.
     Keeps,
+    /// It changes no state at all: it says what was done or decided.
+    Quiet,
 }
 
 event_kinds! {
     /// The log began, or a new generation of it after an older database came back.
     GenerationStarted = "log.generation_started", Narrows;
     /// A server process began to serve.
-    NodeStarted = "node.started", Keeps;
+    NodeStarted = "node.started", Quiet;
     /// A tenant was made.
     TenantCreated = "tenant.created", Keeps;
 
@@ -95,9 +103,9 @@ event_kinds! {
     /// An API token ended.
     ApiTokenRevoked = "api_token.revoked", Narrows;
     /// An access token was issued.
-    TokenIssued = "token.issued", Keeps;
+    TokenIssued = "token.issued", Quiet;
     /// A token request was refused.
-    TokenRefused = "token.refused", Keeps;
+    TokenRefused = "token.refused", Quiet;
     /// An access token was revoked.
     TokenRevoked = "token.revoked", Narrows;
     /// A signing key was made.
@@ -158,17 +166,17 @@ event_kinds! {
     AuthorityRevoked = "authority.revoked", Narrows;
 
     /// An act was allowed and is about to be forwarded.
-    CallAllowed = "call.allowed", Keeps;
+    CallAllowed = "call.allowed", Quiet;
     /// An act was refused.
-    CallDenied = "call.denied", Keeps;
+    CallDenied = "call.denied", Quiet;
     /// What became of an allowed act.
-    CallEnded = "call.ended", Keeps;
+    CallEnded = "call.ended", Quiet;
     /// A decision could not be made because a policy failed; it was refused.
-    PolicyFailed = "policy.failed", Keeps;
+    PolicyFailed = "policy.failed", Quiet;
     /// A payload was destroyed, with the key of its digest.
-    PayloadErased = "payload.erased", Keeps;
+    PayloadErased = "payload.erased", Quiet;
     /// Documents were applied.
-    DocumentsApplied = "documents.applied", Keeps;
+    DocumentsApplied = "documents.applied", Quiet;
 }
 
 /// Something that happened, ready to become a record.

@@ -64,7 +64,7 @@ impl Follower {
         loop {
             self.committed.mark_unchanged();
             let asked_at = inner.clock.now();
-            let after = inner.now_true.load().position;
+            let after = inner.store.own_until(inner.now_true.load().position);
             let records = inner.store.follow(after, RECORDS_MAX).await?;
             let Some(last) = records.last() else {
                 // INVARIANT: fresh means that the log was seen to hold nothing newer at that instant.
@@ -84,7 +84,7 @@ impl Follower {
         }
         let changed: BTreeSet<&AnyId> = records
             .iter()
-            .filter(|record| changes_snapshot(record.kind))
+            .filter(|record| !record.kind.is_quiet())
             .filter_map(|record| record.subject.as_ref())
             .collect();
         let mut read = None;
@@ -146,22 +146,6 @@ impl Follower {
 /// Calls use up what policies may ask about; the node that made them has counted them already.
 const fn uses_up(kind: EventKind) -> bool {
     matches!(kind, EventKind::CallAllowed | EventKind::CallEnded)
-}
-
-/// Calls and token issues are the bulk of the log and change nothing here.
-const fn changes_snapshot(kind: EventKind) -> bool {
-    !matches!(
-        kind,
-        EventKind::CallAllowed
-            | EventKind::CallDenied
-            | EventKind::CallEnded
-            | EventKind::TokenIssued
-            | EventKind::TokenRefused
-            | EventKind::PolicyFailed
-            | EventKind::PayloadErased
-            | EventKind::NodeStarted
-            | EventKind::DocumentsApplied
-    )
 }
 
 const fn ends_tasks(kind: EventKind) -> bool {

@@ -121,6 +121,16 @@ impl Usages {
         }
     }
 
+    /// The last of the own records that follow `after` without a gap; `after` itself when another's is next.
+    fn own_until(&self, after: Position) -> Position {
+        let own = &self.known().own;
+        let next = own.partition_point(|&(_, last)| last <= after);
+        match own.get(next) {
+            Some(&(first, last)) if first <= after.plus(1) => last,
+            _ => after,
+        }
+    }
+
     fn is_own(&self, position: Position) -> bool {
         let own = &self.known().own;
         let next = own.partition_point(|&(_, last)| last < position);
@@ -146,6 +156,12 @@ impl Store {
             self.inner().usages.committed(used.iter().map(|(task, calls, bytes)| (task, *calls, *bytes)));
         }
         Ok(())
+    }
+
+    /// Up to where this node's batch writer alone wrote on behind `after`. Its records are quiet, so whoever follows the
+    /// log has missed nothing when it goes on from there.
+    pub fn own_until(&self, after: Position) -> Position {
+        self.inner().usages.own_until(after)
     }
 
     /// Whether the record at this position was written by this node's batch writer, as far as it remembers: what such a
@@ -179,6 +195,8 @@ mod tests {
             }
             for position in 0..=at + 2 {
                 prop_assert_eq!(usages.is_own(Position(position)), own.contains(&position));
+                let until = (position + 1..).take_while(|next| own.contains(next)).last().unwrap_or(position);
+                prop_assert_eq!(usages.own_until(Position(position)), Position(until));
             }
         }
     }

@@ -78,7 +78,7 @@ async fn status(State(control): State<Control>, asked: Asked) -> Result<Json<Sta
         version: env!("CARGO_PKG_VERSION"),
         issuer: control.settings().issuer(),
         position: head.position.0,
-        applied: known.position.0,
+        applied: control.store().own_until(known.position).0,
         generation: known.generation,
         fresh: control.is_fresh(asked.ctx.now),
         now: asked.ctx.now.to_string(),

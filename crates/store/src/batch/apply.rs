@@ -70,10 +70,10 @@ pub(super) async fn attempt(inner: &Inner, items: &mut [Item]) -> Result<Attempt
     write_intents(&mut conn, &inner.node, items).await?;
     if items.iter().any(|item| matches!(item.state, State::Written(_))) {
         conn.commit().await?;
-        // Before those who follow the log are woken, so that they find their own calls counted.
+        // Nobody who follows the log is woken: nothing that they know has changed.
         inner.usages.committed(used.iter().map(usage::total));
         inner.usages.wrote(head.position, after.position);
-        inner.committed(after, false).await?;
+        inner.keeper.note(after);
     } else {
         conn.rollback().await?;
     }

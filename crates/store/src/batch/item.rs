@@ -71,11 +71,10 @@ impl Item {
             }
             Entry::Proof(proof) => Ok((None, Role::Other, Vec::new(), Some(proof), None)),
             Entry::Event(origin, event) => {
-                if event.kind.narrows() {
-                    let reason = format!(
-                        "`{}` takes authority away and needs its change beside it",
-                        event.kind.as_str()
-                    );
+                // Followers pass over what this node's batch writer wrote.
+                if !event.kind.is_quiet() {
+                    let reason =
+                        format!("`{}` changes something and needs its change beside it", event.kind.as_str());
                     return Err(Fault::new("submitting to the log", reason));
                 }
                 Ok((Some(Draft::new(&origin, event)?), Role::Other, Vec::new(), None, None))
