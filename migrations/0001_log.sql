@@ -6,6 +6,7 @@ create table log_head (
     id integer not null primary key check (id = 1),
     position bigint not null,
     guard_position bigint not null,
+    state_position bigint not null,
     time bigint not null,
     generation bigint not null,
     generation_started_at bigint not null,

@@ -9,8 +9,9 @@ use tokio::sync::watch;
 use url::Url;
 
 use crate::{
-    authority::{Authority, System},
+    authority::{Authority, System, Turns, Write},
     catalogue::AskTools,
+    decide::UnderWay,
     draft::Draft,
     follow::Follower,
     judge::Judge,
@@ -54,8 +55,10 @@ pub(crate) struct Inner {
     pub(crate) tokens: crate::oauth::TokenCache,
     /// When the log's head was last seen to be no further than the snapshot.
     pub(crate) fresh: watch::Sender<Timestamp>,
-    /// Held by the one write that tries again after authority ended elsewhere.
-    pub(crate) overtaken: tokio::sync::Mutex<()>,
+    /// Who of this node may write next.
+    pub(crate) turns: Turns,
+    /// Intents whose acts are under way here.
+    pub(crate) under_way: UnderWay,
 }
 
 impl Control {
@@ -76,7 +79,8 @@ impl Control {
             narrowed: watch::Sender::new(snapshot.position),
             fresh: watch::Sender::new(clock.now()),
             ask_tools: std::sync::OnceLock::new(),
-            overtaken: tokio::sync::Mutex::new(()),
+            turns: Turns::default(),
+            under_way: UnderWay::default(),
             tokens: crate::oauth::token_cache(),
             judge: ArcSwap::from_pointee(judge),
             now_true: ArcSwap::from_pointee(snapshot),
@@ -151,7 +155,7 @@ impl Control {
     /// Waits until the snapshot holds what moved the log past a decision.
     pub(crate) async fn catch_up(&self) -> Result<(), Fault> {
         let head = self.inner.store.head().await?;
-        self.settle(head.guard).await;
+        self.settle(head.state).await;
         Ok(())
     }
 
@@ -196,9 +200,13 @@ impl Control {
     }
 
     /// Keeps the writes of a transaction with their records, and waits until they are seen.
-    pub(crate) async fn keep(&self, tx: store::Tx, events: Vec<Event>) -> Result<Position, Error> {
+    ///
+    /// The turn ends here: whoever comes next plans on a state that knows this change.
+    pub(crate) async fn keep(&self, write: Write, events: Vec<Event>) -> Result<Position, Error> {
+        let (tx, turn) = write.into_parts();
         let position = tx.commit(events).await?;
         self.settle(position).await;
+        drop(turn);
         Ok(position)
     }
 }

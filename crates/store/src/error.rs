@@ -15,10 +15,21 @@ pub struct SqlConflict(String);
 #[error("the database is busy: {0}")]
 pub struct SqlBusy(String);
 
-/// A commit that took too long: it may still be kept. Travels as the source of a [`Fault`]; see [`is_undecided`].
+/// A commit whose end is not known, or that could not be acknowledged. Travels as the source of a [`Fault`]; see [`is_undecided`].
 #[derive(Debug, thiserror::Error)]
-#[error("the database did not answer in time; the change may still be kept")]
-pub(crate) struct SqlUndecided;
+#[error("the change may be kept all the same: {0}")]
+pub(crate) struct SqlUndecided(String);
+
+impl SqlUndecided {
+    pub(crate) fn because(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+
+    /// Nobody waited for the end of it.
+    pub(crate) fn late() -> Self {
+        Self::because("it took too long")
+    }
+}
 
 /// How long anybody waits for the database before they are told to come back. Half a second is left to answer in
 /// two, whatever the database does.

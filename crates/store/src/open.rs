@@ -140,8 +140,8 @@ async fn open_kek(engine: &Engine, config: &StoreConfig, dice: &dyn Dice) -> Res
 
 async fn lock_or_make_head(conn: &mut Conn) -> Result<Head, Fault> {
     const SQL: &str = "insert into log_head \
-        (id, position, guard_position, time, generation, generation_started_at, generation_position, leaf) \
-        values (1, 0, 0, 0, 0, 0, 0, $1) on conflict (id) do nothing";
+        (id, position, guard_position, state_position, time, generation, generation_started_at, \
+        generation_position, leaf) values (1, 0, 0, 0, 0, 0, 0, 0, $1) on conflict (id) do nothing";
     conn.exec(SQL, &[[0_u8; 32].into()]).await?;
     lock_head(conn).await
 }

@@ -64,7 +64,8 @@ impl Inner {
         });
         if narrowed {
             // INVARIANT: a revocation is acknowledged only when a restored older database would be noticed.
-            self.keeper.reach(head.position).await?;
+            let reached = self.keeper.reach(head.position).await;
+            reached.map_err(|fault| Fault::new("committing", SqlUndecided::because(fault.to_string())))?;
         }
         Ok(())
     }
@@ -138,7 +139,7 @@ impl Store {
             }
         }
         let Ok(answer) = tokio::time::timeout(PATIENCE, answer).await else {
-            let late = Err(Fault::new("submitting to the log", SqlUndecided));
+            let late = Err(Fault::new("submitting to the log", SqlUndecided::late()));
             self.inner.health.note(&late);
             return late;
         };

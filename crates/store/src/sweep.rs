@@ -1,10 +1,13 @@
 //! Sweeping: outcomes that were lost become `unknown`, and proofs that are too old go.
 
-use base::{Actor, AnyId, Event, EventKind, Fault, Timestamp, TraceId};
+use std::sync::LazyLock;
+
+use base::{Actor, AnyId, Event, EventKind, Fault, Position, Timestamp, TraceId};
 use serde_json::json;
 
 use crate::{
     Origin, Row, Store, Unrecorded, Value,
+    engine::Shaped,
     log::{Draft, append, lock_head},
     store::Inner,
 };
@@ -21,9 +24,33 @@ pub struct Swept {
     pub proofs: u64,
 }
 
+static TOUCH: LazyLock<Shaped> = LazyLock::new(|| {
+    Shaped::new(|rows| {
+        let positions: Vec<String> = (2..rows + 2).map(|number| format!("${number}")).collect();
+        format!("update open_intent set at = $1 where position in ({})", positions.join(", "))
+    })
+});
+
 impl Store {
-    /// Ends intents from before `older_than`, of any node, that have no outcome: a `call.ended` with the data
-    /// `{"intent": position, "result": "unknown"}`. Forgets proofs that expired before `now`.
+    /// Says of intents that what they allowed is still under way here, so that no node takes them for lost.
+    pub async fn under_way(&self, intents: &[Position], now: Timestamp) -> Result<(), Fault> {
+        if intents.is_empty() {
+            return Ok(());
+        }
+        let mut conn = self.inner().engine.begin_alone().await?;
+        lock_head(&mut conn).await?;
+        for (sql, positions) in TOUCH.split(intents) {
+            let args: Vec<Value> =
+                std::iter::once(now.into()).chain(positions.iter().map(|&at| at.into())).collect();
+            conn.exec(sql, &args).await?;
+        }
+        conn.commit().await?;
+        self.inner().count_unrecorded(Unrecorded::Node);
+        Ok(())
+    }
+
+    /// Ends intents, of any node, that have no outcome and gave no sign of life since `older_than`: a `call.ended` with
+    /// the data `{"intent": position, "result": "unknown"}`. Forgets proofs that expired before `now`.
     pub async fn sweep(&self, older_than: Timestamp, now: Timestamp) -> Result<Swept, Fault> {
         const SQL: &str = concat!(
             "select o.position, r.tenant, r.subject, r.task from open_intent o ",

@@ -104,7 +104,7 @@ impl Tx {
         });
         match tokio::time::timeout_at(until, work).await {
             Ok(written) => written.map_err(|error| Fault::new("committing", error))?,
-            Err(_) => Err(Fault::new("committing", SqlUndecided)),
+            Err(_) => Err(Fault::new("committing", SqlUndecided::late())),
         }
     }
 

@@ -140,34 +140,49 @@ impl Postgres {
         format!("postgres://writ@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// The port is free when it is chosen and may be taken when the server binds it: then another one is chosen.
     fn launch() -> Self {
+        const ATTEMPTS: usize = 5;
         let bin = binaries().expect(MISSING);
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = if is_root() {
-            let mut command = Command::new("runuser");
-            command.args(["-u", "postgres", "--", "sh"]);
-            command
-        } else {
-            Command::new("sh")
-        };
-        let mut keeper = command
-            .args(["-c", KEEPER, "keeper"])
-            .arg(port.to_string())
-            .arg(&bin)
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a shell to keep PostgreSQL");
-        let mut said = BufReader::new(keeper.stdout.take().unwrap());
-        let mut line = String::new();
-        said.read_line(&mut line).unwrap();
-        if line.trim() != "ready" {
-            let rest: Vec<_> = said.lines().map_while(Result::ok).collect();
-            panic!("PostgreSQL did not start:\n{line}{}", rest.join("\n"));
+        let mut said = String::new();
+        for _ in 0..ATTEMPTS {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            match keeper(port, &bin) {
+                Ok(keeper) => return Self { port, bin, databases: AtomicU32::new(0), _keeper: keeper },
+                Err(words) => said = words,
+            }
         }
-        Self { port, bin, databases: AtomicU32::new(0), _keeper: keeper }
+        panic!("PostgreSQL did not start:\n{said}");
     }
+}
+
+/// The keeper of a server on a port, or what it said instead of starting.
+fn keeper(port: u16, bin: &Path) -> Result<Child, String> {
+    let mut command = if is_root() {
+        let mut command = Command::new("runuser");
+        command.args(["-u", "postgres", "--", "sh"]);
+        command
+    } else {
+        Command::new("sh")
+    };
+    let mut keeper = command
+        .args(["-c", KEEPER, "keeper"])
+        .arg(port.to_string())
+        .arg(bin)
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a shell to keep PostgreSQL");
+    let mut said = BufReader::new(keeper.stdout.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    if line.trim() == "ready" {
+        return Ok(keeper);
+    }
+    let rest: Vec<_> = said.lines().map_while(Result::ok).collect();
+    let _ = keeper.wait();
+    Err(format!("{line}{}", rest.join("\n")))
 }
 
 /// The newest installed version's folder, or the one on the path.

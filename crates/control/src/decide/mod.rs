@@ -12,6 +12,7 @@ mod outcome;
 mod refused;
 
 pub use caller::Caller;
+pub(crate) use outcome::UnderWay;
 pub use outcome::{Outcome, Outcomes};
 pub use refused::Refused;
 
@@ -137,6 +138,7 @@ impl Control {
             match self.store().submit(Entry::Intent(Box::new(intent))).await? {
                 Submitted::Durable(receipt) => {
                     let intent = receipt.position();
+                    self.inner().under_way.begin(intent);
                     let permit =
                         Permit::seal(allow, receipt).map_err(|error| Fault::new("making a permit", error))?;
                     return Ok(Authorized { permit, decision: decision_id, intent, credential });

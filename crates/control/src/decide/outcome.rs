@@ -1,6 +1,11 @@
 //! What became of allowed acts: queued, recorded together, never waited for.
 
-use base::{Actor, Event, EventKind, Position, Timestamp};
+use std::{
+    collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use base::{Actor, Event, EventKind, Fault, Position, Timestamp};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use serde_json::json;
 use store::{Debit, Entry, Origin, Submitted};
@@ -33,14 +38,36 @@ pub struct Outcome {
     pub ended: Timestamp,
 }
 
+/// The intents whose acts are under way on this node.
+///
+/// INVARIANT: an intent is here from its permit to its outcome, so that no sweep takes a long act for a lost one.
+#[derive(Debug, Default)]
+pub(crate) struct UnderWay(Mutex<HashSet<Position>>);
+
+impl UnderWay {
+    fn set(&self) -> MutexGuard<'_, HashSet<Position>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn begin(&self, intent: Position) {
+        self.set().insert(intent);
+    }
+}
+
 /// Where outcomes are queued.
 #[derive(Clone)]
-pub struct Outcomes(mpsc::Sender<Outcome>);
+pub struct Outcomes {
+    queue: mpsc::Sender<Outcome>,
+    control: Control,
+}
 
 impl Outcomes {
     /// Queues an outcome. A full queue loses it to the sweeper, and is counted.
     pub fn queue(&self, outcome: Outcome) {
-        if self.0.try_send(outcome).is_err() {
+        let intent = outcome.intent;
+        let queued = self.queue.try_send(outcome);
+        self.control.inner().under_way.set().remove(&intent);
+        if queued.is_err() {
             metrics::counter!("writ_outcomes_left_to_the_sweeper_total").increment(1);
         }
     }
@@ -64,7 +91,13 @@ impl Control {
             }
             while under_way.next().await.is_some() {}
         };
-        (Outcomes(sender), run)
+        (Outcomes { queue: sender, control: self.clone() }, run)
+    }
+
+    /// Says in the database what is under way here, before a sweep asks.
+    pub async fn show_under_way(&self) -> Result<(), Fault> {
+        let intents: Vec<Position> = self.inner().under_way.set().iter().copied().collect();
+        self.store().under_way(&intents, self.now()).await
     }
 
     async fn record_outcome(&self, outcome: Outcome) {

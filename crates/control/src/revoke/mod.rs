@@ -8,7 +8,7 @@ use base::{AgentId, AnyId, Class, Error, Event, EventKind, PersonId, Position, R
 use serde_json::json;
 
 use crate::{
-    authority::Authority,
+    authority::{Authority, Urgent},
     catalogue::{Server, ServerBody, ServerState, Tool, ToolBody, ToolState},
     control::Control,
     draft::Draft,
@@ -86,7 +86,7 @@ impl Control {
             draft.check()?;
             Ok((draft, subject))
         };
-        let (mut tx, (draft, subject)) = self.begin(by, plan).await?;
+        let (mut tx, (draft, subject)) = self.begin(&Urgent(by), plan).await?;
         let mut events =
             vec![Event::new(EventKind::AuthorityRevoked, subject.clone(), json!({ "reason": reason }))];
         // The change of state says by itself that authority ends; here it is said once, with the reason.

@@ -11,7 +11,10 @@ use super::{
     model::{Limits, Task, TaskRefusal, TaskState, child_depth, narrows, text},
     store,
 };
-use crate::{authority::Authority, control::Control, principal::BlueprintBody, snapshot::Snapshot};
+use crate::{
+    authority::Authority, control::Control, credential::ApiToken, principal::BlueprintBody,
+    snapshot::Snapshot,
+};
 
 /// The most open tasks of one agent, and of one tree.
 const OPEN_TASKS_MAX: usize = 256;
@@ -206,6 +209,9 @@ pub(crate) fn plan(known: &Snapshot, ctx: &Ctx, request: TaskRequest) -> Result<
         None => (1, None),
     };
     let source = request.source.map(|digest| living_source(known, ctx, &digest)).transpose()?;
+    // SECURITY: a task that was delegated with a token ends with the token, by its expiry as by its revocation.
+    let until = source.and_then(|token| token.expires).unwrap_or(request.scope.deadline);
+    let scope = Scope { deadline: request.scope.deadline.min(until), ..request.scope };
     check_crowd(known, &request.agent, root.as_ref())?;
     let id = TaskId::new(ctx.now, ctx.dice.as_ref());
     Ok(Task {
@@ -220,20 +226,20 @@ pub(crate) fn plan(known: &Snapshot, ctx: &Ctx, request: TaskRequest) -> Result<
             .instruction
             .map(|instruction| text("instruction", &instruction, limit::INSTRUCTION_BYTES_MAX))
             .transpose()?,
-        scope: request.scope,
+        scope,
         limits,
         state: TaskState::Open,
         created: ctx.now,
         created_by: ctx.actor.clone(),
         joinable: request.joinable,
-        source,
+        source: source.map(|token| token.id.clone()),
     })
 }
 
 /// The token by which a person delegates, if it is still good.
-fn living_source(known: &Snapshot, ctx: &Ctx, digest: &[u8; 32]) -> Result<base::TokenId, TaskRefusal> {
+fn living_source<'a>(known: &'a Snapshot, ctx: &Ctx, digest: &[u8; 32]) -> Result<&'a ApiToken, TaskRefusal> {
     let token = known.api_tokens.get(digest).filter(|token| known.api_token_is_good(token, ctx));
-    token.map(|token| token.id.clone()).ok_or(TaskRefusal::NotThemself)
+    token.map(AsRef::as_ref).ok_or(TaskRefusal::NotThemself)
 }
 
 fn living_parent<'a>(known: &'a Snapshot, id: &TaskId, ctx: &Ctx) -> Result<&'a Task, Error> {

@@ -51,6 +51,26 @@ async fn a_person_sets_an_agent_to_work() {
 }
 
 #[tokio::test]
+async fn what_was_delegated_ends_when_the_token_expires() {
+    each_database(|app| async move {
+        app.populate().await;
+        let rex = app.client("rex").await;
+        let issued = app.control.issue_api_token(&app.system(), &app.id("ada"), "short", Some(50)).await;
+        let (_, short) = issued.unwrap();
+        let wish = wish("ticket 7", &json!([tool("crm", "*")]));
+        let token = rex.exchange(&app, short.expose(), CRM, Some(&wish)).await.token();
+        let again = existing(&app.caller(&token, "crm").unwrap().task);
+        let form =
+            [("grant_type", "client_credentials"), ("resource", CRM), ("authorization_details", &*again)];
+        assert_eq!(rex.token(&app, &form).await.status.as_u16(), 200, "while it is good");
+        app.advance(60).await;
+        assert_eq!(rex.token(&app, &form).await.error(), "invalid_authorization_details");
+        assert!(app.caller(&token, "crm").is_err());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_agent_hands_a_part_of_its_task_down() {
     each_database(|app| async move {
         app.populate().await;

@@ -1,6 +1,6 @@
 //! One attempt at writing a batch.
 
-use std::sync::LazyLock;
+use std::{collections::HashSet, sync::LazyLock};
 
 use base::{Fault, Position};
 
@@ -26,7 +26,9 @@ static INSERT_OPEN: LazyLock<Shaped> = LazyLock::new(|| {
     })
 });
 static DELETE_OPEN: LazyLock<Shaped> = LazyLock::new(|| {
-    Shaped::new(|rows| format!("delete from open_intent where position in ({})", list(rows)))
+    Shaped::new(|rows| {
+        format!("delete from open_intent where position in ({}) returning position", list(rows))
+    })
 });
 
 /// How an attempt ended.
@@ -63,12 +65,14 @@ pub(super) async fn attempt(inner: &Inner, items: &mut [Item]) -> Result<Attempt
         return Ok(Attempt::Moved);
     }
 
+    close_intents(&mut conn, items).await?;
     let drafts: Vec<_> =
         items.iter().filter(|item| item.is_good()).filter_map(|item| item.draft.as_ref()).collect();
     let after = append(&mut conn, head, &drafts).await?;
     give_positions(items, head.position);
-    write_intents(&mut conn, &inner.node, items).await?;
-    if items.iter().any(|item| matches!(item.state, State::Written(_))) {
+    open_intents(&mut conn, &inner.node, items).await?;
+    // What is late has no record, but its bytes have flowed and are counted.
+    if items.iter().any(|item| matches!(item.state, State::Written(_) | State::Late)) {
         conn.commit().await?;
         // Nobody who follows the log is woken: nothing that they know has changed.
         inner.usages.committed(used.iter().map(usage::total));
@@ -113,30 +117,44 @@ async fn write_payloads(conn: &mut Conn, items: &[Item]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Opens intents and closes those that have their outcome.
-async fn write_intents(conn: &mut Conn, node: &str, items: &[Item]) -> Result<(), Fault> {
+/// Closes the intents that have their outcome now.
+///
+/// INVARIANT: an intent has one outcome. One that is closed already was ended by the sweeper, or its outcome came
+/// twice: what comes later is late and is not written.
+async fn close_intents(conn: &mut Conn, items: &mut [Item]) -> Result<(), Fault> {
+    let ended = items.iter().filter(|item| item.is_good()).filter_map(Item::ends);
+    let ended: Vec<Position> = ended.collect();
+    let mut closed = HashSet::with_capacity(ended.len());
+    for (sql, positions) in DELETE_OPEN.split(&ended) {
+        let args: Vec<Value> = positions.iter().map(|&position| position.into()).collect();
+        for row in conn.rows(sql, &args).await? {
+            closed.insert(row.position(0)?);
+        }
+    }
+    for item in items.iter_mut().filter(|item| item.is_good()) {
+        if item.ends().is_some_and(|intent| !closed.remove(&intent)) {
+            item.state = State::Late;
+        }
+    }
+    Ok(())
+}
+
+async fn open_intents(conn: &mut Conn, node: &str, items: &[Item]) -> Result<(), Fault> {
     let mut opened: Vec<[Value; 5]> = Vec::new();
-    let mut closed: Vec<Position> = Vec::new();
     for item in items {
         let (State::Written(Some(position)), Some(draft)) = (&item.state, &item.draft) else { continue };
-        match &item.role {
-            Role::Intent { server, .. } => opened.push([
+        if let Role::Intent { server, .. } = &item.role {
+            opened.push([
                 (*position).into(),
                 draft.task.as_ref().into(),
                 server.as_ref().into(),
                 draft.now.into(),
                 node.into(),
-            ]),
-            Role::Outcome { intent } => closed.push(*intent),
-            Role::Other => {}
+            ]);
         }
     }
     for (sql, rows) in INSERT_OPEN.split(&opened) {
         conn.exec(sql, &rows.concat()).await?;
-    }
-    for (sql, positions) in DELETE_OPEN.split(&closed) {
-        let args: Vec<Value> = positions.iter().map(|&position| position.into()).collect();
-        conn.exec(sql, &args).await?;
     }
     Ok(())
 }

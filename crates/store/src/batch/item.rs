@@ -32,6 +32,8 @@ pub(super) enum State {
     Moved,
     Limited(base::TaskId, Limit),
     Replayed,
+    /// The outcome of an intent that has one.
+    Late,
     /// Written, at this position if it has a record.
     Written(Option<Position>),
 }
@@ -114,6 +116,14 @@ impl Item {
         self.state == State::Moved
     }
 
+    /// The intent that the entry is the outcome of.
+    pub(super) const fn ends(&self) -> Option<Position> {
+        match self.role {
+            Role::Outcome { intent } => Some(intent),
+            Role::Intent { .. } | Role::Other => None,
+        }
+    }
+
     /// The position of the state that the entry was decided on, if it was.
     pub(super) const fn guard(&self) -> Option<Position> {
         match self.role {
@@ -134,7 +144,7 @@ impl Item {
             (State::Written(Some(position)), Role::Outcome { .. } | Role::Other) => {
                 Ok(Submitted::Recorded(position))
             }
-            (State::Written(None), _) => Ok(Submitted::Noted),
+            (State::Written(None) | State::Late, _) => Ok(Submitted::Noted),
             (State::Moved, _) => Ok(Submitted::Moved),
             (State::Limited(task, limit), _) => Ok(Submitted::Limited(task, limit)),
             (State::Replayed, _) => Ok(Submitted::Replayed),

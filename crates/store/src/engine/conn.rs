@@ -1,5 +1,7 @@
 //! One transaction on either database.
 
+use std::time::Duration;
+
 use base::Fault;
 use sqlx::{
     Arguments as _, Postgres, Sqlite, Transaction, error::BoxDynError, postgres::PgArguments,
@@ -7,9 +9,20 @@ use sqlx::{
 };
 
 use crate::{
-    error::fault,
+    error::{SqlUndecided, fault},
     value::{Cells, Row, Value},
 };
+
+/// How long one statement may take before its connection counts as dead: longer than the database itself lets a
+/// statement run, so that this ends only what nobody else ends.
+const STATEMENT_TIME: Duration = Duration::from_secs(35);
+
+async fn bounded<T>(doing: &'static str, work: impl Future<Output = sqlx::Result<T>>) -> Result<T, Fault> {
+    match tokio::time::timeout(STATEMENT_TIME, work).await {
+        Ok(done) => done.map_err(|error| fault(doing, error)),
+        Err(_) => Err(Fault::new(doing, "the database does not answer")),
+    }
+}
 
 /// An open transaction. Dropping it rolls back.
 pub(crate) enum Conn {
@@ -20,34 +33,34 @@ pub(crate) enum Conn {
 impl Conn {
     /// Runs a statement; says how many rows it touched.
     pub(crate) async fn exec(&mut self, sql: &'static str, args: &[Value]) -> Result<u64, Fault> {
+        const DOING: &str = "writing to the database";
         match self {
             Self::Sqlite(tx) => {
                 let query = sqlx::query_with(sql, sqlite_arguments(args)?);
-                query.execute(&mut **tx).await.map(|done| done.rows_affected())
+                bounded(DOING, query.execute(&mut **tx)).await.map(|done| done.rows_affected())
             }
             Self::Postgres(tx) => {
                 let query = sqlx::query_with(sql, postgres_arguments(args)?);
-                query.execute(&mut **tx).await.map(|done| done.rows_affected())
+                bounded(DOING, query.execute(&mut **tx)).await.map(|done| done.rows_affected())
             }
         }
-        .map_err(|error| fault("writing to the database", error))
     }
 
     /// Runs a statement; gives all rows of its answer.
     pub(crate) async fn rows(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>, Fault> {
+        const DOING: &str = "reading from the database";
         match self {
             Self::Sqlite(tx) => {
                 let query = sqlx::query_with(sql, sqlite_arguments(args)?);
-                let rows = query.fetch_all(&mut **tx).await;
+                let rows = bounded(DOING, query.fetch_all(&mut **tx)).await;
                 rows.map(|rows| rows.into_iter().map(|row| Row(Cells::Sqlite(row))).collect())
             }
             Self::Postgres(tx) => {
                 let query = sqlx::query_with(sql, postgres_arguments(args)?);
-                let rows = query.fetch_all(&mut **tx).await;
+                let rows = bounded(DOING, query.fetch_all(&mut **tx)).await;
                 rows.map(|rows| rows.into_iter().map(|row| Row(Cells::Postgres(row))).collect())
             }
         }
-        .map_err(|error| fault("reading from the database", error))
     }
 
     /// Runs a statement; gives its row, if there is one. More than one is a fault.
@@ -68,20 +81,29 @@ impl Conn {
         .map_err(|error| fault("changing the database's tables", error))
     }
 
+    /// Keeps what was written. Only a "no" of the database itself means that it was not: of a connection that broke or
+    /// went silent meanwhile nobody can tell, and the fault says so.
     pub(crate) async fn commit(self) -> Result<(), Fault> {
-        match self {
-            Self::Sqlite(tx) => tx.commit().await,
-            Self::Postgres(tx) => tx.commit().await,
+        let committing = async {
+            match self {
+                Self::Sqlite(tx) => tx.commit().await,
+                Self::Postgres(tx) => tx.commit().await,
+            }
+        };
+        match tokio::time::timeout(STATEMENT_TIME, committing).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error @ sqlx::Error::Database(_))) => Err(fault("committing", error)),
+            Ok(Err(error)) => Err(Fault::new("committing", SqlUndecided::because(error.to_string()))),
+            Err(_) => Err(Fault::new("committing", SqlUndecided::because("the database does not answer"))),
         }
-        .map_err(|error| fault("committing", error))
     }
 
     pub(crate) async fn rollback(self) -> Result<(), Fault> {
+        const DOING: &str = "rolling back";
         match self {
-            Self::Sqlite(tx) => tx.rollback().await,
-            Self::Postgres(tx) => tx.rollback().await,
+            Self::Sqlite(tx) => bounded(DOING, tx.rollback()).await,
+            Self::Postgres(tx) => bounded(DOING, tx.rollback()).await,
         }
-        .map_err(|error| fault("rolling back", error))
     }
 }
 

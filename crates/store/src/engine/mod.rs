@@ -8,7 +8,7 @@ mod postgres;
 mod shape;
 mod sqlite;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use base::{Fault, Secret};
 use sqlx::{PgPool, SqlitePool};
@@ -17,6 +17,9 @@ pub(crate) use conn::Conn;
 pub(crate) use shape::{Shaped, list, values};
 
 use crate::error::fault;
+
+/// How long closing may take.
+const CLOSE_TIME: Duration = Duration::from_secs(5);
 
 /// Which database.
 #[derive(Clone, Debug)]
@@ -94,13 +97,19 @@ impl Engine {
         .map_err(|error| fault("beginning a read", error))
     }
 
+    /// Waits for the connections in use, but not for one that went silent.
     pub(crate) async fn close(&self) {
-        match self {
-            Self::Sqlite { writer, readers } => {
-                readers.close().await;
-                writer.close().await;
+        let closing = async {
+            match self {
+                Self::Sqlite { writer, readers } => {
+                    readers.close().await;
+                    writer.close().await;
+                }
+                Self::Postgres(pool) => pool.close().await,
             }
-            Self::Postgres(pool) => pool.close().await,
+        };
+        if tokio::time::timeout(CLOSE_TIME, closing).await.is_err() {
+            tracing::warn!("the database's connections did not close in time");
         }
     }
 }

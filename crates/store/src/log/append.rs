@@ -48,6 +48,9 @@ fn place(head: &mut Head, draft: &Draft) -> (Timestamp, String) {
     if draft.kind.narrows() {
         head.guard = head.position;
     }
+    if !draft.kind.is_quiet() {
+        head.state = head.position;
+    }
     if draft.kind == EventKind::GenerationStarted {
         head.generation_position = head.position;
         head.generation_started_at = head.time;

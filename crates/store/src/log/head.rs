@@ -11,6 +11,8 @@ pub struct Head {
     pub position: Position,
     /// The last record that may have taken authority away. A decision that was made before it is made again.
     pub guard: Position,
+    /// The last record that changed any state. A change that was planned before it is planned again.
+    pub state: Position,
     /// The last record's time. No later record is earlier.
     pub time: Timestamp,
     /// How often the log began: once, and again each time that an older database came back.
@@ -25,7 +27,7 @@ pub struct Head {
 
 macro_rules! columns {
     () => {
-        "position, guard_position, time, generation, generation_started_at, generation_position, leaf"
+        "position, guard_position, state_position, time, generation, generation_started_at, generation_position, leaf"
     };
 }
 
@@ -46,11 +48,13 @@ pub(crate) async fn read_head(conn: &mut Conn) -> Result<Head, Fault> {
 
 /// Writes the head back. The caller holds its lock.
 pub(crate) async fn write_head(conn: &mut Conn, head: &Head) -> Result<(), Fault> {
-    const SQL: &str = "update log_head set position = $1, guard_position = $2, time = $3, generation = $4, \
-                       generation_started_at = $5, generation_position = $6, leaf = $7 where id = 1";
+    const SQL: &str = "update log_head set position = $1, guard_position = $2, state_position = $3, time = $4, \
+                       generation = $5, generation_started_at = $6, generation_position = $7, leaf = $8 \
+                       where id = 1";
     let args = [
         head.position.into(),
         head.guard.into(),
+        head.state.into(),
         head.time.into(),
         head.generation.into(),
         head.generation_started_at.into(),
@@ -65,10 +69,11 @@ fn from_row(row: Option<Row>) -> Result<Head, Fault> {
     Ok(Head {
         position: row.position(0)?,
         guard: row.position(1)?,
-        time: row.time(2)?,
-        generation: row.int(3)?,
-        generation_started_at: row.time(4)?,
-        generation_position: row.position(5)?,
-        leaf: row.array(6)?,
+        state: row.position(2)?,
+        time: row.time(3)?,
+        generation: row.int(4)?,
+        generation_started_at: row.time(5)?,
+        generation_position: row.position(6)?,
+        leaf: row.array(7)?,
     })
 }

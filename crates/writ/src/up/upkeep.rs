@@ -40,6 +40,9 @@ async fn each_minute(control: Control) {
     let mut tick = every(60);
     loop {
         tick.tick().await;
+        if let Err(fault) = control.show_under_way().await {
+            tracing::error!(error = %fault, "it could not be said what is under way; long acts may count as unknown");
+        }
         let now = control.now();
         if let Err(fault) = control.store().sweep(now.plus_seconds(-OUTCOME_SECONDS_MAX), now).await {
             tracing::error!(error = %fault, "lost outcomes could not be recorded");

@@ -7,6 +7,7 @@ mod evidence;
 mod held;
 mod life;
 mod listening;
+mod turns;
 
 use serde_json::{Value, json};
 

@@ -2,18 +2,21 @@
 //!
 //! Who may ask is established when a request comes in, and a revocation may land between that and the commit. So a
 //! write transaction begins in one place, [`Control::begin`]: the right is established again, on the snapshot from
-//! which the change is planned, and the transaction goes on only while nothing that may take authority away is later
-//! than that snapshot. Write transactions run one at a time and only they write such records, so from there to the
-//! commit the right holds.
+//! which the change is planned, and the transaction goes on only while no change of state is later than that snapshot.
+//! Write transactions run one at a time and only they change state, so from there to the commit both the right and
+//! what the plan counted and looked up hold.
+
+mod turns;
 
 use std::{convert::Infallible, ops::ControlFlow};
 
-use base::{Actor, Class, Ctx, Error, Refuse};
-use store::Tx;
-
 use crate::{control::Control, snapshot::Snapshot};
+use base::{Actor, Class, Ctx, Error, Refuse};
 
-/// How often a change is planned again because authority ended meanwhile, before the asker is told to come back.
+pub(crate) use turns::{Turns, Write};
+
+/// How often a change is planned again because another node changed something meanwhile, before the asker is told to
+/// come back.
 const ATTEMPTS_MAX: usize = 8;
 
 /// A right to write, whoever has it.
@@ -26,6 +29,11 @@ pub trait Authority: Send + Sync {
 
     /// Whether the right holds in this state of the world.
     fn stands(&self, known: &Snapshot) -> Result<(), Error>;
+
+    /// Whether the write goes before all that waits: it takes authority away, and others are flooding.
+    fn is_urgent(&self) -> bool {
+        false
+    }
 }
 
 /// The server itself at work: its start, its upkeep, what it notices. Nobody can take this right away.
@@ -44,12 +52,32 @@ impl Authority for System {
     }
 }
 
+/// Somebody's right, for a write that goes before all that waits.
+pub(crate) struct Urgent<'a, A>(pub(crate) &'a A);
+
+impl<A: Authority> Authority for Urgent<'_, A> {
+    fn ctx(&self) -> &Ctx {
+        self.0.ctx()
+    }
+
+    fn stands(&self, known: &Snapshot) -> Result<(), Error> {
+        self.0.stands(known)
+    }
+
+    fn is_urgent(&self) -> bool {
+        true
+    }
+}
+
 /// Why a write did not begin although the asker may do it.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityRefusal {
-    /// Somebody's authority ended again and again while the change waited for its turn.
+    /// Other nodes changed something again and again while the change waited.
     #[error("authority changed while this was being written; nothing was changed")]
     Moved,
+    /// Too many changes wait.
+    #[error("too many changes wait to be written; nothing was changed")]
+    Crowded,
 }
 
 impl Refuse for AuthorityRefusal {
@@ -58,7 +86,10 @@ impl Refuse for AuthorityRefusal {
     }
 
     fn code(&self) -> &'static str {
-        "authority_moved"
+        match self {
+            Self::Moved => "authority_moved",
+            Self::Crowded => "busy",
+        }
     }
 
     fn help(&self) -> Option<String> {
@@ -74,13 +105,13 @@ impl Control {
 
     /// Begins a write on somebody's right, with what was planned for it.
     ///
-    /// INVARIANT: the right and the plan rest on a snapshot that knows everything that may have taken authority away
-    /// before the commit. This is the only way to a transaction in the control plane.
+    /// INVARIANT: the right and the plan rest on a snapshot that knows every change of state before the commit. This is
+    /// the only way to a transaction in the control plane.
     pub(crate) async fn begin<P: Send>(
         &self,
         by: &impl Authority,
         mut plan: impl FnMut(&Snapshot) -> Result<P, Error> + Send,
-    ) -> Result<(Tx, P), Error> {
+    ) -> Result<(Write, P), Error> {
         let plan = |known: &Snapshot| plan(known).map(ControlFlow::<Infallible, P>::Continue);
         match self.begin_unless(by, plan).await? {
             ControlFlow::Continue(begun) => Ok(begun),
@@ -94,29 +125,28 @@ impl Control {
         &self,
         by: &impl Authority,
         mut plan: impl FnMut(&Snapshot) -> Result<ControlFlow<D, P>, Error> + Send,
-    ) -> Result<ControlFlow<D, (Tx, P)>, Error> {
-        let mut turn = None;
+    ) -> Result<ControlFlow<D, (Write, P)>, Error> {
+        let mut plan = move || {
+            let known = self.snapshot();
+            by.stands(&known)?;
+            Ok::<_, Error>((known.position, plan(&known)?))
+        };
+        // The first plan before the turn: it may take a while, and mostly nothing comes in between.
+        let mut planned = plan()?;
+        let turn = self.inner().turns.take(by).await?;
         for _ in 0..ATTEMPTS_MAX {
-            let (planned_at, planned) = {
-                let known = self.snapshot();
-                by.stands(&known)?;
-                (known.position, plan(&known)?)
-            };
-            let planned = match planned {
-                ControlFlow::Continue(planned) => planned,
+            let (planned_at, what) = planned;
+            let what = match what {
+                ControlFlow::Continue(what) => what,
                 ControlFlow::Break(found) => return Ok(ControlFlow::Break(found)),
             };
             let mut tx = self.store().begin(by.ctx()).await?;
-            if tx.head().await?.guard <= planned_at {
-                return Ok(ControlFlow::Continue((tx, planned)));
+            if tx.head().await?.state <= planned_at {
+                return Ok(ControlFlow::Continue((Write::new(tx, turn), what)));
             }
             tx.rollback().await?;
-            // Those of this node that were overtaken go one after the other: many at once would overtake each other
-            // until all of them had used up their attempts.
-            if turn.is_none() {
-                turn = Some(self.inner().overtaken.lock().await);
-            }
             self.catch_up().await?;
+            planned = plan()?;
         }
         Err(AuthorityRefusal::Moved.into())
     }
