@@ -65,6 +65,9 @@ pub enum CatalogueRefusal {
         /// What went wrong.
         why: String,
     },
+    /// The server got another address while it was asked.
+    #[error("server `{0}` was moved while it was asked for its tools; nothing was pinned")]
+    Moved(String),
     /// The server was stopped.
     #[error("`state`: server `{0}` is stopped and is not started by applying a document")]
     Stopped(String),
@@ -80,7 +83,7 @@ impl Refuse for CatalogueRefusal {
                 Class::Invalid
             }
             Self::NoSuchTool { .. } | Self::NoSuchServer(_) => Class::Missing,
-            Self::Stopped(_) | Self::InUse(_) | Self::DefinitionMoved(_) => Class::Conflict,
+            Self::Stopped(_) | Self::InUse(_) | Self::DefinitionMoved(_) | Self::Moved(_) => Class::Conflict,
             Self::Unreachable { .. } => Class::Busy,
         }
     }
@@ -95,6 +98,7 @@ impl Refuse for CatalogueRefusal {
             Self::DefinitionMoved(_) => "definition_moved",
             Self::NoSuchServer(_) => "no_such_server",
             Self::Unreachable { .. } => "server_unreachable",
+            Self::Moved(_) => "server_moved",
             Self::Stopped(_) => "state_not_by_document",
             Self::InUse(_) => "still_in_use",
         }
@@ -115,6 +119,7 @@ impl Refuse for CatalogueRefusal {
             Self::DefinitionMoved(name) => {
                 Some(format!("look at it again and name its `digest`: writ tool show {name}"))
             }
+            Self::Moved(name) => Some(format!("ask it again: writ server discover {name}")),
             Self::Stopped(name) => Some(format!("writ server start {name}")),
             Self::Header(_) | Self::Definition { .. } | Self::NoSuchServer(_) | Self::InUse(_) => None,
         }

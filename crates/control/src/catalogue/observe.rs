@@ -72,6 +72,11 @@ impl Control {
         }
         let observed = definitions.into_iter().map(Observed::new).collect::<Result<Vec<_>, _>>()?;
         let make = |draft: &mut Draft| {
+            // SECURITY: what one address said is not pinned for another.
+            let present = draft.known().servers.get(&thing.id).map(|server| server.body.url.clone());
+            if present.as_ref() != Some(&thing.body.url) {
+                return Err(CatalogueRefusal::Moved(thing.name.to_string()).into());
+            }
             let seen = observed.iter().map(|tool| compare(draft, &thing, tool, true));
             seen.collect::<Result<Vec<_>, _>>()
         };
