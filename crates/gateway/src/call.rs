@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use http::{HeaderValue, StatusCode};
-use wire::mcp::{self, Id, RpcError, code};
+use http::HeaderValue;
+use wire::mcp::{self, Id};
 
 use crate::{
     Asked, Authorized, Plane, Refused, Request,
@@ -91,8 +91,7 @@ pub(crate) async fn open<P: Plane>(visit: Visit<P>, mut message: mcp::Request) -
     let Some(opened) = opened else { return Ok(response) };
     let now = exchange.gate.config.clock.now();
     let Some(session) = exchange.gate.sessions.open(opened, &exchange.upstream, now) else {
-        let error = RpcError::new(code::INTERNAL_ERROR, "too many sessions are open; try again later");
-        return Err(reply::refusal_to(StatusCode::SERVICE_UNAVAILABLE, Some(id), error.with_code("busy")));
+        return Err(reply::busy(Some(id), "too many sessions are open; try again later"));
     };
     Ok(reply::with_session(response, &session.id))
 }
@@ -134,7 +133,7 @@ impl<P: Plane> Exchange<P> {
         authorized: Authorized,
         in_flight: Option<InFlight>,
     ) -> (Self, Authorized) {
-        let Visit { gate, caller, upstream, leash, .. } = visit;
+        let Visit { gate, caller, upstream, leash, held, .. } = visit;
         let (plane, clock) = (Arc::clone(&gate.plane), Arc::clone(&gate.config.clock));
         let account = Account::new(plane, caller.clone(), clock, authorized.permit.position());
         let exchange = Self {
@@ -147,6 +146,7 @@ impl<P: Plane> Exchange<P> {
             leash,
             account,
             _in_flight: in_flight,
+            _held: held,
             frames: None,
         };
         (exchange, authorized)

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use base::{Clock, SharedDice, limit};
+use base::{Bodies, Clock, SharedDice, limit};
 use url::Url;
 
 /// Where the gateway stands and what it may use.
@@ -17,6 +17,8 @@ pub struct Config {
     pub clock: Arc<dyn Clock>,
     /// Chance, for session ids.
     pub dice: SharedDice,
+    /// The room for messages of clients; shared with everything else in the process that reads bodies.
+    pub bodies: Bodies,
     /// Bounds.
     pub limits: Limits,
 }

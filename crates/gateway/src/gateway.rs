@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::{Router, extract::State, response::Response, routing::any};
-use base::{Name, ServerId, TraceId};
+use base::{HeldBody, Name, ServerId, TraceId};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, request::Parts};
 use tokio::sync::Semaphore;
 use wire::{
@@ -107,7 +107,7 @@ impl<P: Plane> Gateway<P> {
         let leash =
             Leash::new(Arc::clone(&self.plane), caller.clone(), Arc::clone(&upstream), revocations, clock);
         let holder = self.plane.holder(&caller);
-        Ok(Visit { gate: Arc::clone(self), caller, holder, upstream, leash })
+        Ok(Visit { gate: Arc::clone(self), caller, holder, upstream, leash, held: None })
     }
 }
 
@@ -131,6 +131,8 @@ pub(crate) struct Visit<P: Plane> {
     pub(crate) holder: Holder,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) leash: Leash<P>,
+    /// The room that the message takes, until it is served.
+    pub(crate) held: Option<HeldBody>,
 }
 
 impl<P: Plane> Visit<P> {

@@ -68,6 +68,7 @@ pub(crate) fn world_with(server: Arc<Server>, limits: Limits) -> World {
         hosts: Vec::new(),
         clock: Arc::clone(&clock) as _,
         dice: Arc::new(CountingDice::new()),
+        bodies: base::Bodies::default(),
         limits,
     };
     let router = Gateway::new(Arc::clone(&plane), config).unwrap().router();
