@@ -14,6 +14,7 @@ use crate::{
     opening, post,
     reply::{self, Stop},
     session::{InFlight, Opened, Session},
+    sessions::Opening,
     stream,
     upstream::{Frames, Outbound, SESSION_ID, Standing, Trouble, Way},
 };
@@ -89,8 +90,12 @@ pub(crate) async fn open<P: Plane>(visit: Visit<P>, mut message: mcp::Request) -
     }
     let response = reply::message(&exchange.settle(last).await);
     let Some(opened) = opened else { return Ok(response) };
-    let now = exchange.gate.config.clock.now();
-    let Some(session) = exchange.gate.sessions.open(opened, &exchange.upstream, now) else {
+    let gate = &exchange.gate;
+    gate.make_room();
+    let Opening { session, dropped } =
+        gate.sessions.open(opened, &exchange.upstream, gate.config.clock.now());
+    gate.end_upstream(dropped);
+    let Some(session) = session else {
         return Err(reply::busy(Some(id), "too many sessions are open; try again later"));
     };
     Ok(reply::with_session(response, &session.id))

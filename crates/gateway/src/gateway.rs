@@ -25,7 +25,8 @@ use crate::{
     leash::Leash,
     post,
     reply::{self, Stop},
-    session::{Session, Sessions},
+    session::Session,
+    sessions::Sessions,
     stream::{self, Listener},
     upstream::{Client, PROTOCOL_VERSION, Question, SESSION_ID, Standing, Way},
 };
@@ -40,6 +41,7 @@ pub struct Gateway<P: Plane> {
     pub(crate) sessions: Sessions,
     pub(crate) client: Client,
     pub(crate) errands: Arc<Semaphore>,
+    pub(crate) closings: Arc<Semaphore>,
     door: Door,
     numbers: AtomicI64,
 }
@@ -54,6 +56,7 @@ impl<P: Plane> Gateway<P> {
             sessions: Sessions::new(Arc::clone(&config.dice), config.limits),
             client: Client::new()?,
             errands: Arc::new(Semaphore::new(config.limits.errands_max)),
+            closings: Arc::new(Semaphore::new(config.limits.closings_max)),
             door: Door::new(&config.public_url, &config.hosts),
             numbers: AtomicI64::new(1),
             config,

@@ -79,6 +79,7 @@ impl Server {
         loops.spawn(empty_outcomes);
         let bodies = Bodies::default();
         let gateway = make_gateway(&control, outcomes, &url, (clock, dice, bodies.clone()))?;
+        loops.spawn(gateway.clone().tend());
         let router = routes(&control, &gateway, bodies);
         let (stop, stopped) = watch::channel(false);
         let served = tokio::spawn(listener.serve(router, room, stopped));
