@@ -9,6 +9,7 @@
 #![warn(missing_docs)]
 
 mod actor;
+mod bodies;
 mod ctx;
 mod dice;
 mod event;
@@ -21,6 +22,7 @@ mod secret;
 mod time;
 
 pub use actor::Actor;
+pub use bodies::{Bodies, BodyRefusal, HeldBody, Sender, Share, Shares};
 pub use ctx::{Ctx, TraceId};
 pub use dice::{Dice, SharedDice};
 pub use event::{Event, EventKind};

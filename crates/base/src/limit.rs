@@ -4,8 +4,11 @@
 pub const JSON_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The deepest nesting of a JSON document.
 pub const JSON_DEPTH_MAX: usize = 64;
-/// The largest OAuth form or control-plane request body, in bytes.
+/// The largest control-plane request body, in bytes.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// The largest OAuth form, in bytes. Forms are read before anybody is known. It admits the longest instruction in any
+/// script, percent-encoded (three bytes for each), and beside it a scope and the longest tokens.
+pub const FORM_BYTES_MAX: usize = 256 * 1024;
 /// The largest compact JWS accepted anywhere, in bytes.
 pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
 /// The longest free text of one line: purpose, reason, display name, in bytes.

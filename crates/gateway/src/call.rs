@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use http::{HeaderValue, StatusCode};
-use wire::mcp::{self, Id, RpcError, code};
+use http::HeaderValue;
+use wire::mcp::{self, Id};
 
 use crate::{
     Asked, Authorized, Plane, Refused, Request,
@@ -14,6 +14,7 @@ use crate::{
     opening, post,
     reply::{self, Stop},
     session::{InFlight, Opened, Session},
+    sessions::Opening,
     stream,
     upstream::{Frames, Outbound, SESSION_ID, Standing, Trouble, Way},
 };
@@ -89,10 +90,13 @@ pub(crate) async fn open<P: Plane>(visit: Visit<P>, mut message: mcp::Request) -
     }
     let response = reply::message(&exchange.settle(last).await);
     let Some(opened) = opened else { return Ok(response) };
-    let now = exchange.gate.config.clock.now();
-    let Some(session) = exchange.gate.sessions.open(opened, &exchange.upstream, now) else {
-        let error = RpcError::new(code::INTERNAL_ERROR, "too many sessions are open; try again later");
-        return Err(reply::refusal_to(StatusCode::SERVICE_UNAVAILABLE, Some(id), error.with_code("busy")));
+    let gate = &exchange.gate;
+    gate.make_room();
+    let Opening { session, dropped } =
+        gate.sessions.open(opened, &exchange.upstream, gate.config.clock.now());
+    gate.end_upstream(dropped);
+    let Some(session) = session else {
+        return Err(reply::busy(Some(id), "too many sessions are open; try again later"));
     };
     Ok(reply::with_session(response, &session.id))
 }
@@ -134,7 +138,7 @@ impl<P: Plane> Exchange<P> {
         authorized: Authorized,
         in_flight: Option<InFlight>,
     ) -> (Self, Authorized) {
-        let Visit { gate, caller, upstream, leash, .. } = visit;
+        let Visit { gate, caller, upstream, leash, held, .. } = visit;
         let (plane, clock) = (Arc::clone(&gate.plane), Arc::clone(&gate.config.clock));
         let account = Account::new(plane, caller.clone(), clock, authorized.permit.position());
         let exchange = Self {
@@ -147,6 +151,7 @@ impl<P: Plane> Exchange<P> {
             leash,
             account,
             _in_flight: in_flight,
+            _held: held,
             frames: None,
         };
         (exchange, authorized)

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use base::{Clock, SharedDice, limit};
+use base::{Bodies, Clock, SharedDice, limit};
 use url::Url;
 
 /// Where the gateway stands and what it may use.
@@ -17,6 +17,8 @@ pub struct Config {
     pub clock: Arc<dyn Clock>,
     /// Chance, for session ids.
     pub dice: SharedDice,
+    /// The room for messages of clients; shared with everything else in the process that reads bodies.
+    pub bodies: Bodies,
     /// Bounds.
     pub limits: Limits,
 }
@@ -32,6 +34,8 @@ pub struct Limits {
     pub sessions_max: usize,
     /// How many sessions one holder may have; the one that was not used for longest makes room for the next.
     pub sessions_per_holder_max: usize,
+    /// How many sessions one agent may have over all its tasks; the one that was not used for longest makes room.
+    pub sessions_per_agent_max: usize,
     /// After how many seconds without use a session may be forgotten when room is needed.
     pub session_idle_seconds: i64,
     /// How many requests of one session may wait for their answers.
@@ -42,6 +46,8 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// How many messages of upkeep (replies to servers, cancellations) may be under way beside the calls.
     pub errands_max: usize,
+    /// How many sessions that were dropped here may wait to be ended on their servers' side.
+    pub closings_max: usize,
 }
 
 impl Default for Limits {
@@ -51,11 +57,13 @@ impl Default for Limits {
             request_wait: Duration::from_secs(30),
             sessions_max: 10_000,
             sessions_per_holder_max: 256,
+            sessions_per_agent_max: 1000,
             session_idle_seconds: 3600,
             in_flight_max: 64,
             listeners_max: 4,
             keep_alive: Duration::from_secs(15),
             errands_max: 64,
+            closings_max: 1024,
         }
     }
 }

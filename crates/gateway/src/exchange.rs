@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use base::HeldBody;
 use futures_util::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
 use wire::{
@@ -34,6 +35,8 @@ pub(crate) struct Exchange<P: Plane> {
     pub(crate) account: Account<P>,
     /// Forgets the request with the exchange.
     pub(crate) _in_flight: Option<InFlight>,
+    /// The message is kept as long as the exchange.
+    pub(crate) _held: Option<HeldBody>,
     pub(crate) frames: Option<Frames>,
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::{Router, extract::State, response::Response, routing::any};
-use base::{Name, ServerId, TraceId};
+use base::{HeldBody, Name, ServerId, TraceId};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, request::Parts};
 use tokio::sync::Semaphore;
 use wire::{
@@ -25,7 +25,8 @@ use crate::{
     leash::Leash,
     post,
     reply::{self, Stop},
-    session::{Session, Sessions},
+    session::Session,
+    sessions::Sessions,
     stream::{self, Listener},
     upstream::{Client, PROTOCOL_VERSION, Question, SESSION_ID, Standing, Way},
 };
@@ -40,6 +41,7 @@ pub struct Gateway<P: Plane> {
     pub(crate) sessions: Sessions,
     pub(crate) client: Client,
     pub(crate) errands: Arc<Semaphore>,
+    pub(crate) closings: Arc<Semaphore>,
     door: Door,
     numbers: AtomicI64,
 }
@@ -54,6 +56,7 @@ impl<P: Plane> Gateway<P> {
             sessions: Sessions::new(Arc::clone(&config.dice), config.limits),
             client: Client::new()?,
             errands: Arc::new(Semaphore::new(config.limits.errands_max)),
+            closings: Arc::new(Semaphore::new(config.limits.closings_max)),
             door: Door::new(&config.public_url, &config.hosts),
             numbers: AtomicI64::new(1),
             config,
@@ -107,7 +110,7 @@ impl<P: Plane> Gateway<P> {
         let leash =
             Leash::new(Arc::clone(&self.plane), caller.clone(), Arc::clone(&upstream), revocations, clock);
         let holder = self.plane.holder(&caller);
-        Ok(Visit { gate: Arc::clone(self), caller, holder, upstream, leash })
+        Ok(Visit { gate: Arc::clone(self), caller, holder, upstream, leash, held: None })
     }
 }
 
@@ -131,6 +134,8 @@ pub(crate) struct Visit<P: Plane> {
     pub(crate) holder: Holder,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) leash: Leash<P>,
+    /// The room that the message takes, until it is served.
+    pub(crate) held: Option<HeldBody>,
 }
 
 impl<P: Plane> Visit<P> {

@@ -27,7 +27,9 @@ mod post;
 mod reply;
 mod request;
 mod session;
+mod sessions;
 mod stream;
+mod upkeep;
 mod upstream;
 
 pub use config::{Config, Limits};

@@ -65,6 +65,14 @@ pub trait Plane: Send + Sync + 'static {
     /// is still there for them.
     fn is_live(&self, caller: &Self::Caller, upstream: &Upstream) -> bool;
 
+    /// Whether a holder may come back to a session with a server: with a new token perhaps, but as the same agent within
+    /// the same task, both alive, and to a server that is still at this address. One that is only stopped may start again.
+    fn may_return(&self, holder: &Holder, upstream: &Upstream) -> bool;
+
+    /// Whether these headers are what a message to the server would carry now: it is at work at this address, and its
+    /// credential is this one.
+    fn is_current(&self, upstream: &Upstream, inject: &[(HeaderName, HeaderValue)]) -> bool;
+
     /// Moves whenever authority may have ended somewhere; live streams ask [`is_live`](Self::is_live) then. A
     /// channel whose sender is gone ends all streams.
     fn revocations(&self) -> watch::Receiver<Position>;

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::{body::Body, response::Response};
+use axum::{
+    body::{Body, HttpBody as _},
+    response::Response,
+};
+use base::{BodyRefusal, HeldBody, Sender};
+use futures_util::StreamExt;
 use http::{HeaderMap, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use wire::{
     json::Json,
     mcp::{self, Id, Message, Method, Notice, Notification, RpcError, code},
@@ -21,7 +25,7 @@ use crate::{
 
 /// Reads one message and serves it.
 pub(crate) async fn serve<P: Plane>(
-    visit: Visit<P>,
+    mut visit: Visit<P>,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Stop> {
@@ -35,9 +39,10 @@ pub(crate) async fn serve<P: Plane>(
         let why = "`Accept` must include both `application/json` and `text/event-stream`";
         return Err(reply::refusal(StatusCode::NOT_ACCEPTABLE, code::BAD_REQUEST, why));
     }
-    let text = read(&visit, headers, body).await?;
-    let message = Message::parse(&text)
+    let mut held = read(&visit, headers, body).await?;
+    let message = Message::parse(&held.take())
         .map_err(|invalid| reply::refusal_to(StatusCode::BAD_REQUEST, invalid.id, invalid.error))?;
+    visit.held = Some(held);
     match message {
         Message::Request(request) => serve_request(visit, headers, request).await,
         Message::Notification(notification) => {
@@ -55,25 +60,41 @@ pub(crate) async fn serve<P: Plane>(
     }
 }
 
-async fn read<P: Plane>(visit: &Visit<P>, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Stop> {
-    let limits = visit.gate.config.limits;
-    let too_large = || {
-        let why = format!("the message is larger than {} bytes", limits.request_bytes_max);
-        reply::refusal(StatusCode::PAYLOAD_TOO_LARGE, code::INVALID_REQUEST, why)
-    };
+/// SECURITY: the caller is known, and holds no more than a caller may, however many requests and connections it has.
+async fn read<P: Plane>(visit: &Visit<P>, headers: &HeaderMap, body: Body) -> Result<HeldBody, Stop> {
+    let config = &visit.gate.config;
+    let bytes_max = config.limits.request_bytes_max;
     let announced = single(headers, header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limits.request_bytes_max as u64) {
-        return Err(too_large());
+    if announced.unwrap_or_else(|| body.size_hint().lower()) > bytes_max as u64 {
+        return Err(unheld(BodyRefusal::TooLarge(bytes_max)));
     }
-    let reading = Limited::new(body, limits.request_bytes_max).collect();
-    match tokio::time::timeout(limits.request_wait, reading).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes().into()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(reply::bad_request("the message broke off")),
-        Err(_elapsed) => {
-            let why = "the message did not arrive in time";
-            Err(reply::refusal(StatusCode::REQUEST_TIMEOUT, code::BAD_REQUEST, why))
+    let head_bytes = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let sender = Sender::Known(visit.holder.actor.clone());
+    let mut held = config.bodies.begin(sender, head_bytes, bytes_max).map_err(unheld)?;
+    let mut pieces = body.into_data_stream();
+    let reading = async {
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|_| reply::bad_request("the message broke off"))?;
+            held.push(&piece).map_err(unheld)?;
         }
+        Ok(())
+    };
+    let late = |_| {
+        let why = "the message did not arrive in time";
+        reply::refusal(StatusCode::REQUEST_TIMEOUT, code::BAD_REQUEST, why)
+    };
+    tokio::time::timeout(config.limits.request_wait, reading).await.map_err(late)??;
+    Ok(held)
+}
+
+fn unheld(refusal: BodyRefusal) -> Stop {
+    metrics::counter!("writ_bodies_refused_total").increment(1);
+    match refusal {
+        BodyRefusal::TooLarge(bytes_max) => {
+            let why = format!("the message is larger than {bytes_max} bytes");
+            reply::refusal(StatusCode::PAYLOAD_TOO_LARGE, code::INVALID_REQUEST, why)
+        }
+        BodyRefusal::Share | BodyRefusal::Spent => reply::busy(None, refusal.to_string()),
     }
 }
 

@@ -59,6 +59,14 @@ pub(crate) fn refusal_to(status: StatusCode, id: Option<Id>, error: RpcError) ->
     Stop::new(json(status, mcp::Response::error(id, error).to_bytes()))
 }
 
+/// HTTP 503 for what there is no room for just now.
+pub(crate) fn busy(id: Option<Id>, why: impl Into<String>) -> Stop {
+    let error = RpcError::new(code::INTERNAL_ERROR, why).with_code("busy");
+    let mut response = refusal_to(StatusCode::SERVICE_UNAVAILABLE, id, error).into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    Stop::new(response)
+}
+
 /// HTTP 400.
 pub(crate) fn bad_request(why: impl Into<String>) -> Stop {
     refusal(StatusCode::BAD_REQUEST, code::BAD_REQUEST, why)

@@ -1,4 +1,4 @@
-//! Sessions of clients with servers.
+//! A session of a client with a server.
 //!
 //! A session id is no credential: each request is authenticated by itself, and a session is found only by the
 //! holder that opened it (threat class 18).
@@ -11,18 +11,18 @@ use std::{
     },
 };
 
-use base::{ServerId, SharedDice, Timestamp};
-use http::{HeaderValue, Uri};
+use base::Timestamp;
+use http::HeaderValue;
 use wire::mcp::{Id, Revision};
 
-use crate::{Holder, Upstream, config::Limits, upstream::Standing};
+use crate::{Holder, Upstream, upstream::Standing};
 
 /// One session: ours with the client, and the server's with us.
 pub(crate) struct Session {
     pub(crate) id: String,
-    holder: Holder,
-    server: ServerId,
-    url: Uri,
+    pub(crate) holder: Holder,
+    /// The server as it was when the session was opened.
+    pub(crate) upstream: Arc<Upstream>,
     /// What was agreed on in `initialize`.
     pub(crate) revision: Revision,
     /// The server's own session id, if it keeps sessions.
@@ -43,6 +43,36 @@ pub(crate) struct Opened {
 }
 
 impl Session {
+    pub(crate) fn new(id: String, opened: Opened, upstream: Arc<Upstream>, now: Timestamp) -> Self {
+        Self {
+            id,
+            holder: opened.holder,
+            upstream,
+            revision: opened.revision,
+            upstream_id: opened.upstream_id,
+            standing: Mutex::new(opened.standing),
+            in_flight: Mutex::new(HashMap::new()),
+            listeners: AtomicUsize::new(0),
+            used: AtomicI64::new(now.millis()),
+            announced: AtomicBool::new(false),
+        }
+    }
+
+    /// When the session was last used, in milliseconds.
+    pub(crate) fn used(&self) -> i64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn use_at(&self, now: Timestamp) {
+        self.used.store(now.millis(), Ordering::Relaxed);
+    }
+
+    /// The smallest goes first when one must go: what nothing is under way in, then what was not used for longest.
+    pub(crate) fn worth(&self) -> (bool, i64) {
+        let is_busy = self.listeners.load(Ordering::Relaxed) > 0 || !lock(&self.in_flight).is_empty();
+        (is_busy, self.used())
+    }
+
     /// What upkeep of the session may send with.
     pub(crate) fn standing(&self) -> Standing {
         lock(&self.standing).clone()
@@ -81,9 +111,13 @@ impl Session {
         counted.ok().map(|_| Listening(Arc::clone(self)))
     }
 
-    fn belongs_to(&self, holder: &Holder, upstream: &Upstream) -> bool {
-        // A server whose address was changed is another party: its sessions end.
-        self.holder == *holder && self.server == upstream.id && self.url == upstream.url
+    pub(crate) fn belongs_to(&self, holder: &Holder, upstream: &Upstream) -> bool {
+        self.holder == *holder && self.is_with(upstream)
+    }
+
+    /// A server whose address was changed is another party: its sessions end.
+    fn is_with(&self, upstream: &Upstream) -> bool {
+        self.upstream.id == upstream.id && self.upstream.url == upstream.url
     }
 }
 
@@ -108,92 +142,7 @@ impl Drop for Listening {
     }
 }
 
-/// All sessions, bounded.
-pub(crate) struct Sessions {
-    by_id: Mutex<HashMap<String, Arc<Session>>>,
-    dice: SharedDice,
-    limits: Limits,
-}
-
-impl Sessions {
-    pub(crate) fn new(dice: SharedDice, limits: Limits) -> Self {
-        Self { by_id: Mutex::new(HashMap::new()), dice, limits }
-    }
-
-    /// Opens a session. A holder's own oldest makes room for its newest; nobody's session makes room for another
-    /// holder's unless it has long been idle. `None` when there is no room.
-    pub(crate) fn open(&self, opened: Opened, upstream: &Upstream, now: Timestamp) -> Option<Arc<Session>> {
-        let mut by_id = lock(&self.by_id);
-        let mut own: Vec<_> = by_id
-            .values()
-            .filter(|session| session.holder == opened.holder)
-            .map(|session| (session.used.load(Ordering::Relaxed), session.id.clone()))
-            .collect();
-        own.sort_unstable();
-        let surplus = (own.len() + 1).saturating_sub(self.limits.sessions_per_holder_max);
-        for (_, id) in own.into_iter().take(surplus) {
-            by_id.remove(&id);
-        }
-        if by_id.len() >= self.limits.sessions_max {
-            let idle_since = now.plus_seconds(-self.limits.session_idle_seconds).millis();
-            by_id.retain(|_, session| session.used.load(Ordering::Relaxed) > idle_since);
-        }
-        if by_id.len() >= self.limits.sessions_max {
-            return None;
-        }
-        let session = Arc::new(Session {
-            // 128 bits of chance (MCP 2025-06-18, transports: "globally unique and cryptographically secure").
-            id: format!("{:032x}", u128::from_be_bytes(self.dice.bytes())),
-            holder: opened.holder,
-            server: upstream.id.clone(),
-            url: upstream.url.clone(),
-            revision: opened.revision,
-            upstream_id: opened.upstream_id,
-            standing: Mutex::new(opened.standing),
-            in_flight: Mutex::new(HashMap::new()),
-            listeners: AtomicUsize::new(0),
-            used: AtomicI64::new(now.millis()),
-            announced: AtomicBool::new(false),
-        });
-        by_id.insert(session.id.clone(), Arc::clone(&session));
-        Some(session)
-    }
-
-    /// The holder's session of this id with this server.
-    pub(crate) fn find(
-        &self,
-        id: &str,
-        holder: &Holder,
-        upstream: &Upstream,
-        now: Timestamp,
-    ) -> Option<Arc<Session>> {
-        let session =
-            lock(&self.by_id).get(id).filter(|session| session.belongs_to(holder, upstream)).cloned()?;
-        session.used.store(now.millis(), Ordering::Relaxed);
-        Some(session)
-    }
-
-    /// The holder's most recent session with this server, for clients that forget to send the id.
-    pub(crate) fn latest(
-        &self,
-        holder: &Holder,
-        upstream: &Upstream,
-        now: Timestamp,
-    ) -> Option<Arc<Session>> {
-        let by_id = lock(&self.by_id);
-        let own = by_id.values().filter(|session| session.belongs_to(holder, upstream));
-        let session = own.max_by_key(|session| session.used.load(Ordering::Relaxed)).cloned()?;
-        session.used.store(now.millis(), Ordering::Relaxed);
-        Some(session)
-    }
-
-    /// Forgets a session.
-    pub(crate) fn close(&self, session: &Session) {
-        lock(&self.by_id).remove(&session.id);
-    }
-}
-
 /// The maps stay whole at every step, so what a panicking thread left behind is usable.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

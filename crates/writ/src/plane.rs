@@ -14,6 +14,7 @@ use gateway::{
     Asked, Authorized, Holder, Item, List, Patience, Plane, Presented, Refused, Request, Unauthorized,
     Upstream,
 };
+use http::{HeaderName, HeaderValue};
 use policy::{Act, ActKind, Effect};
 use tokio::sync::watch;
 use wire::{json::Json, mcp::Denial};
@@ -175,12 +176,25 @@ impl Plane for ControlPlane {
 
     fn is_live(&self, caller: &Caller, upstream: &Upstream) -> bool {
         let known = self.control.snapshot();
-        let is_there = known.servers.get(&upstream.id).is_some_and(|server| {
-            server.body.state == ServerState::Active && upstream.url == *server.body.url.as_str()
-        });
+        let is_there = server_at(&known, upstream).is_some();
         let Ok(server) = upstream.name.parse() else { return false };
         let open = Act { server, kind: ActKind::Open, arguments: Json::Null };
         is_there && self.control.may_see(caller, &open)
+    }
+
+    fn may_return(&self, holder: &Holder, upstream: &Upstream) -> bool {
+        let Actor::Agent(agent) = &holder.actor else { return false };
+        let known = self.control.snapshot();
+        let chain = known.living_chain(&holder.task, self.control.now());
+        let is_alive = chain.is_ok_and(|chain| chain.first().is_some_and(|task| task.agent == *agent));
+        let server = known.servers.get(&upstream.id);
+        is_alive && server.is_some_and(|server| upstream.url == *server.body.url.as_str())
+    }
+
+    fn is_current(&self, upstream: &Upstream, inject: &[(HeaderName, HeaderValue)]) -> bool {
+        let known = self.control.snapshot();
+        let Some(server) = server_at(&known, upstream) else { return false };
+        server.body.lease(&known).is_ok_and(|lease| lease.as_slice() == inject)
     }
 
     fn revocations(&self) -> watch::Receiver<Position> {
@@ -192,6 +206,13 @@ impl Plane for ControlPlane {
         let chain = caller.alive(&known, self.control.now()).unwrap_or_default();
         chain.iter().map(|task| task.scope.deadline).fold(caller.expires, Timestamp::min)
     }
+}
+
+/// The server, if it is at work at the address by which it is known here.
+fn server_at<'a>(known: &'a Snapshot, upstream: &Upstream) -> Option<&'a Thing<Server>> {
+    let server = known.servers.get(&upstream.id)?;
+    let is_there = server.body.state == ServerState::Active && upstream.url == *server.body.url.as_str();
+    is_there.then_some(server)
 }
 
 fn upstream(thing: &Thing<Server>) -> Upstream {

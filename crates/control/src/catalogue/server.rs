@@ -89,10 +89,7 @@ pub struct ServerBody {
 
 impl ServerBody {
     /// The header that proves Writ to the server, from the vault. A server whose secret has no value gets no call.
-    pub(crate) fn lease(
-        &self,
-        known: &Snapshot,
-    ) -> Result<Option<(http::HeaderName, http::HeaderValue)>, Fault> {
+    pub fn lease(&self, known: &Snapshot) -> Result<Option<(http::HeaderName, http::HeaderValue)>, Fault> {
         let Some(credential) = &self.credential else { return Ok(None) };
         let fault = |why: &'static str| Fault::new("leasing a credential", why);
         let secret = known.vault.get(&credential.secret).ok_or_else(|| fault("the secret has no value"))?;

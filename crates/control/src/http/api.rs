@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 
 use axum::{
     Router,
+    body::{Body, Bytes, HttpBody as _},
     extract::{Request, State},
     handler::Handler,
-    http::StatusCode,
+    http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{self, MethodRouter},
 };
+use base::{HeldBody, limit};
 use serde_json::{Value, json};
 use utoipa::{PartialSchema, ToSchema, openapi::RefOr, openapi::schema::Schema};
 
-use super::{asker, body::read_first, error::ApiError};
+use super::{asker, body, error::ApiError};
 use crate::control::Control;
 
 /// What an operation asks of its asker, before anything else happens.
@@ -242,7 +244,9 @@ impl Api {
             "delete" => routing::delete(handler),
             other => unreachable!("`{other}` is no method of the API"),
         };
-        let guard = middleware::from_fn_with_state((self.control.clone(), operation.need), guard);
+        let takes_body = operation.request.is_some();
+        let gate = Gate { control: self.control.clone(), need: operation.need, takes_body };
+        let guard = middleware::from_fn_with_state(gate, guard);
         self.router = self.router.route(&operation.path, route.route_layer(guard));
         self.operations.push(operation);
         self
@@ -282,26 +286,56 @@ impl Api {
     }
 
     pub(super) fn into_router(self) -> Router {
-        let document = self.openapi();
-        let openapi = routing::get(move || std::future::ready(axum::Json(document)));
+        // One text for all who ask: nobody is known here, and nobody needs to read what they ask for.
+        let document = Bytes::from(self.openapi().to_string());
+        let openapi = routing::get(move || {
+            std::future::ready(([(header::CONTENT_TYPE, "application/json")], document))
+        });
         let nowhere = || std::future::ready(ApiError::missing());
         self.router
             .route("/api/v1/openapi.json", openapi)
             .route("/api/{*rest}", routing::any(nowhere))
             .method_not_allowed_fallback(|| std::future::ready(ApiError::method()))
-            .layer(middleware::from_fn(read_first))
             .with_state(self.control)
     }
 }
 
-/// Stands in front of each operation: authenticates, asks for what the operation needs, and hands the asker on.
-async fn guard(State((control, need)): State<(Control, Need)>, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    match asker::authenticate(&control, &parts, need).await {
-        Ok(asked) => {
-            parts.extensions.insert(asked);
-            next.run(Request::from_parts(parts, body)).await
+/// What stands in front of an operation.
+#[derive(Clone)]
+struct Gate {
+    control: Control,
+    need: Need,
+    takes_body: bool,
+}
+
+/// Stands in front of each operation: authenticates, asks for what the operation needs, reads the body, and hands the
+/// asker on.
+async fn guard(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    match gate.admit(request).await {
+        Ok((request, held)) => {
+            let response = next.run(request).await;
+            drop(held);
+            response
         }
         Err(error) => error.into_response(),
+    }
+}
+
+impl Gate {
+    async fn admit(&self, request: Request) -> Result<(Request, Option<HeldBody>), ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let mut asked = asker::authenticate(&self.control, &parts, self.need).await?;
+        let (body, held) = if self.takes_body {
+            let sender = asked.sender().unwrap_or_else(|| body::stranger(&parts));
+            let mut held = body::read(&parts, body, sender, limit::BODY_BYTES_MAX).await?;
+            asked = asked.renewed(&self.control)?;
+            (Body::from(held.take()), Some(held))
+        } else if body.is_end_stream() {
+            (body, None)
+        } else {
+            return Err(ApiError::bodiless());
+        };
+        parts.extensions.insert(asked);
+        Ok((Request::from_parts(parts, body), held))
     }
 }

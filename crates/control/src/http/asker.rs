@@ -6,7 +6,7 @@ use axum::{
     extract::FromRequestParts,
     http::{header, request::Parts},
 };
-use base::{Actor, AnyId, Ctx, Error, Fault, IdKind, PersonId, WorkloadId};
+use base::{Actor, AnyId, Ctx, Error, Fault, IdKind, PersonId, Sender, WorkloadId};
 use store::{Entry, ProofUse, Submitted};
 
 use super::{api::Need, error::ApiError};
@@ -76,6 +76,23 @@ impl Asked {
         F: Fn(&Self, &Snapshot) -> Result<(), ApiError> + Send + Sync,
     {
         Provided { asked: self, rule }
+    }
+
+    /// The same asker at this later moment, if they still are who they were and may what they might.
+    ///
+    /// SECURITY: for requests that took time to arrive. A client that holds its body back would otherwise act on a
+    /// credential that was good when its head came and has been revoked since.
+    pub(super) fn renewed(&self, control: &Control) -> Result<Self, ApiError> {
+        let ctx = Ctx { now: control.now(), ..self.ctx.clone() };
+        if self.need != Need::Nobody && !control.is_fresh(ctx.now) {
+            return Err(ApiError::stale());
+        }
+        establish(&control.snapshot(), &ctx, self.shown.clone(), self.need)
+    }
+
+    /// Whose body it is that comes with the request.
+    pub(super) fn sender(&self) -> Option<Sender> {
+        (self.ctx.actor != Actor::Anonymous).then(|| Sender::Known(self.ctx.actor.clone()))
     }
 
     fn again(&self, known: &Snapshot) -> Result<Self, ApiError> {

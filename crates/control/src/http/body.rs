@@ -1,18 +1,17 @@
 //! Reading requests: strictly, and with errors that name the field.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
-    body::{Body, Bytes},
+    body::{Body, Bytes, HttpBody as _},
     extract::{
         FromRequest, FromRequestParts, Path, Query, Request,
         rejection::{PathRejection, QueryRejection},
     },
     http::request::Parts,
-    middleware::Next,
-    response::{IntoResponse, Response},
 };
-use base::limit;
+use base::{Bodies, BodyRefusal, HeldBody, Sender, limit};
+use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 use wire::json::Json;
 
@@ -21,19 +20,68 @@ use super::error::ApiError;
 /// How long a client may take to send a body.
 const BODY_WAIT: Duration = Duration::from_secs(10);
 
-/// Reads the body before anything else looks at the request: bounded in size and time.
+/// Why a request has no body that could be served.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unread {
+    /// It broke off.
+    Broken,
+    /// It did not come in time.
+    Late,
+    /// It is too large, or there is no room for it just now.
+    Refused(BodyRefusal),
+    /// Nobody said how much may be held.
+    Unguarded,
+}
+
+/// Reads a body: bounded in size and time, and within what its sender may make us hold.
 ///
-/// SECURITY: whoever asks is authenticated after this. A client that holds its body back would otherwise act on a
-/// credential that was good when its headers came and has been revoked since.
-pub(crate) async fn read_first(request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
-    let bytes = tokio::time::timeout(BODY_WAIT, axum::body::to_bytes(body, limit::BODY_BYTES_MAX)).await;
-    match bytes {
-        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
-        Ok(Err(_)) => {
-            ApiError::invalid("the body could not be read, or is larger than 1 MiB").into_response()
+/// SECURITY: whoever can be known is known before this, so that strangers make us hold a head and no more. What they
+/// showed may be revoked while the body is on its way: it is asked again after this.
+pub(crate) async fn read(
+    parts: &Parts,
+    body: Body,
+    sender: Sender,
+    bytes_max: usize,
+) -> Result<HeldBody, Unread> {
+    let bodies = parts.extensions.get::<Bodies>().ok_or(Unread::Unguarded)?;
+    let refused = |refusal| {
+        metrics::counter!("writ_bodies_refused_total").increment(1);
+        Unread::Refused(refusal)
+    };
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(refused(BodyRefusal::TooLarge(bytes_max)));
+    }
+    let mut held = bodies.begin(sender, head_bytes(parts), bytes_max).map_err(refused)?;
+    let mut pieces = body.into_data_stream();
+    let reading = async {
+        while let Some(piece) = pieces.next().await {
+            held.push(&piece.map_err(|_| Unread::Broken)?).map_err(refused)?;
         }
-        Err(_elapsed) => ApiError::invalid("the body did not come in time").into_response(),
+        Ok(())
+    };
+    tokio::time::timeout(BODY_WAIT, reading).await.map_err(|_elapsed| Unread::Late)??;
+    Ok(held)
+}
+
+/// Where a request comes from, as far as its connection tells.
+pub(crate) fn stranger(parts: &Parts) -> Sender {
+    parts.extensions.get().cloned().unwrap_or_else(|| Sender::Stranger(Arc::from("somewhere")))
+}
+
+fn head_bytes(parts: &Parts) -> usize {
+    let headers = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    headers.sum::<usize>() + parts.uri.path_and_query().map_or(0, |path| path.as_str().len())
+}
+
+impl From<Unread> for ApiError {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Broken => Self::invalid("the body could not be read"),
+            Unread::Late => Self::invalid("the body did not come in time"),
+            Unread::Refused(refusal @ BodyRefusal::TooLarge(_)) => Self::invalid(&refusal.to_string()),
+            Unread::Refused(refusal @ (BodyRefusal::Share | BodyRefusal::Spent)) => Self::full(refusal),
+            Unread::Unguarded => Self::unguarded(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use base::{Class, Error, Refusal};
+use base::{BodyRefusal, Class, Error, Refusal};
 use serde::{Deserialize, Serialize};
 
 use super::api::Need;
@@ -71,6 +71,14 @@ impl ApiError {
             "this node cannot prove that it knows the latest revocations",
             Some("try again shortly"),
         )
+    }
+
+    pub(super) fn full(refusal: BodyRefusal) -> Self {
+        Self::refusal(Class::Busy, "busy", &refusal.to_string(), Some("try again shortly"))
+    }
+
+    pub(super) fn bodiless() -> Self {
+        Self::refusal(Class::Invalid, "bad_request", "this operation takes no body; send none", None)
     }
 
     pub(super) fn busy() -> Self {

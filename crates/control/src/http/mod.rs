@@ -22,8 +22,8 @@ mod tools;
 pub use api::{Api, Need, Operation};
 pub use asker::{Asked, Asker};
 pub use audit::public;
-pub(crate) use body::read_first;
 pub use body::{Input, Params};
+pub(crate) use body::{Unread, read, stranger};
 pub use error::{ApiError, ErrorBody};
 
 use axum::Router;

@@ -63,6 +63,7 @@ impl App {
                 .await
                 .expect("a control plane");
         let routes = control::http::router(&control).merge(control::oauth::http::router(&control));
+        let routes = routes.layer(axum::Extension(base::Bodies::default()));
         Self { bench, control, routes, follower: tokio::spawn(follower.run()) }
     }
 

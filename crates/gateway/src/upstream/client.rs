@@ -34,6 +34,11 @@ impl Standing {
     pub(crate) fn new(inject: Vec<(HeaderName, HeaderValue)>) -> Self {
         Self { inject: inject.into() }
     }
+
+    /// What is sent, to be compared with what would be sent now.
+    pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.inject
+    }
 }
 
 /// The way to one server within one session, or before there is one.

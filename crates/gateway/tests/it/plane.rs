@@ -86,6 +86,8 @@ pub(crate) struct TestPlane {
     /// Seals permits for another message than the one that was asked about.
     pub(crate) gives_wrong_permits: AtomicBool,
     pub(crate) inject_as: Mutex<HeaderName>,
+    /// Whether the server has another credential than the one that was given.
+    pub(crate) is_rotated: AtomicBool,
     positions: AtomicI64,
 }
 
@@ -100,7 +102,11 @@ impl TestPlane {
             };
             (token.to_owned(), caller)
         };
-        let callers = ["alice", "bob"].map(caller).into();
+        let mut callers: HashMap<_, _> = ["alice", "bob", "carol"].map(caller).into();
+        // The same agent within another task.
+        let agent = callers["alice"].agent.clone();
+        let too = TestCaller { token: "alice-too".into(), agent, task: TaskId::new(NOW, &dice) };
+        callers.insert(too.token.clone(), too);
         let policy = PolicySource {
             id: "open".into(),
             text: r#"@id("open") permit (principal is Agent, action, resource);"#.into(),
@@ -120,6 +126,7 @@ impl TestPlane {
             deadline: AtomicI64::new(NOW.plus_seconds(3600).millis()),
             gives_wrong_permits: AtomicBool::new(false),
             inject_as: Mutex::new(header::AUTHORIZATION),
+            is_rotated: AtomicBool::new(false),
             positions: AtomicI64::new(1),
         }
     }
@@ -294,6 +301,15 @@ impl Plane for TestPlane {
 
     fn is_live(&self, caller: &TestCaller, _upstream: &Upstream) -> bool {
         !self.dead.lock().unwrap().contains(&caller.token)
+    }
+
+    fn may_return(&self, holder: &Holder, _upstream: &Upstream) -> bool {
+        let dead = self.dead.lock().unwrap();
+        self.callers.values().any(|caller| caller.task == holder.task && !dead.contains(&caller.token))
+    }
+
+    fn is_current(&self, _upstream: &Upstream, inject: &[(HeaderName, HeaderValue)]) -> bool {
+        !self.is_rotated.load(Ordering::SeqCst) && inject.len() == 1
     }
 
     fn revocations(&self) -> watch::Receiver<Position> {

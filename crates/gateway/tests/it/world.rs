@@ -26,6 +26,7 @@ pub(crate) struct World {
     pub(crate) server: Arc<Server>,
     pub(crate) clock: Arc<SetClock>,
     pub(crate) router: Router,
+    pub(crate) gate: Arc<Gateway<TestPlane>>,
 }
 
 /// Small bounds, so that reaching them is quick.
@@ -35,6 +36,7 @@ pub(crate) fn limits() -> Limits {
         request_wait: Duration::from_millis(200),
         sessions_max: 8,
         sessions_per_holder_max: 4,
+        sessions_per_agent_max: 6,
         in_flight_max: 4,
         listeners_max: 1,
         keep_alive: Duration::from_millis(100),
@@ -68,10 +70,11 @@ pub(crate) fn world_with(server: Arc<Server>, limits: Limits) -> World {
         hosts: Vec::new(),
         clock: Arc::clone(&clock) as _,
         dice: Arc::new(CountingDice::new()),
+        bodies: base::Bodies::default(),
         limits,
     };
-    let router = Gateway::new(Arc::clone(&plane), config).unwrap().router();
-    World { plane, server, clock, router }
+    let gate = Gateway::new(Arc::clone(&plane), config).unwrap();
+    World { plane, server, clock, router: gate.router(), gate }
 }
 
 /// A request as a well-behaved client sends it, to be changed.

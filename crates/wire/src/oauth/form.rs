@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use base::{Secret, limit::BODY_BYTES_MAX};
+use base::{Secret, limit::FORM_BYTES_MAX};
 
 use super::{ErrorCode, OAuthError};
 
@@ -16,11 +16,11 @@ pub struct Form {
 }
 
 impl Form {
-    /// Parses a body. Refused: more than [`BODY_BYTES_MAX`] bytes or 64 parameters, a parameter that stands twice,
+    /// Parses a body. Refused: more than [`FORM_BYTES_MAX`] bytes or 64 parameters, a parameter that stands twice,
     /// broken percent-encoding, anything but UTF-8, and NUL.
     pub fn parse(body: &[u8]) -> Result<Self, OAuthError> {
         let refuse = |description: &str| Err(OAuthError::new(ErrorCode::InvalidRequest, description));
-        if body.len() > BODY_BYTES_MAX {
+        if body.len() > FORM_BYTES_MAX {
             return refuse("the body is larger than the limit");
         }
         let mut parameters: Vec<(String, Secret)> = Vec::new();

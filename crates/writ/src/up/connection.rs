@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     pin::{Pin, pin},
+    sync::atomic::{AtomicBool, Ordering},
     task::{Context, Poll},
     time::Duration,
 };
@@ -23,7 +24,7 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
-use super::places::Lane;
+use super::places::{Lane, Place};
 
 /// How long a connection of the reserved lane may be without a request: those who need the lane know what they want.
 const RESERVED_IDLE: Duration = Duration::from_secs(3);
@@ -35,7 +36,9 @@ const PARTING: Duration = Duration::from_secs(1);
 /// What all connections share.
 #[derive(Clone)]
 pub(super) struct Host {
-    pub(super) server: auto::Builder<TokioExecutor>,
+    pub(super) general: auto::Builder<TokioExecutor>,
+    /// HTTP for the reserved lane: one request at a time.
+    pub(super) reserved: auto::Builder<TokioExecutor>,
     pub(super) router: Router,
     /// How long a connection may be without a request.
     pub(super) idle: Duration,
@@ -55,30 +58,35 @@ impl Host {
     pub(super) async fn serve(
         self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        lane: Lane,
+        place: &Place,
         stopped: watch::Receiver<bool>,
     ) {
-        match lane {
-            Lane::General => self.run(stream, lane, stopped).await,
-            Lane::Reserved => drop(timeout(RESERVED_WHOLE, self.run(stream, lane, stopped)).await),
+        match place.lane() {
+            Lane::General => self.run(stream, place, stopped).await,
+            Lane::Reserved => drop(timeout(RESERVED_WHOLE, self.run(stream, place, stopped)).await),
         }
     }
 
     async fn run(
         self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        lane: Lane,
+        place: &Place,
         mut stopped: watch::Receiver<bool>,
     ) {
+        let (lane, sender) = (place.lane(), place.sender());
         let (count, mut requests) = watch::channel(0_usize);
         let (router, idle) = (self.router.clone(), self.idle(lane));
-        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let is_used = AtomicBool::new(false);
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             let (under_way, router) = (UnderWay::begin(&count), router.clone());
+            // SECURITY: a peer of HTTP/2 may have sent more before it learns that the connection ends.
+            let is_first = !is_used.swap(true, Ordering::Relaxed);
+            request.extensions_mut().insert(sender.clone());
             async move {
                 // Connections of HTTP/2 are ended by a frame of their own (RFC 9113, section 8.2.2).
                 let says_close = lane == Lane::Reserved && request.version() <= Version::HTTP_11;
                 let mut response = match lane {
-                    Lane::Reserved if !is_urgent(request.uri().path()) => crowded(),
+                    Lane::Reserved if !is_first || !is_urgent(request.uri().path()) => crowded(),
                     Lane::General | Lane::Reserved => answer(router, request).await,
                 };
                 if says_close {
@@ -87,7 +95,11 @@ impl Host {
                 Ok::<_, Infallible>(response.map(|body| Watched { body, _under_way: under_way }))
             }
         });
-        let mut connection = pin!(self.server.serve_connection(TokioIo::new(stream), service));
+        let server = match lane {
+            Lane::General => &self.general,
+            Lane::Reserved => &self.reserved,
+        };
+        let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
         let mut first = requests.clone();
         let end_after_one = async {
             match lane {

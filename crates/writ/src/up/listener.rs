@@ -22,8 +22,15 @@ use super::{
     places::{Caps, Place, Places},
 };
 
-/// The most bytes of a request's head.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// The most bytes of a request's head. Two tokens of the longest kind fit.
+const HEAD_BYTES_MAX: u32 = 64 * 1024;
+/// The most requests at once over one connection of HTTP/2: what RFC 9113, section 6.5.2, calls the least that does not
+/// limit parallelism. Each may hold a head.
+const STREAMS_MAX: u32 = 100;
+/// What a peer may send of one body before anybody reads it (HTTP/2), in bytes.
+const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
+/// The same of all bodies of a connection.
+const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 
 /// How many connections there may be, and how long one may do nothing.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +72,8 @@ impl Listener {
         mut stopped: watch::Receiver<bool>,
     ) -> std::io::Result<()> {
         let places = Places::new(room.general, room.reserved);
-        let host = Host { server: http(room.idle), router, idle: room.idle };
+        let (general, reserved) = (http(room.idle, STREAMS_MAX), http(room.idle, 1));
+        let host = Host { general, reserved, router, idle: room.idle };
         // Gone when the last connection is.
         let (stop, stopping) = watch::channel(false);
         loop {
@@ -93,10 +101,17 @@ impl Listener {
 }
 
 /// HTTP/1 and HTTP/2 as they are spoken here.
-fn http(idle: Duration) -> auto::Builder<TokioExecutor> {
+fn http(idle: Duration, streams_max: u32) -> auto::Builder<TokioExecutor> {
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(HEAD_BYTES_MAX);
-    server.http2().timer(TokioTimer::new()).max_header_list_size(64 * 1024).max_concurrent_streams(256);
+    let head_bytes_max = usize::try_from(HEAD_BYTES_MAX).unwrap_or(usize::MAX);
+    server.http1().timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(head_bytes_max);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(HEAD_BYTES_MAX)
+        .max_concurrent_streams(streams_max)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
     server
 }
 
@@ -109,12 +124,11 @@ async fn carry(
     stopped: watch::Receiver<bool>,
 ) {
     drop(stream.set_nodelay(true));
-    let lane = place.lane();
     match tls {
-        None => host.serve(stream, lane, stopped).await,
+        None => host.serve(stream, &place, stopped).await,
         Some(tls) => {
-            if let Ok(Ok(stream)) = timeout(host.idle(lane), tls.accept(stream)).await {
-                host.serve(stream, lane, stopped).await;
+            if let Ok(Ok(stream)) = timeout(host.idle(place.lane()), tls.accept(stream)).await {
+                host.serve(stream, &place, stopped).await;
             }
         }
     }

@@ -20,7 +20,7 @@ use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, sync::A
 
 use anyhow::Context as _;
 use axum::Router;
-use base::{Clock, Event, EventKind, Secret, SharedDice};
+use base::{Bodies, Clock, Event, EventKind, Secret, SharedDice};
 use control::control::{Control, Settings};
 use store::{Database, Store, StoreConfig};
 use tokio::{sync::watch, task::JoinSet};
@@ -77,8 +77,10 @@ impl Server {
 
         let (outcomes, empty_outcomes) = control.outcomes();
         loops.spawn(empty_outcomes);
-        let gateway = make_gateway(&control, outcomes, &url, clock, dice)?;
-        let router = routes(&control, &gateway);
+        let bodies = Bodies::default();
+        let gateway = make_gateway(&control, outcomes, &url, (clock, dice, bodies.clone()))?;
+        loops.spawn(gateway.clone().tend());
+        let router = routes(&control, &gateway, bodies);
         let (stop, stopped) = watch::channel(false);
         let served = tokio::spawn(listener.serve(router, room, stopped));
         if let Some(path) = &options.ready_file {
@@ -159,8 +161,7 @@ fn make_gateway(
     control: &Control,
     outcomes: control::decide::Outcomes,
     url: &Url,
-    clock: Arc<SystemClock>,
-    dice: SharedDice,
+    (clock, dice, bodies): (Arc<SystemClock>, SharedDice, Bodies),
 ) -> anyhow::Result<Arc<gateway::Gateway<ControlPlane>>> {
     let plane = Arc::new(ControlPlane::new(control.clone(), outcomes));
     let config = gateway::Config {
@@ -168,6 +169,7 @@ fn make_gateway(
         hosts: Vec::new(),
         clock: clock as Arc<dyn Clock>,
         dice,
+        bodies,
         limits: gateway::Limits::default(),
     };
     let gateway = gateway::Gateway::new(plane, config)?;
@@ -184,13 +186,14 @@ fn make_gateway(
     Ok(gateway)
 }
 
-fn routes(control: &Control, gateway: &Arc<gateway::Gateway<ControlPlane>>) -> Router {
+fn routes(control: &Control, gateway: &Arc<gateway::Gateway<ControlPlane>>, bodies: Bodies) -> Router {
     control::http::router(control)
         .merge(control::http::public(control))
         .merge(control::oauth::http::router(control))
         .merge(gateway.router())
         .merge(ops::router(control))
         .layer(axum::extract::DefaultBodyLimit::max(base::limit::BODY_BYTES_MAX))
+        .layer(axum::Extension(bodies))
         .fallback(ops::nowhere)
         .layer(axum::middleware::from_fn(panics::caught))
 }

@@ -9,6 +9,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use base::Sender;
+
 /// What a connection may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
@@ -70,6 +72,11 @@ impl Places {
 impl Place {
     pub(super) const fn lane(&self) -> Lane {
         self.lane
+    }
+
+    /// Whose the connection is while nobody is known: its address, as far as it counts as one.
+    pub(super) fn sender(&self) -> Sender {
+        Sender::Stranger(format!("{:?}", self.network).into())
     }
 }
 

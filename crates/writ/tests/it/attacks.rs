@@ -5,6 +5,7 @@ mod crowding;
 mod delegation;
 mod evidence;
 mod held;
+mod hoarding;
 mod life;
 mod listening;
 mod turns;

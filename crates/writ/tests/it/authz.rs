@@ -192,7 +192,7 @@ fn named(kind: &str, target: Target) -> &'static str {
 async fn victim(world: &World, target: Target) -> &'static str {
     let name = named("agents", target);
     if target != Target::Missing {
-        world.admin.post(&format!("agents/{name}/resume"), &json!({})).await.done();
+        world.admin.act(&format!("agents/{name}/resume")).await.done();
     }
     name
 }
@@ -298,7 +298,7 @@ async fn of_tool(world: &World, id: &str, target: Target) -> Wanted {
         "show_tool" => (tool.into(), None),
         "delete_tool" => {
             // What was deleted by the one before comes back.
-            world.admin.post("servers/notes/discover", &json!({})).await.done();
+            world.admin.act("servers/notes/discover").await.done();
             (tool.into(), None)
         }
         "label_tool" => (format!("{tool}/label"), Some(json!({ "effect": "destroy" }))),

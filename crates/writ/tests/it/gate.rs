@@ -172,7 +172,7 @@ async fn only_a_living_token_for_this_very_server_opens_the_gate() {
 
     // A task that is over leaves nothing of its tokens, however long they would live.
     let mcp = Mcp::open(&world.node.url(), Pass::Bearer(good)).await;
-    world.maya.post(&format!("tasks/{task}/complete"), &json!({})).await.done();
+    world.maya.act(&format!("tasks/{task}/complete")).await.done();
     assert_eq!(mcp.call("read_note", &json!({})).send().await.status, 401);
     assert_eq!(world.token_request(&task, "mcp/notes").send().await.status, 400);
     assert!(world.upstream.calls().is_empty());

@@ -86,7 +86,7 @@ async fn an_agent_dies_with_its_owner_and_a_child_with_its_parent() {
     let grandchild = world.task_with(&[rule("read_note")], json!({ "parent": child, "seconds": 30 })).await;
     let (of_child, of_grandchild) = (world.session(&child).await, world.session(&grandchild).await);
     assert!(is_done(&of_grandchild.called("read_note", &json!({})).await));
-    world.maya.post(&format!("tasks/{parent}/complete"), &json!({})).await.done();
+    world.maya.act(&format!("tasks/{parent}/complete")).await.done();
     assert!(is_dead(&world, &of_child).await && is_dead(&world, &of_grandchild).await);
     for task in [&child, &grandchild] {
         let shown = world.maya.get(&format!("tasks/{task}")).await.done();

@@ -247,6 +247,11 @@ impl Api {
         self.ask("POST", path).json(body).send().await
     }
 
+    /// A POST without a body.
+    pub(crate) async fn act(&self, path: &str) -> Answer {
+        self.ask("POST", path).send().await
+    }
+
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
         self.ask("PUT", path).json(body).send().await
     }

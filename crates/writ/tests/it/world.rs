@@ -84,7 +84,7 @@ impl World {
         let admin = node.admin();
         admin.post("apply", &json!({ "documents": documents(&upstream.url) })).await.done();
         admin.put("secrets/notes-key/value", &json!({ "value": UPSTREAM_SECRET })).await.done();
-        admin.post("servers/notes/discover", &json!({})).await.done();
+        admin.act("servers/notes/discover").await.done();
         for (tool, effect) in
             [("read_note", "read"), ("watch_notes", "read"), ("send_note", "send"), ("drop_note", "destroy")]
         {

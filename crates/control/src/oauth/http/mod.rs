@@ -4,6 +4,7 @@
 //! expect a document give up.
 
 mod answer;
+mod body;
 mod cors;
 mod well_known;
 
@@ -34,19 +35,18 @@ pub(super) const AUTHORIZE_PATH: &str = "/oauth2/authorize";
 /// The routes of the authorization server, ready to be merged into the server's.
 pub fn router(control: &Control) -> Router {
     Router::new()
-        .route(TOKEN_PATH, post(token))
-        .route(REVOKE_PATH, post(revoke))
+        .route(TOKEN_PATH, post(token).route_layer(middleware::from_fn(body::read_form)))
+        .route(REVOKE_PATH, post(revoke).route_layer(middleware::from_fn(body::read_form)))
         .route(JWKS_PATH, get(jwks))
         .merge(well_known::routes(control))
         // Before the layer, so that preflights reach it.
         .method_not_allowed_fallback(method_not_allowed)
         // Pages of other origins may discover, and get tokens with what they hold; what tokens mean is asked by servers.
         .layer(middleware::from_fn(cors::cors))
-        .route(INTROSPECT_PATH, post(introspect))
+        .route(INTROSPECT_PATH, post(introspect).route_layer(middleware::from_fn(body::read_form)))
         .route(AUTHORIZE_PATH, any(authorize))
         .route("/oauth2/{*rest}", any(nowhere))
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn(crate::http::read_first))
         .with_state(control.clone())
 }
 

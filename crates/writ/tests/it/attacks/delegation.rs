@@ -73,7 +73,7 @@ async fn an_agent_gets_no_fresh_limits_by_ending_the_task_that_it_joined() {
     for _ in 0..2 {
         assert!(is_done(&mcp.called("read_note", &json!({})).await));
     }
-    refused(&api.post(&format!("tasks/{task}/complete"), &json!({})).await, "403 not_permitted");
+    refused(&api.act(&format!("tasks/{task}/complete")).await, "403 not_permitted");
     let (_, again) = agent_api(&world, "ada", &world.ada_secret, None).await;
     assert_eq!(again, task, "the next token joins it again");
     let mcp = session(&world, "ada", &world.ada_secret, None).await;

@@ -31,7 +31,7 @@ async fn who_may_only_look_ends_no_task() {
     for task in [own, world.wide_task().await] {
         for (who, api) in [("workload", &cron), ("person", &ines)] {
             assert_eq!(api.get(&format!("tasks/{task}")).await.status, 200, "{who} sees it");
-            refused(&api.post(&format!("tasks/{task}/complete"), &json!({})).await, "403 not_permitted");
+            refused(&api.act(&format!("tasks/{task}/complete")).await, "403 not_permitted");
         }
         assert_eq!(world.admin.get(&format!("tasks/{task}")).await.done()["state"], "open");
     }
@@ -64,7 +64,7 @@ async fn only_the_definition_that_was_looked_at_is_approved() {
     let pinned = world.admin.get(path).await.done()["spec"]["digest"].clone();
     let show = async |description: &str| {
         world.upstream.describe("read_note", description);
-        world.admin.post("servers/notes/discover", &json!({})).await.done();
+        world.admin.act("servers/notes/discover").await.done();
         world.admin.get(path).await.done()["spec"].clone()
     };
     let looked_at = show("reads a note well").await;

@@ -42,7 +42,7 @@ async fn what_a_document_suspends_comes_back_without_its_old_credentials() {
     assert!(is_done(&mcp.called("read_note", &json!({})).await));
     world.admin.put("agents/ada", &ada(&[("state", "suspended")])).await.done();
     assert!(is_dead(&world, &mcp).await);
-    world.admin.post("agents/ada/resume", &json!({})).await.done();
+    world.admin.act("agents/ada/resume").await.done();
     assert!(is_dead(&world, &mcp).await, "the token is back with its agent");
     assert_eq!(wish(&world, "ada", &world.ada_secret, None, "mcp/notes").send().await.status, 401);
     let (_, secret) = credential(&world, "ada").await;
@@ -63,7 +63,7 @@ async fn an_owner_who_is_killed_and_enabled_brings_no_token_of_their_agents_back
         assert!(is_done(&mcp.called("read_note", &json!({})).await));
     }
     kill(&world, "person", "maya").await;
-    world.admin.post("people/maya/enable", &json!({})).await.done();
+    world.admin.act("people/maya/enable").await.done();
     for mcp in &sessions {
         assert!(is_dead(&world, mcp).await);
     }

@@ -1,0 +1,207 @@
+//! The bytes of requests' bodies that are held at once: one budget for the whole process.
+//!
+//! A body is held from its first byte until its request is served. Whoever sends bodies and lets them lie holds
+//! memory that way; so each sender has a share, strangers, agents and people have a part of the budget each, and
+//! what is beyond these is refused before it is kept.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::Actor;
+
+/// What a waiting request costs beside the bytes of its head and body.
+const REQUEST_BYTES: usize = 4 * 1024;
+/// The least room that is made for a body.
+const ROOM_BYTES_MIN: usize = 1024;
+
+/// Who sends a body.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Sender {
+    /// Nobody that is known, from this network address.
+    Stranger(Arc<str>),
+    /// Somebody, by a verified credential.
+    Known(Actor),
+}
+
+/// How many bytes may be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// By all senders of a sort together.
+    pub all: usize,
+    /// By one of them.
+    pub one: usize,
+}
+
+/// How many bytes may be held by whom.
+///
+/// SECURITY: the parts are apart, so that strangers do not take what agents need, and agents do not take what people
+/// need to stop them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shares {
+    /// Strangers, by network address.
+    pub strangers: Share,
+    /// Agents and workloads.
+    pub machines: Share,
+    /// People.
+    pub people: Share,
+}
+
+impl Default for Shares {
+    /// 64 MiB in all.
+    fn default() -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self {
+            strangers: Share { all: 16 * MIB, one: 4 * MIB },
+            machines: Share { all: 32 * MIB, one: 8 * MIB },
+            people: Share { all: 16 * MIB, one: 4 * MIB },
+        }
+    }
+}
+
+/// Why a body is not held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyRefusal {
+    /// It is larger than it may be.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The sender holds all that one may.
+    #[error("too much of what you sent waits to be served; try again shortly")]
+    Share,
+    /// All senders of this sort together hold all that they may.
+    #[error("too much of what was sent waits to be served; try again shortly")]
+    Spent,
+}
+
+/// All bodies that are held. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Bodies(Arc<Mutex<Ledger>>);
+
+impl Default for Bodies {
+    fn default() -> Self {
+        Self::new(Shares::default())
+    }
+}
+
+impl Bodies {
+    /// Nothing is held yet.
+    pub fn new(shares: Shares) -> Self {
+        let part = |share| Part { share, held: 0, by_sender: HashMap::new() };
+        Self(Arc::new(Mutex::new(Ledger {
+            strangers: part(shares.strangers),
+            machines: part(shares.machines),
+            people: part(shares.people),
+        })))
+    }
+
+    /// A body of `sender` that is to come, whose head took `head_bytes`, and that may have `bytes_max`.
+    pub fn begin(
+        &self,
+        sender: Sender,
+        head_bytes: usize,
+        bytes_max: usize,
+    ) -> Result<HeldBody, BodyRefusal> {
+        let charged = REQUEST_BYTES.saturating_add(head_bytes);
+        self.with(|ledger| ledger.of(&sender).take(&sender, charged))?;
+        Ok(HeldBody { bodies: self.clone(), sender, charged, bytes_max, bytes: Vec::new() })
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
+        // Nothing panics while the lock is held, and counts that are whole stay whole.
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// One body, held. Its room comes back when this is dropped, however its request ends.
+#[derive(Debug)]
+pub struct HeldBody {
+    bodies: Bodies,
+    sender: Sender,
+    charged: usize,
+    bytes_max: usize,
+    bytes: Vec<u8>,
+}
+
+impl HeldBody {
+    /// Copies a piece. What a piece stands in is not kept: it may be much larger than the piece.
+    pub fn push(&mut self, piece: &[u8]) -> Result<(), BodyRefusal> {
+        let needed = self.bytes.len().saturating_add(piece.len());
+        if needed > self.bytes_max {
+            return Err(BodyRefusal::TooLarge(self.bytes_max));
+        }
+        let room = self.bytes.capacity();
+        if needed > room {
+            let wanted = room.saturating_mul(2).max(needed).max(ROOM_BYTES_MIN).min(self.bytes_max);
+            let more = wanted.saturating_sub(room);
+            self.bodies.with(|ledger| ledger.of(&self.sender).take(&self.sender, more))?;
+            self.charged = self.charged.saturating_add(more);
+            self.bytes.reserve_exact(wanted.saturating_sub(self.bytes.len()));
+        }
+        self.bytes.extend_from_slice(piece);
+        Ok(())
+    }
+
+    /// The bytes, for those who serve the request. They stay counted until this is dropped.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+impl Drop for HeldBody {
+    fn drop(&mut self) {
+        self.bodies.with(|ledger| ledger.of(&self.sender).give_back(&self.sender, self.charged));
+    }
+}
+
+#[derive(Debug)]
+struct Ledger {
+    strangers: Part,
+    machines: Part,
+    people: Part,
+}
+
+impl Ledger {
+    const fn of(&mut self, sender: &Sender) -> &mut Part {
+        match sender {
+            Sender::Stranger(_) | Sender::Known(Actor::Anonymous) => &mut self.strangers,
+            Sender::Known(Actor::Agent(_) | Actor::Workload(_)) => &mut self.machines,
+            Sender::Known(Actor::Person(_) | Actor::System(_)) => &mut self.people,
+        }
+    }
+}
+
+/// One part of the budget. A sender that holds nothing has no entry.
+#[derive(Debug)]
+struct Part {
+    share: Share,
+    held: usize,
+    by_sender: HashMap<Sender, usize>,
+}
+
+impl Part {
+    fn take(&mut self, sender: &Sender, bytes: usize) -> Result<(), BodyRefusal> {
+        let of_sender = self.by_sender.get(sender).copied().unwrap_or_default().saturating_add(bytes);
+        if of_sender > self.share.one {
+            return Err(BodyRefusal::Share);
+        }
+        let held = self.held.saturating_add(bytes);
+        if held > self.share.all {
+            return Err(BodyRefusal::Spent);
+        }
+        self.held = held;
+        self.by_sender.insert(sender.clone(), of_sender);
+        Ok(())
+    }
+
+    fn give_back(&mut self, sender: &Sender, bytes: usize) {
+        self.held = self.held.saturating_sub(bytes);
+        match self.by_sender.get_mut(sender) {
+            Some(of_sender) if *of_sender > bytes => *of_sender -= bytes,
+            Some(_) | None => drop(self.by_sender.remove(sender)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
