@@ -42,6 +42,9 @@ pub struct Change {
     pub name: String,
     /// What happened to it.
     pub outcome: Outcome,
+    /// What is probably not meant; nothing was refused for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// What applying documents did, or would do.

@@ -10,6 +10,7 @@ use super::exit::{Exit, Outcome, Trouble};
 use super::file;
 use super::output::{Column, Format, emit, printable, talk};
 use super::setting::{DryRun, Setting};
+use super::things::warn;
 
 const COLUMNS: &[Column] =
     &[Column::new("KIND", "/kind"), Column::new("NAME", "/name"), Column::new("OUTCOME", "/outcome")];
@@ -55,6 +56,9 @@ impl Apply {
     pub(crate) async fn run(self, setting: &Setting) -> Outcome {
         let documents = self.documents.read()?;
         let plan = plan(setting, &documents, self.how.dry_run).await?;
+        for change in changes(&plan) {
+            warn(&text(change, "kind"), &text(change, "name"), change);
+        }
         if setting.format().is_for_programs() && setting.format() != Format::Name {
             return setting.one(&plan);
         }

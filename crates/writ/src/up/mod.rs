@@ -147,7 +147,12 @@ async fn set_up(control: &Control, options: &Options) -> anyhow::Result<control:
     let bootstrap = control.bootstrap(&system, keep).await??;
     for path in &options.apply {
         let plan = control.apply(&system, read_documents(path)?, false).await;
-        plan.with_context(|| format!("applying `{}`", path.display()))?;
+        let plan = plan.with_context(|| format!("applying `{}`", path.display()))?;
+        for change in &plan.changes {
+            for warning in &change.warnings {
+                tracing::warn!(kind = change.kind, name = change.name, warning);
+            }
+        }
     }
     let started =
         Event::global(EventKind::NodeStarted, serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }));
