@@ -15,6 +15,20 @@ pub struct SqlConflict(String);
 #[error("the database is busy: {0}")]
 pub struct SqlBusy(String);
 
+/// The database is not there: no connection could be made, or one broke. What was asked of it was not kept, except by a
+/// commit, which is [undecided](is_undecided) then.
+#[derive(Debug, thiserror::Error)]
+#[error("the database cannot be reached: {0}")]
+pub struct SqlGone(String);
+
+/// What PostgreSQL refused, in its words and with its code. The driver's own text names a line of the server's source.
+#[derive(Debug, thiserror::Error)]
+#[error("{message} ({code})")]
+struct SqlRefused {
+    message: String,
+    code: String,
+}
+
 /// A commit that took too long: it may still be kept. Travels as the source of a [`Fault`]; see [`is_undecided`].
 #[derive(Debug, thiserror::Error)]
 #[error("the database did not answer in time; the change may still be kept")]
@@ -48,6 +62,11 @@ pub fn is_busy(fault: &Fault) -> bool {
     fault.source().is_some_and(<dyn std::error::Error>::is::<SqlBusy>)
 }
 
+/// Whether the fault is a database that cannot be reached.
+pub fn is_gone(fault: &Fault) -> bool {
+    fault.source().is_some_and(<dyn std::error::Error>::is::<SqlGone>)
+}
+
 /// Whether the fault leaves it open if the change was kept.
 pub fn is_undecided(fault: &Fault) -> bool {
     fault.source().is_some_and(<dyn std::error::Error>::is::<SqlUndecided>)
@@ -63,8 +82,42 @@ pub(crate) fn fault(doing: &'static str, error: sqlx::Error) -> Fault {
             Fault::new(doing, SqlBusy(database.message().to_owned()))
         }
         sqlx::Error::PoolTimedOut => Fault::new(doing, SqlBusy(error.to_string())),
+        _ if let Some(why) = says_gone(&error) => Fault::new(doing, SqlGone(why)),
+        sqlx::Error::Database(database) if is_of_postgres(database.as_ref()) => {
+            let code = database.code().unwrap_or_default().into_owned();
+            Fault::new(doing, SqlRefused { message: database.message().to_owned(), code })
+        }
         _ => Fault::new(doing, error),
     }
+}
+
+/// A commit's error as a fault. Where the connection broke, the commit may have been kept before it did.
+pub(crate) fn commit_fault(doing: &'static str, error: sqlx::Error) -> Fault {
+    if says_gone(&error).is_some() { Fault::new(doing, SqlUndecided) } else { fault(doing, error) }
+}
+
+/// Why the database cannot be reached, where the driver knows that it cannot.
+fn says_gone(error: &sqlx::Error) -> Option<String> {
+    match error {
+        sqlx::Error::Io(error) => Some(in_words(error)),
+        // PostgreSQL: connection exceptions, and a server that is being shut down or has crashed.
+        sqlx::Error::Database(database) if is_of_postgres(database.as_ref()) => {
+            let code = database.code().unwrap_or_default();
+            let ends = code.starts_with("08") || ["57P01", "57P02"].contains(&code.as_ref());
+            ends.then(|| database.message().to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// `connection refused` rather than `Connection refused (os error 111)`.
+pub(crate) fn in_words(error: &std::io::Error) -> String {
+    if error.raw_os_error().is_some() { error.kind().to_string() } else { error.to_string() }
+}
+
+/// PostgreSQL's codes have five characters, SQLite's at most four.
+fn is_of_postgres(error: &dyn DatabaseError) -> bool {
+    error.code().is_some_and(|code| code.len() == 5)
 }
 
 fn says_busy(error: &dyn DatabaseError) -> bool {

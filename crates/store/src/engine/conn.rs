@@ -7,7 +7,7 @@ use sqlx::{
 };
 
 use crate::{
-    error::fault,
+    error::{commit_fault, fault},
     value::{Cells, Row, Value},
 };
 
@@ -73,7 +73,7 @@ impl Conn {
             Self::Sqlite(tx) => tx.commit().await,
             Self::Postgres(tx) => tx.commit().await,
         }
-        .map_err(|error| fault("committing", error))
+        .map_err(|error| commit_fault("committing", error))
     }
 
     pub(crate) async fn rollback(self) -> Result<(), Fault> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::exit::{Exit, Outcome, Trouble};
+use super::exit::{Exit, Outcome, Trouble, with_causes};
 use super::file;
 use super::output::{Column, Format, emit, printable, talk};
 use super::setting::{DryRun, Setting};
@@ -132,7 +132,7 @@ impl Files {
 
 /// The documents of a file, a folder or standard input, read as `writ up --apply` reads them.
 fn read(path: &Path) -> Result<Vec<Value>, Trouble> {
-    let wrong = |error: anyhow::Error| Trouble::usage(format!("{error:#}"));
+    let wrong = |error: anyhow::Error| Trouble::usage(with_causes(&error));
     let documents = if path == Path::new("-") {
         crate::up::parse_documents(&file::text(path)?, "standard input").map_err(wrong)?
     } else {

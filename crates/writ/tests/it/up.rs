@@ -77,7 +77,18 @@ fn what_cannot_be_meant_is_refused_with_a_remedy() {
         (vec!["--data", data, "--listen", "127.0.0.1:0", "--apply", "/nowhere"], "/nowhere"),
         (
             vec!["--data", data, "--listen", "127.0.0.1:0", "--database", "mysql://u:hunter2@127.0.0.1/db"],
-            "database",
+            "only postgres:// URLs",
+        ),
+        (
+            vec![
+                "--data",
+                data,
+                "--listen",
+                "127.0.0.1:0",
+                "--database",
+                "postgres://u:hunter2@127.0.0.1:1/db",
+            ],
+            "writ: opening the database: PostgreSQL at 127.0.0.1:1 cannot be reached: connection refused\n",
         ),
     ] {
         let mut all = vec!["up"];
