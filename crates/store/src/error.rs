@@ -64,7 +64,15 @@ pub fn is_busy(fault: &Fault) -> bool {
 
 /// Whether the fault is a database that cannot be reached.
 pub fn is_gone(fault: &Fault) -> bool {
-    fault.source().is_some_and(<dyn std::error::Error>::is::<SqlGone>)
+    // The batch writer hands its fault on inside of another.
+    let mut cause = fault.source();
+    while let Some(error) = cause {
+        if error.is::<SqlGone>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Whether the fault leaves it open if the change was kept.
@@ -100,10 +108,12 @@ pub(crate) fn commit_fault(doing: &'static str, error: sqlx::Error) -> Fault {
 fn says_gone(error: &sqlx::Error) -> Option<String> {
     match error {
         sqlx::Error::Io(error) => Some(in_words(error)),
-        // PostgreSQL: connection exceptions, and a server that is being shut down or has crashed.
+        // PostgreSQL: connection exceptions; a server that is being shut down or has crashed; a database that lets
+        // nobody in, or is no more.
         sqlx::Error::Database(database) if is_of_postgres(database.as_ref()) => {
             let code = database.code().unwrap_or_default();
-            let ends = code.starts_with("08") || ["57P01", "57P02"].contains(&code.as_ref());
+            let ends =
+                code.starts_with("08") || ["57P01", "57P02", "55000", "3D000"].contains(&code.as_ref());
             ends.then(|| database.message().to_owned())
         }
         _ => None,

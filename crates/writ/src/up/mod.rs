@@ -11,7 +11,7 @@ mod room;
 mod telemetry;
 mod upkeep;
 
-pub(crate) use documents::{parse_documents, read_documents};
+pub(crate) use documents::{Placed, parse_documents, read_documents};
 pub(crate) use options::{File, Options};
 pub(crate) use room::Connections;
 pub(crate) use telemetry::start_logging;
@@ -146,7 +146,8 @@ async fn set_up(control: &Control, options: &Options) -> anyhow::Result<control:
     let keep = |token: &Secret| write_private(&options.data.join("admin.token"), token.expose());
     let bootstrap = control.bootstrap(&system, keep).await??;
     for path in &options.apply {
-        let plan = control.apply(&system, read_documents(path)?, false).await;
+        let documents = read_documents(path)?.into_iter().map(|placed| placed.document).collect();
+        let plan = control.apply(&system, documents, false).await;
         let plan = plan.with_context(|| format!("applying `{}`", path.display()))?;
         for change in &plan.changes {
             for warning in &change.warnings {
