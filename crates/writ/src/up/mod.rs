@@ -3,6 +3,7 @@
 mod connection;
 mod documents;
 mod listener;
+mod meters;
 mod ops;
 mod options;
 mod panics;
@@ -111,9 +112,14 @@ impl Server {
 pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let recorder = ops::start_metrics()?;
     ops::keep_recorder(recorder);
-    let server = Server::start(&options).await?;
+    // Before anybody can know that the server is there, so that whoever stops it then stops it well.
+    let mut stop = std::pin::pin!(stop_signal()?);
+    let server = tokio::select! {
+        server = Server::start(&options) => server?,
+        () = &mut stop => return Ok(()),
+    };
     greet(&server, &options);
-    wait_for_signal().await?;
+    stop.await;
     tracing::info!("stopping");
     server.stop().await
 }
@@ -251,24 +257,40 @@ fn greet(server: &Server, options: &Options) {
         Some(_) => eprintln!("  database         PostgreSQL"),
         None => eprintln!("  database         SQLite in the data folder"),
     }
+    // Only the node that was started first has one.
+    let token = options.data.join("admin.token");
     if server.admin_token.is_some() {
-        eprintln!("  admin token      {data}/admin.token (readable by you alone)");
+        eprintln!("  admin token      {} (new, readable by you alone)", token.display());
+    } else if token.exists() {
+        eprintln!("  admin token      {} (from the first start)", token.display());
     }
     if options.listen.ip().is_loopback() && options.tls.is_none() {
         eprintln!("  reachable from   this machine only");
     }
+    eprintln!("\nnext:");
+    if token.exists() {
+        eprintln!("  export WRIT_URL={url} WRIT_TOKEN=$(cat {})", token.display());
+    }
     if server.first {
-        eprintln!("\nnext:\n  export WRIT_URL={url} WRIT_TOKEN=$(cat {data}/admin.token)\n  writ status");
+        eprintln!("  writ person create maya --display-name \"Maya Lind\"");
+        eprintln!(
+            "  writ agent create ada --owner maya --blueprint company --purpose \"answer tickets\" --generate-key ada.pem"
+        );
+        eprintln!("  and on with docs/tutorial/first-agent.md, \"Say what there is\"");
+    } else {
+        eprintln!("  writ status");
     }
 }
 
-async fn wait_for_signal() -> anyhow::Result<()> {
+/// Listens for the signals that stop the server, from now on; what it gives ends with the first one.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
