@@ -11,7 +11,7 @@ export CARGO_TARGET_DIR ?= $(WRIT_CACHE)/target
 # nextest is quicker and prints better; it does not run documentation tests, so those follow.
 RUN_TESTS := $(shell command -v cargo-nextest >/dev/null && echo 'nextest run --no-fail-fast' || echo 'test --lib --bins --tests')
 
-.PHONY: help setup demo run test verify bench tidy fmt fmt-check lint unit clients docs
+.PHONY: help setup demo install run test verify bench tidy fmt fmt-check lint unit clients docs
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,12 @@ setup: ## install what the tests need, or say what is missing
 demo: ## build Writ and run the demo: server, agent, sample tools, each step asserted
 	@scripts/setup.sh rust
 	cargo run --package writ -- demo
+
+install: ## build Writ and install the binary, and say where it is
+	@scripts/setup.sh rust
+	cargo install --path crates/writ --locked
+	@folder=$${CARGO_INSTALL_ROOT:-$${CARGO_HOME:-$$HOME/.cargo}}/bin; echo "make install: the binary is $$folder/writ"; \
+	case ":$$PATH:" in *":$$folder:"*) ;; *) echo "make install: add $$folder to PATH to call it \`writ\`" ;; esac
 
 run: ## run the server on http://127.0.0.1:8420 with its data in .writ/
 	@scripts/setup.sh rust

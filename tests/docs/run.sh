@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Runs the `sh` blocks of every page under docs/tutorial and docs/how-to, each page from top to bottom in a folder of its own.
+# A block with a file's name behind its language (```python agent.py) is written to that file first.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -13,7 +14,8 @@ trap 'finish' EXIT
 main() {
     mkdir "$work/bin"
     ln -s "$binary" "$work/bin/writ"
-    export PATH="$work/bin:$PATH"
+    # `python` is the one with the SDK, as after the `pip install` that a page names.
+    export PATH="$work/bin:$cache/mcp-py2/bin:$PATH"
     upstream_start
     local page
     for page in docs/tutorial/*.md docs/how-to/*.md; do
@@ -26,6 +28,8 @@ main() {
 run_page() {
     local page=$1 folder
     folder=$(mktemp -d -p "$work")
+    # Node looks for packages beside the program.
+    ln -s "$cache/mcp-ts/node_modules" "$folder/node_modules"
     # What the page starts in the background ends with it.
     { echo 'set -euo pipefail; trap "kill \$(jobs -p) 2>/dev/null; wait" EXIT'; blocks "$page"; } >"$folder/page.sh"
     if ! (cd "$folder" && UPSTREAM=$upstream_url bash -x ./page.sh >"$folder/out" 2>&1); then
@@ -36,7 +40,11 @@ run_page() {
 }
 
 blocks() {
-    awk '/^```sh$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$1"
+    awk '
+        /^```sh$/ { inside = 1; next }
+        /^```[a-z]+ [a-z.]+$/ { inside = 1; file = $2; print "cat >" file " <<\"END OF FILE\""; next }
+        /^```$/ { if (file) print "END OF FILE"; inside = 0; file = "" }
+        inside' "$1"
 }
 
 # server-everything takes its port from the environment and cannot choose a free one, so a free one is looked for.

@@ -18,6 +18,7 @@ pub mod limit;
 mod name;
 mod record;
 mod refusal;
+pub mod rfc3339;
 mod secret;
 mod time;
 

@@ -69,7 +69,7 @@ impl fmt::Debug for Timestamp {
 
 /// Proleptic Gregorian date of a day counted from 1970-01-01, by eras of 400 years that begin on 1 March, so
 /// that the leap day is the last day of a year.
-const fn civil_from_days(days: i64) -> (i64, i64, i64) {
+pub(crate) const fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -103,6 +103,7 @@ mod tests {
         ];
         for (ms, text) in cases {
             assert_eq!(Timestamp::from_millis(ms).to_string(), text);
+            assert_eq!(text.parse(), Ok(Timestamp::from_millis(ms)));
         }
     }
 }

@@ -115,7 +115,7 @@ fn put_grant(draft: &mut Draft) -> Result<(), Error> {
         role: "administrator".into(),
         on: "system".into(),
         reason: "first start".into(),
-        expires_ms: None,
+        expires: None,
     };
     draft.put::<Grant>("bootstrap", grant).map(drop)
 }

@@ -141,6 +141,12 @@ impl Draft {
         self.set::<K>(name, before.as_deref(), body)
     }
 
+    /// What is probably not meant about a thing as it would be.
+    pub fn warnings<K: Kind>(&self, name: &str) -> Vec<String> {
+        let thing = K::shelf(&self.known).named(name);
+        thing.map_or_else(Vec::new, |thing| K::warnings(&thing.body, &self.known))
+    }
+
     /// Sets a thing's body as it is to be stored: for changes that documents cannot make, such as resuming.
     pub(crate) fn set<K: Kind>(
         &mut self,

@@ -71,7 +71,29 @@ impl Judge {
     }
 }
 
+/// The Cedar schema that policies are checked against; with `tool`, as far as that one needs it. None where there is no
+/// such tool.
+pub(crate) fn schema(snapshot: &Snapshot, tool: Option<&str>) -> Result<Option<String>, Error> {
+    let mut catalogue = catalogue(snapshot);
+    if let Some(wanted) = tool {
+        catalogue.tools.retain(|tool| format!("{}/{}", tool.server, tool.name) == wanted);
+        if catalogue.tools.is_empty() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(policy::schema_text(&catalogue).map_err(PolicyRefusal)?))
+}
+
 fn engine(snapshot: &Snapshot) -> Result<Engine, Vec<PolicyProblem>> {
+    let policies: Vec<PolicySource> = snapshot
+        .rules
+        .iter()
+        .map(|rule| PolicySource { id: rule.name.to_string(), text: rule.body.text.clone() })
+        .collect();
+    Engine::compile(&catalogue(snapshot), &policies)
+}
+
+fn catalogue(snapshot: &Snapshot) -> Catalogue {
     let servers: Vec<Name> = snapshot.servers.iter().filter_map(|server| server.name.parse().ok()).collect();
     let tools = snapshot.tools.iter().filter_map(|tool| {
         let server = snapshot.servers.get(&tool.body.server)?.name.parse().ok()?;
@@ -85,13 +107,7 @@ fn engine(snapshot: &Snapshot) -> Result<Engine, Vec<PolicyProblem>> {
             labels: Vec::new(),
         })
     });
-    let catalogue = Catalogue { servers, tools: tools.collect(), vocabulary: Vocabulary::default() };
-    let policies: Vec<PolicySource> = snapshot
-        .rules
-        .iter()
-        .map(|rule| PolicySource { id: rule.name.to_string(), text: rule.body.text.clone() })
-        .collect();
-    Engine::compile(&catalogue, &policies)
+    Catalogue { servers, tools: tools.collect(), vocabulary: Vocabulary::default() }
 }
 
 /// A stored hexadecimal SHA-256.

@@ -22,7 +22,10 @@ pub use decision::{
     Allow, Answer, Decision, Denial, DenialCode, Mismatch, Need, Obstacle, Pending, Permit, Reasons, RuleRef,
     ScopeVerdict, StepUp, Verdict, Way,
 };
-pub use engine::{AttributeType, Catalogue, Engine, PolicyProblem, PolicySource, ToolDefinition, Vocabulary};
+pub use engine::{
+    AttributeType, Catalogue, Doubt, Engine, PolicyProblem, PolicySource, ToolDefinition, Vocabulary, doubts,
+    is_without_policies, schema_text,
+};
 pub use question::{Circumstances, Lift, Question};
 pub use scope::{
     Constraint, Exact, NotCovered, Pattern, PromptRule, ResourceRule, Rule, Scope, ScopeError, ToolRule,

@@ -15,6 +15,20 @@ pub struct SqlConflict(String);
 #[error("the database is busy: {0}")]
 pub struct SqlBusy(String);
 
+/// The database is not there: no connection could be made, or one broke. What was asked of it was not kept, except by a
+/// commit, which is [undecided](is_undecided) then.
+#[derive(Debug, thiserror::Error)]
+#[error("the database cannot be reached: {0}")]
+pub struct SqlGone(String);
+
+/// What PostgreSQL refused, in its words and with its code. The driver's own text names a line of the server's source.
+#[derive(Debug, thiserror::Error)]
+#[error("{message} ({code})")]
+struct SqlRefused {
+    message: String,
+    code: String,
+}
+
 /// A commit whose end is not known, or that could not be acknowledged. Travels as the source of a [`Fault`]; see [`is_undecided`].
 #[derive(Debug, thiserror::Error)]
 #[error("the change may be kept all the same: {0}")]
@@ -60,6 +74,19 @@ pub fn is_busy(fault: &Fault) -> bool {
     fault.source().is_some_and(<dyn std::error::Error>::is::<SqlBusy>)
 }
 
+/// Whether the fault is a database that cannot be reached.
+pub fn is_gone(fault: &Fault) -> bool {
+    // The batch writer hands its fault on inside of another.
+    let mut cause = fault.source();
+    while let Some(error) = cause {
+        if error.is::<SqlGone>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// Whether the fault leaves it open if the change was kept.
 pub fn is_undecided(fault: &Fault) -> bool {
     fault.source().is_some_and(<dyn std::error::Error>::is::<SqlUndecided>)
@@ -75,8 +102,49 @@ pub(crate) fn fault(doing: &'static str, error: sqlx::Error) -> Fault {
             Fault::new(doing, SqlBusy(database.message().to_owned()))
         }
         sqlx::Error::PoolTimedOut => Fault::new(doing, SqlBusy(error.to_string())),
+        _ if let Some(why) = says_gone(&error) => Fault::new(doing, SqlGone(why)),
+        sqlx::Error::Database(database) if is_of_postgres(database.as_ref()) => {
+            let code = database.code().unwrap_or_default().into_owned();
+            Fault::new(doing, SqlRefused { message: database.message().to_owned(), code })
+        }
         _ => Fault::new(doing, error),
     }
+}
+
+/// A commit's error as a fault. Only a "no" of a database that goes on means that nothing was kept: where the connection
+/// broke, the commit may have been kept before it did.
+pub(crate) fn commit_fault(doing: &'static str, error: sqlx::Error) -> Fault {
+    match (says_gone(&error), &error) {
+        (Some(why), _) => Fault::new(doing, SqlUndecided::because(why)),
+        (None, sqlx::Error::Database(_)) => fault(doing, error),
+        (None, _) => Fault::new(doing, SqlUndecided::because(error.to_string())),
+    }
+}
+
+/// Why the database cannot be reached, where the driver knows that it cannot.
+fn says_gone(error: &sqlx::Error) -> Option<String> {
+    match error {
+        sqlx::Error::Io(error) => Some(in_words(error)),
+        // PostgreSQL: connection exceptions; a server that is being shut down or has crashed; a database that lets
+        // nobody in, or is no more.
+        sqlx::Error::Database(database) if is_of_postgres(database.as_ref()) => {
+            let code = database.code().unwrap_or_default();
+            let ends =
+                code.starts_with("08") || ["57P01", "57P02", "55000", "3D000"].contains(&code.as_ref());
+            ends.then(|| database.message().to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// `connection refused` rather than `Connection refused (os error 111)`.
+pub(crate) fn in_words(error: &std::io::Error) -> String {
+    if error.raw_os_error().is_some() { error.kind().to_string() } else { error.to_string() }
+}
+
+/// PostgreSQL's codes have five characters, SQLite's at most four.
+fn is_of_postgres(error: &dyn DatabaseError) -> bool {
+    error.code().is_some_and(|code| code.len() == 5)
 }
 
 fn says_busy(error: &dyn DatabaseError) -> bool {

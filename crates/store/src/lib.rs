@@ -32,7 +32,7 @@ mod value;
 
 pub use batch::{Debit, Denied, Entry, Intent, Limit, Outcome, ProofUse, Submitted};
 pub use engine::Database;
-pub use error::{SqlBusy, SqlConflict, conflict, is_busy, is_undecided};
+pub use error::{SqlBusy, SqlConflict, SqlGone, conflict, is_busy, is_gone, is_undecided};
 pub use log::{Head, Origin, Record};
 pub use open::StoreConfig;
 pub use payload::{Payload, SealedPayload};

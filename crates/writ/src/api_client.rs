@@ -194,6 +194,16 @@ impl ApiClient {
         Ok(response.map(drop))
     }
 
+    /// [`ApiClient::probe`], with what the answer says.
+    pub(crate) async fn told(&self, target: &Target) -> Result<Response<String>, ApiError> {
+        let response = self.send(self.request(Method::GET, target, None)?, &target.0).await?;
+        let status = response.status();
+        let body = collect(response, &target.0).await?;
+        let mut answer = Response::new(String::from_utf8_lossy(&body).into_owned());
+        *answer.status_mut() = status;
+        Ok(answer)
+    }
+
     async fn call(&self, method: Method, target: &Target, body: Option<&Value>) -> Result<Value, ApiError> {
         let response = self.send(self.request(method, target, body)?, &target.0).await?;
         whole(response, &target.0).await

@@ -76,7 +76,11 @@ fn put_all(draft: &mut Draft, documents: &[(DocumentKind, Document)]) -> Result<
     for (kind, document) in documents {
         let name = document.metadata.name.clone();
         let outcome = put(*kind, draft, document).map_err(|error| in_document(error, *kind, &name))?;
-        changes.push(Change { kind: kind.as_str().to_owned(), name, outcome });
+        let warnings = match kind {
+            DocumentKind::Policy => draft.warnings::<Rule>(&name),
+            _ => Vec::new(),
+        };
+        changes.push(Change { kind: kind.as_str().to_owned(), name, outcome, warnings });
     }
     Ok(changes)
 }

@@ -42,6 +42,9 @@ pub struct Change {
     pub name: String,
     /// What happened to it.
     pub outcome: Outcome,
+    /// What is probably not meant; nothing was refused for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// What applying documents did, or would do.
@@ -60,11 +63,23 @@ pub struct Plan {
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentRefusal {
     /// Another version of the format.
-    #[error("`apiVersion`: `{0}` is not `{API_VERSION}`")]
-    Version(String),
+    #[error("{kind} `{name}`: `apiVersion`: `{version}` is not `{API_VERSION}`")]
+    Version {
+        /// What the document says that it is about.
+        kind: String,
+        /// Which one.
+        name: String,
+        /// What it gives.
+        version: String,
+    },
     /// A kind that there is not.
-    #[error("`kind`: `{0}` is not one of {list}", list = DocumentKind::list())]
-    Kind(String),
+    #[error("{kind} `{name}`: `kind`: `{kind}` is not one of {list}", list = DocumentKind::list())]
+    Kind {
+        /// What the document says that it is about.
+        kind: String,
+        /// Which one.
+        name: String,
+    },
     /// Two documents about the same thing.
     #[error("{kind} `{name}`: there are two documents about it")]
     Twice {
@@ -85,8 +100,8 @@ impl Refuse for DocumentRefusal {
 
     fn code(&self) -> &'static str {
         match self {
-            Self::Version(_) => "bad_api_version",
-            Self::Kind(_) => "unknown_kind",
+            Self::Version { .. } => "bad_api_version",
+            Self::Kind { .. } => "unknown_kind",
             Self::Twice { .. } => "document_twice",
             Self::Spec(_) => "bad_spec",
         }

@@ -24,11 +24,13 @@ document_kinds! { Person Blueprint Agent Workload Group Secret Server LabelSet R
 impl DocumentKind {
     /// The kind of a document of this version.
     pub(super) fn of(document: &Document) -> Result<Self, DocumentRefusal> {
+        let short = |text: &str| text.chars().take(40).collect::<String>();
+        let (kind, name) = (short(&document.kind), document.metadata.name.chars().take(80).collect());
         if document.api_version != API_VERSION {
-            return Err(DocumentRefusal::Version(document.api_version.chars().take(40).collect()));
+            return Err(DocumentRefusal::Version { kind, name, version: short(&document.api_version) });
         }
-        let kind = Self::ALL.into_iter().find(|kind| kind.as_str() == document.kind);
-        kind.ok_or_else(|| DocumentRefusal::Kind(document.kind.chars().take(40).collect()))
+        let found = Self::ALL.into_iter().find(|one| one.as_str() == document.kind);
+        found.ok_or(DocumentRefusal::Kind { kind, name })
     }
 
     /// All kinds, for messages.

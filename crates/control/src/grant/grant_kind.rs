@@ -26,9 +26,10 @@ pub struct GrantSpec {
     pub on: String,
     /// Why.
     pub reason: String,
-    /// When it ends, in milliseconds since the epoch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_ms: Option<i64>,
+    /// When it ends, RFC 3339.
+    #[serde(default, alias = "expires_ms", with = "base::rfc3339", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub expires: Option<Timestamp>,
 }
 
 /// Who can hold a grant: an id of a person, agent, workload, group or blueprint.
@@ -113,7 +114,7 @@ impl Kind for Grant {
         if administrative != (on == GrantOn::System) || (administrative && !may_administer) {
             return Err(GrantRefusal::NotAdministrative(spec.role).into());
         }
-        let expires = spec.expires_ms.map(Timestamp::from_millis);
+        let expires = spec.expires;
         let unchanged = before.is_some_and(|before| before.body.expires == expires);
         if expires.is_some_and(|expires| expires <= now) && !unchanged {
             return Err(GrantRefusal::Expired.into());
@@ -133,7 +134,7 @@ impl Kind for Grant {
             role: known.roles.name_of(&body.role),
             on,
             reason: body.reason.clone(),
-            expires_ms: body.expires.map(Timestamp::millis),
+            expires: body.expires,
         }
     }
 

@@ -44,7 +44,7 @@ pub enum GrantRefusal {
     )]
     NotAdministrative(String),
     /// The expiry lies in the past.
-    #[error("`expires_ms`: the grant would have expired already")]
+    #[error("`expires`: the grant would have expired already")]
     Expired,
     /// Something still stands on it.
     #[error("{0}")]

@@ -147,6 +147,15 @@ impl IntoResponse for ApiError {
                 message: "the database is busy".into(),
                 help: Some("try again shortly".into()),
             },
+            Error::Fault(fault) if store::is_gone(&fault) => {
+                tracing::error!(error = %fault, "the database cannot be reached");
+                Refusal {
+                    class: Class::Busy,
+                    code: "database_unreachable",
+                    message: "the database cannot be reached; nothing was changed".into(),
+                    help: Some("try again shortly; whoever runs the server finds why in its log".into()),
+                }
+            }
             Error::Fault(fault) if store::is_undecided(&fault) => {
                 tracing::error!(error = %fault, "a change was not acknowledged");
                 Refusal {

@@ -37,11 +37,19 @@ pub(super) struct Done {
     /// The position of the last record; none when nothing was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<i64>,
+    /// What is probably not meant; nothing was refused for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 impl Done {
     pub(super) fn new(outcome: Outcome, name: &str, position: Option<base::Position>) -> Self {
-        Self { outcome: json!(outcome), name: name.to_owned(), position: position.map(|position| position.0) }
+        Self {
+            outcome: json!(outcome),
+            name: name.to_owned(),
+            position: position.map(|position| position.0),
+            warnings: Vec::new(),
+        }
     }
 }
 
@@ -129,7 +137,10 @@ async fn put_thing<K: Kind>(
     Params(how): Params<How>,
     Input(spec): Input<K::Spec>,
 ) -> Result<Json<Done>, ApiError> {
-    let make = |draft: &mut Draft| draft.put::<K>(&name, spec.clone());
+    let make = |draft: &mut Draft| {
+        let outcome = draft.put::<K>(&name, spec.clone())?;
+        Ok((outcome, draft.warnings::<K>(&name)))
+    };
     done(&control, &asked, &how, &name, make).await
 }
 
@@ -139,7 +150,7 @@ async fn remove_thing<K: Kind>(
     At(name): At<String>,
     Params(how): Params<How>,
 ) -> Result<Json<Done>, ApiError> {
-    let make = |draft: &mut Draft| draft.remove::<K>(&name);
+    let make = |draft: &mut Draft| Ok((draft.remove::<K>(&name)?, Vec::new()));
     done(&control, &asked, &how, &name, make).await
 }
 
@@ -148,9 +159,9 @@ async fn done(
     asked: &Asked,
     how: &How,
     name: &str,
-    make: impl Fn(&mut Draft) -> Result<Outcome, Error> + Send,
+    make: impl Fn(&mut Draft) -> Result<(Outcome, Vec<String>), Error> + Send,
 ) -> Result<Json<Done>, ApiError> {
-    let (outcome, position) =
+    let ((outcome, warnings), position) =
         if how.dry_run { (control.preview(asked, make)?, None) } else { control.change(asked, make).await? };
-    Ok(Json(Done::new(outcome, name, position)))
+    Ok(Json(Done { warnings, ..Done::new(outcome, name, position) }))
 }

@@ -13,6 +13,7 @@ mod keys;
 mod kill;
 mod kinds;
 mod new_task;
+mod policies;
 mod secrets;
 mod states;
 mod status;
@@ -57,6 +58,7 @@ pub fn api(control: &Control) -> Api {
     let api = keys::operations(api);
     let api = kill::operations(api);
     let api = check::operations(api);
+    let api = policies::operations(api);
     let api = documents::operations(api);
     let api = audit::operations(api);
     status::operations(api)

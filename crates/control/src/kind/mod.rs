@@ -63,6 +63,10 @@ pub trait Kind: Shelved + Send + Sync + Sized + 'static {
     fn ends_authority(_before: &Self::Body, _after: &Self::Body) -> bool {
         false
     }
+    /// What is probably not meant, of a thing that can be stored: for whoever stores it.
+    fn warnings(_body: &Self::Body, _known: &Snapshot) -> Vec<String> {
+        Vec::new()
+    }
     /// What a record of a change says beyond the id: small, without names or payloads.
     fn facts(_body: &Self::Body) -> serde_json::Value {
         serde_json::json!({})

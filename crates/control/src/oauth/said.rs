@@ -29,6 +29,13 @@ pub(crate) fn said(error: Error) -> OAuthError {
         }
         // Neither leaves anything behind that somebody could use: no token was given out.
         Error::Fault(fault) if store::is_busy(&fault) || store::is_undecided(&fault) => busy(),
+        Error::Fault(fault) if store::is_gone(&fault) => {
+            tracing::error!(error = %fault, "the database cannot be reached");
+            OAuthError::new(
+                ErrorCode::TemporarilyUnavailable,
+                "the database cannot be reached; no token was issued; try again shortly",
+            )
+        }
         Error::Fault(fault) => {
             // Logged once, here; the client learns that it was us and nothing else.
             tracing::error!(error = %fault, "a token request failed");

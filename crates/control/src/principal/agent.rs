@@ -53,9 +53,10 @@ pub struct AgentSpec {
     /// Its state.
     #[serde(default)]
     pub state: AgentState,
-    /// When it ends by itself, in milliseconds since the epoch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_ms: Option<i64>,
+    /// When it ends by itself, RFC 3339.
+    #[serde(default, alias = "expires_ms", with = "base::rfc3339", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub expires: Option<Timestamp>,
 }
 
 /// An agent as stored.
@@ -104,7 +105,7 @@ impl Kind for Agent {
             blueprint: blueprint.id.clone(),
             purpose: line("purpose", &spec.purpose)?,
             state: spec.state,
-            expires: spec.expires_ms.map(Timestamp::from_millis),
+            expires: spec.expires,
         })
     }
 
@@ -114,7 +115,7 @@ impl Kind for Agent {
             blueprint: known.blueprints.name_of(&body.blueprint),
             purpose: body.purpose.clone(),
             state: body.state,
-            expires_ms: body.expires.map(Timestamp::millis),
+            expires: body.expires,
         }
     }
 

@@ -222,7 +222,7 @@ impl Refuse for TaskRefusal {
                 Some("retired is final; make a new agent".into())
             }
             Self::AgentNotActive { agent, state: "expired" } => {
-                Some(format!("give it a later end: `expires_ms` of agent `{agent}`"))
+                Some(format!("give it a later end: `expires` of agent `{agent}`"))
             }
             Self::AgentNotActive { agent, .. } => {
                 Some(format!("enable its owner, or give it another one: writ agent show {agent}"))

@@ -121,6 +121,19 @@ pub struct PolicyProblem {
     pub help: String,
 }
 
+impl PolicyProblem {
+    /// A catalogue of which Cedar can make no schema.
+    pub(crate) fn of_catalogue(message: String) -> Self {
+        Self {
+            source: "catalogue".to_owned(),
+            policy: "catalogue".to_owned(),
+            line: 0,
+            message,
+            help: "look for a tool or an attribute whose name Cedar cannot take".to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for PolicyProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

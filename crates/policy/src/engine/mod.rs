@@ -6,6 +6,7 @@
 mod catalogue;
 mod context;
 mod convert;
+mod doubt;
 mod index;
 mod load;
 mod rule;
@@ -25,6 +26,8 @@ use cedar_policy_core::{
 pub use self::catalogue::{
     AttributeType, Catalogue, PolicyProblem, PolicySource, ToolDefinition, Vocabulary,
 };
+pub use self::doubt::{Doubt, doubts, is_without_policies};
+pub use self::schema::schema_text;
 pub(crate) use self::{
     context::Arguments,
     convert::Unreadable,
@@ -55,15 +58,8 @@ impl Engine {
     /// the types of the catalogue: one that reads what is not there, or that can never match, is a problem.
     pub fn compile(catalogue: &Catalogue, policies: &[PolicySource]) -> Result<Self, Vec<PolicyProblem>> {
         let targets = Targets::new(catalogue)?;
-        let schema = schema::build(catalogue, &targets).map_err(|message| {
-            vec![PolicyProblem {
-                source: "catalogue".to_owned(),
-                policy: "catalogue".to_owned(),
-                line: 0,
-                message,
-                help: "look for a tool or an attribute whose name Cedar cannot take".to_owned(),
-            }]
-        })?;
+        let schema = schema::build(catalogue, &targets)
+            .map_err(|message| vec![PolicyProblem::of_catalogue(message)])?;
         let validator = Validator::new(schema);
         let groups = targets.groups();
         let mut loader = Loader::new(&validator, &groups);

@@ -5,11 +5,14 @@
 //! `action in Action::"write"` is checked against a tool without known arguments, so that a tool that comes tomorrow
 //! cannot make it invalid. Server names hold no `/`, so no tool can take the name of a group or of another action.
 
-use cedar_policy_core::{extensions::Extensions, validator::ValidatorSchema};
+use cedar_policy_core::{
+    extensions::Extensions,
+    validator::{RawName, ValidatorSchema, json_schema::Fragment},
+};
 use serde_json::{Map, Value, json};
 
 use super::{
-    catalogue::{AttributeType, Catalogue, Vocabulary},
+    catalogue::{AttributeType, Catalogue, PolicyProblem, Vocabulary},
     shape::{self, record, texts},
     target::Targets,
 };
@@ -26,6 +29,23 @@ pub(crate) const LIST: &str = "list";
 
 /// The schema, or Cedar's complaint.
 pub(crate) fn build(catalogue: &Catalogue, targets: &Targets) -> Result<ValidatorSchema, String> {
+    let schema = described(catalogue, targets);
+    ValidatorSchema::from_json_value(schema, Extensions::all_available()).map_err(|error| error.to_string())
+}
+
+/// The schema against which policies are checked, in Cedar's own words.
+pub fn schema_text(catalogue: &Catalogue) -> Result<String, Vec<PolicyProblem>> {
+    let schema = described(catalogue, &Targets::new(catalogue)?);
+    let words = Fragment::<RawName>::from_json_value(schema)
+        .map_err(|error| error.to_string())
+        .and_then(|fragment| fragment.to_cedarschema().map_err(|error| error.to_string()));
+    // Cedar spells its own types out in full, so that no entity could take their names; none of ours does.
+    words
+        .map(|text| text.replace(": __cedar::", ": ").replace("Set<__cedar::", "Set<"))
+        .map_err(|message| vec![PolicyProblem::of_catalogue(message)])
+}
+
+fn described(catalogue: &Catalogue, targets: &Targets) -> Value {
     let mut actions = Map::new();
     for effect in Effect::ALL {
         actions.insert(effect.as_str().to_owned(), action(&[], EntityKind::Tool, no_arguments()));
@@ -39,8 +59,7 @@ pub(crate) fn build(catalogue: &Catalogue, targets: &Targets) -> Result<Validato
         let arguments = shape::record_of(&tool.arguments);
         actions.insert(tool.id(), action(&[tool.effect], EntityKind::Tool, arguments));
     }
-    let schema = json!({"": {"entityTypes": entity_types(&catalogue.vocabulary), "actions": actions}});
-    ValidatorSchema::from_json_value(schema, Extensions::all_available()).map_err(|error| error.to_string())
+    json!({"": {"entityTypes": entity_types(&catalogue.vocabulary), "actions": actions}})
 }
 
 fn action(groups: &[Effect], resource: EntityKind, arguments: Value) -> Value {

@@ -9,7 +9,7 @@ use sqlx::{
 };
 
 use crate::{
-    error::{SqlUndecided, fault},
+    error::{SqlUndecided, commit_fault, fault},
     value::{Cells, Row, Value},
 };
 
@@ -92,8 +92,7 @@ impl Conn {
         };
         match tokio::time::timeout(STATEMENT_TIME, committing).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error @ sqlx::Error::Database(_))) => Err(fault("committing", error)),
-            Ok(Err(error)) => Err(Fault::new("committing", SqlUndecided::because(error.to_string()))),
+            Ok(Err(error)) => Err(commit_fault("committing", error)),
             Err(_) => Err(Fault::new("committing", SqlUndecided::because("the database does not answer"))),
         }
     }

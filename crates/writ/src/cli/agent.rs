@@ -22,7 +22,7 @@ const AGENT: Noun = Noun {
         Column::new("OWNER", "/spec/owner"),
         Column::new("BLUEPRINT", "/spec/blueprint"),
         Column::new("PURPOSE", "/spec/purpose"),
-        Column::wide("ENDS", "/spec/expires_ms"),
+        Column::wide("ENDS", "/spec/expires"),
         Column::wide("ID", "/id"),
         Column::wide("CREATED", "/created"),
     ],

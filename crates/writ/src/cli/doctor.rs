@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::environment::now;
 use super::exit::{Exit, Outcome, Trouble};
-use super::output::Column;
+use super::output::{Column, printable};
 use super::setting::Setting;
 use crate::api_client::{ApiClient, ApiError};
 
@@ -115,14 +115,24 @@ async fn reachable(findings: &mut Findings, client: &ApiClient) -> bool {
             return false;
         }
     }
-    match client.probe(&client.outside(&["readyz"])).await {
+    match client.told(&client.outside(&["readyz"])).await {
         Ok(response) if response.status().is_success() => findings.good("ready", "the server decides"),
-        _ => findings.bad(
-            Exit::Unavailable,
-            "ready",
-            "the server cannot prove that it is fresh; every decision is a denial",
-            "look at the server's log and at its database",
-        ),
+        // The server's own words say which of the two it is.
+        Ok(response) => {
+            let said = match response.body().lines().next() {
+                Some(line) if !line.is_empty() && line.len() <= 200 => printable(line),
+                _ => format!("`/readyz` answers {}", response.status()),
+            };
+            findings.bad(Exit::Unavailable, "ready", said, "look at the server's log and at its database");
+        }
+        Err(error) => {
+            findings.bad(
+                Exit::Unavailable,
+                "ready",
+                error.to_string(),
+                "look at the server's log and its load",
+            );
+        }
     }
     true
 }
@@ -149,7 +159,14 @@ async fn state(findings: &mut Findings, client: &ApiClient) {
     let before = now();
     let status = match client.get(&client.at(&["status"])).await {
         Ok(status) => status,
-        Err(error) => return findings.note("state", error.to_string(), "this needs the permission `audit`"),
+        Err(ApiError::Refused { status: http::StatusCode::FORBIDDEN, message, .. }) => {
+            return findings.note("state", message, "this needs the permission `audit`");
+        }
+        Err(error) => {
+            let trouble = Trouble::from(error);
+            let fix = trouble.help.unwrap_or_else(|| "look at the server's log".to_owned());
+            return findings.bad(trouble.exit, "state", trouble.what, fix);
+        }
     };
     clock(findings, &status, before);
     let number = |name: &str| status[name].as_i64();

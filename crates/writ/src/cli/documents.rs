@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::exit::{Exit, Outcome, Trouble};
+use super::exit::{Exit, Outcome, Trouble, with_causes};
 use super::file;
 use super::output::{Column, Format, emit, printable, talk};
 use super::setting::{DryRun, Setting};
+use super::things::warn;
+use crate::up::Placed;
 
 const COLUMNS: &[Column] =
     &[Column::new("KIND", "/kind"), Column::new("NAME", "/name"), Column::new("OUTCOME", "/outcome")];
@@ -22,7 +24,7 @@ pub(crate) struct Files {
     files: Vec<PathBuf>,
 }
 
-/// Makes things what the documents say: all of them, or none.
+/// Makes things what the documents say: all of them, or none. What is not in the documents stays as it is.
 #[derive(Debug, Args)]
 #[command(
     before_help = "$ writ apply -f config/",
@@ -35,7 +37,7 @@ pub(crate) struct Apply {
     how: DryRun,
 }
 
-/// Shows where the server differs from the documents, and changes nothing.
+/// Shows where the server differs from the documents, and changes nothing. Exit code 6 where something differs.
 #[derive(Debug, Args)]
 #[command(
     before_help = "$ writ diff -f config/",
@@ -55,6 +57,9 @@ impl Apply {
     pub(crate) async fn run(self, setting: &Setting) -> Outcome {
         let documents = self.documents.read()?;
         let plan = plan(setting, &documents, self.how.dry_run).await?;
+        for change in changes(&plan) {
+            warn(&text(change, "kind"), &text(change, "name"), change);
+        }
         if setting.format().is_for_programs() && setting.format() != Format::Name {
             return setting.one(&plan);
         }
@@ -73,8 +78,10 @@ impl Diff {
         let plan = plan(setting, &documents, true).await?;
         let client = setting.client()?;
         let present = client.get(&client.at(&["export"])).await?;
-        let (wanted, present) =
-            (by_name(documents.iter()), by_name(present.as_array().into_iter().flatten()));
+        let (wanted, present) = (
+            by_name(documents.iter().map(|one| &one.document)),
+            by_name(present.as_array().into_iter().flatten()),
+        );
         let mut found = Vec::new();
         for change in changes(&plan).filter(|change| change["outcome"] != "unchanged") {
             let key = (text(change, "kind"), text(change, "name"));
@@ -91,6 +98,9 @@ impl Diff {
             emit(&setting.format().list(&[], &found))?;
         } else {
             emit(&found.iter().map(described).collect::<String>())?;
+        }
+        if found.is_empty() {
+            talk("no difference");
         }
         Ok(exit)
     }
@@ -114,7 +124,7 @@ impl Export {
 }
 
 impl Files {
-    fn read(&self) -> Result<Vec<Value>, Trouble> {
+    fn read(&self) -> Result<Vec<Wanted>, Trouble> {
         let mut documents = Vec::new();
         for path in &self.files {
             documents.extend(read(path)?);
@@ -126,24 +136,55 @@ impl Files {
     }
 }
 
+/// A document as it is sent, and where it stands.
+struct Wanted {
+    place: String,
+    document: Value,
+}
+
 /// The documents of a file, a folder or standard input, read as `writ up --apply` reads them.
-fn read(path: &Path) -> Result<Vec<Value>, Trouble> {
-    let wrong = |error: anyhow::Error| Trouble::usage(format!("{error:#}"));
+fn read(path: &Path) -> Result<Vec<Wanted>, Trouble> {
+    let wrong = |error: anyhow::Error| Trouble::new(Exit::Failed, with_causes(&error));
     let documents = if path == Path::new("-") {
         crate::up::parse_documents(&file::text(path)?, "standard input").map_err(wrong)?
     } else {
         crate::up::read_documents(path).map_err(wrong)?
     };
     documents
-        .iter()
-        .map(|document| serde_json::to_value(document).map_err(|error| wrong(error.into())))
+        .into_iter()
+        .map(|Placed { place, document }| {
+            let document = serde_json::to_value(document).map_err(|error| wrong(error.into()))?;
+            Ok(Wanted { place, document })
+        })
         .collect()
 }
 
-async fn plan(setting: &Setting, documents: &[Value], dry_run: bool) -> Result<Value, Trouble> {
+async fn plan(setting: &Setting, wanted: &[Wanted], dry_run: bool) -> Result<Value, Trouble> {
     let client = setting.client()?;
     let target = client.at(&["apply"]).with("dry_run", dry_run.then_some(true));
-    Ok(client.post(&target, &json!({ "documents": documents })).await?)
+    let documents: Vec<&Value> = wanted.iter().map(|one| &one.document).collect();
+    let answer = client.post(&target, &json!({ "documents": documents })).await;
+    answer.map_err(|error| {
+        let mut trouble = Trouble::from(error);
+        let places = places(wanted, &trouble.what);
+        if !places.is_empty() {
+            trouble.what = format!("{}: {}", places.join(" and "), trouble.what);
+        }
+        trouble
+    })
+}
+
+/// Where the documents stand that a refusal is about. The server knows kinds and names; files are ours.
+fn places<'a>(wanted: &'a [Wanted], refusal: &str) -> Vec<&'a str> {
+    let about = |one: &&Wanted| {
+        let (kind, name) = (text(&one.document, "kind"), name_of(&one.document));
+        // What does not compile is found after all documents were taken, and named by its policy alone.
+        refusal.starts_with(&format!("{kind} `{name}`: "))
+            || (kind == "Policy"
+                && refusal.starts_with("policy `")
+                && refusal.contains(&format!(" of `{name}`: ")))
+    };
+    wanted.iter().filter(about).map(|one| one.place.as_str()).collect()
 }
 
 fn changes(plan: &Value) -> impl Iterator<Item = &Value> {

@@ -88,6 +88,19 @@ impl From<ApiError> for Trouble {
     }
 }
 
+/// An error with its causes, each said once: many an error repeats its cause in its own words.
+pub(crate) fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 /// The exit code of an HTTP status.
 fn exit_of(status: StatusCode) -> Exit {
     match status {
@@ -99,5 +112,20 @@ fn exit_of(status: StatusCode) -> Exit {
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => Exit::Unavailable,
         _ => Exit::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::with_causes;
+
+    #[test]
+    fn each_cause_is_said_once() {
+        let inner = std::io::Error::other("connection refused");
+        let fault = base::Fault::new("opening the database", inner);
+        let error = Err::<(), _>(fault).context("starting").unwrap_err();
+        assert_eq!(with_causes(&error), "starting: opening the database: connection refused");
     }
 }

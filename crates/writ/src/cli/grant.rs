@@ -17,7 +17,7 @@ const GRANT: Noun = Noun {
         Column::new("TO", "/spec/to"),
         Column::new("ROLE", "/spec/role"),
         Column::new("ON", "/spec/on"),
-        Column::new("ENDS", "/spec/expires_ms"),
+        Column::new("ENDS", "/spec/expires"),
         Column::wide("REASON", "/spec/reason"),
         Column::wide("ID", "/id"),
         Column::wide("CREATED", "/created"),

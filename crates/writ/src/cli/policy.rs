@@ -9,7 +9,7 @@ use super::exit::{Exit, Outcome, Trouble};
 use super::file;
 use super::output::{Column, Format, emit};
 use super::setting::{DryRun, Setting};
-use super::things::{Changed, Named, Noun};
+use super::things::{Changed, Named, Noun, server_and_tool};
 
 const POLICY: Noun = Noun {
     word: "policy",
@@ -47,6 +47,13 @@ pub(crate) enum PolicyCommand {
     /// Show the text of one policy
     #[command(before_help = "$ writ policy show no-mail-at-night")]
     Show(Named),
+    /// Print the Cedar schema that policies are checked against: what principals, resources and context have
+    #[command(before_help = "$ writ policy schema --tool shop/refund")]
+    Schema {
+        /// Leave out the other tools
+        #[arg(long, value_name = "SERVER/TOOL", value_parser = server_and_tool)]
+        tool: Option<(String, String)>,
+    },
     /// Delete a policy
     #[command(before_help = "$ writ policy delete no-mail-at-night --yes")]
     Delete(Changed),
@@ -61,6 +68,7 @@ impl PolicyCommand {
             }
             Self::List => POLICY.list(setting).await,
             Self::Show(named) => show(setting, &named).await,
+            Self::Schema { tool } => schema(setting, tool).await,
             Self::Delete(changed) => POLICY.remove(setting, &changed).await,
         }
     }
@@ -75,6 +83,23 @@ async fn show(setting: &Setting, named: &Named) -> Outcome {
     let policy = client.get(&client.at(&[POLICY.plural, &named.name])).await?;
     let text = policy["spec"]["text"].as_str();
     let text = text.ok_or_else(|| Trouble::new(Exit::Failed, "the answer has no `spec.text`"))?;
-    let printable: Vec<String> = text.lines().map(super::output::printable).collect();
-    emit(&(printable.join("\n") + "\n"))
+    emit(&shown(text))
+}
+
+async fn schema(setting: &Setting, tool: Option<(String, String)>) -> Outcome {
+    let client = setting.client()?;
+    let tool = tool.map(|(server, tool)| format!("{server}/{tool}"));
+    let answer = client.get(&client.at(&["policy-schema"]).with("tool", tool)).await?;
+    if setting.format() != Format::Table {
+        return setting.one(&answer);
+    }
+    let text = answer["schema"].as_str();
+    let text = text.ok_or_else(|| Trouble::new(Exit::Failed, "the answer has no `schema`"))?;
+    emit(&shown(text))
+}
+
+/// A text of several lines, without what a terminal would take for commands.
+fn shown(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(super::output::printable).collect();
+    lines.join("\n") + "\n"
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::exit::{Exit, Outcome, Trouble};
-use super::output::Column;
+use super::output::{Column, printable, talk};
 use super::setting::{DryRun, Setting};
 use crate::api_client::{ApiClient, ApiError, Target};
 
@@ -129,11 +129,19 @@ impl Noun {
         client.at(&[self.plural, name]).with("dry_run", how.dry_run.then_some(true))
     }
 
-    /// `agent ada created`, as one line for people.
+    /// `agent ada created`, as one line for people; before it, what is probably not meant.
     pub(crate) fn say(&self, setting: &Setting, name: &str, answer: &Value, how: DryRun) -> Outcome {
+        warn(self.word, name, answer);
         let outcome = answer["outcome"].as_str().unwrap_or("changed");
         let trial = if how.dry_run { " (dry run: nothing was changed)" } else { "" };
         setting.done(&format!("{} {name} {outcome}{trial}", self.word), answer)
+    }
+}
+
+/// Passes the warnings of an answer on, to standard error.
+pub(crate) fn warn(word: &str, name: &str, answer: &Value) {
+    for warning in answer["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        talk(&format!("warning: {word} {name}: {}", printable(warning)));
     }
 }
 

@@ -7,7 +7,7 @@ use base::Secret;
 use clap::Args;
 use url::Url;
 
-use super::exit::{Exit, Outcome, Trouble};
+use super::exit::{Exit, Outcome, Trouble, with_causes};
 use super::output::talk;
 use crate::up::{File, Options};
 
@@ -75,8 +75,8 @@ impl Up {
         if self.database.as_ref().is_some_and(has_password) {
             talk(PASSWORD_SHOWN);
         }
-        let failed = |error: anyhow::Error| Trouble::new(Exit::Failed, format!("{error:#}"));
-        let options = self.options(database).map_err(|error| Trouble::usage(format!("{error:#}")))?;
+        let failed = |error: anyhow::Error| Trouble::new(Exit::Failed, with_causes(&error));
+        let options = self.options(database).map_err(|error| Trouble::usage(with_causes(&error)))?;
         crate::up::start_logging(log).map_err(failed)?;
         crate::up::run(options).await.map_err(failed)?;
         Ok(Exit::Done)

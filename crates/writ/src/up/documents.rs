@@ -1,4 +1,4 @@
-//! Reading documents from files: YAML with any number of documents, or JSON.
+//! Reading documents from files: YAML with any number of documents, or JSON, one document or a list of them.
 
 use std::path::{Path, PathBuf};
 
@@ -9,8 +9,17 @@ use serde::Deserialize as _;
 /// The most documents of one folder.
 const DOCUMENTS_MAX: usize = 10_000;
 
+/// A document and where it stands, for messages.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    /// For example: document 2 of `config/agents.yaml`.
+    pub(crate) place: String,
+    /// What it says.
+    pub(crate) document: Document,
+}
+
 /// The documents of a file, or of all `.yaml`, `.yml` and `.json` files below a folder, in order of their names.
-pub(crate) fn read_documents(path: &Path) -> anyhow::Result<Vec<Document>> {
+pub(crate) fn read_documents(path: &Path) -> anyhow::Result<Vec<Placed>> {
     let mut files = Vec::new();
     collect(path, &mut files)?;
     let mut documents = Vec::new();
@@ -26,16 +35,21 @@ pub(crate) fn read_documents(path: &Path) -> anyhow::Result<Vec<Document>> {
 }
 
 /// The documents of a text; `place` is where it comes from, for messages.
-pub(crate) fn parse_documents(text: &str, place: &str) -> anyhow::Result<Vec<Document>> {
+pub(crate) fn parse_documents(text: &str, place: &str) -> anyhow::Result<Vec<Placed>> {
     let mut documents = Vec::new();
     for part in serde_norway::Deserializer::from_str(text) {
-        let value = serde_norway::Value::deserialize(part).with_context(|| format!("in {place}"))?;
-        if value.is_null() {
-            continue;
+        let next = format!("document {} of {place}", documents.len() + 1);
+        let values = match serde_norway::Value::deserialize(part).context(next)? {
+            serde_norway::Value::Null => continue,
+            // What `writ export -o json` prints.
+            serde_norway::Value::Sequence(values) => values,
+            value => vec![value],
+        };
+        for value in values {
+            let place = format!("document {} of {place}", documents.len() + 1);
+            let document = serde_norway::from_value(value).with_context(|| place.clone())?;
+            documents.push(Placed { place, document });
         }
-        let document = serde_norway::from_value(value)
-            .with_context(|| format!("document {} of {place}", documents.len() + 1))?;
-        documents.push(document);
         if documents.len() > DOCUMENTS_MAX {
             bail!("{place} holds more than {DOCUMENTS_MAX} documents");
         }

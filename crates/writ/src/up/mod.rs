@@ -3,6 +3,7 @@
 mod connection;
 mod documents;
 mod listener;
+mod meters;
 mod ops;
 mod options;
 mod panics;
@@ -11,7 +12,7 @@ mod room;
 mod telemetry;
 mod upkeep;
 
-pub(crate) use documents::{parse_documents, read_documents};
+pub(crate) use documents::{Placed, parse_documents, read_documents};
 pub(crate) use options::{File, Options};
 pub(crate) use room::Connections;
 pub(crate) use telemetry::start_logging;
@@ -113,9 +114,14 @@ impl Server {
 pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let recorder = ops::start_metrics()?;
     ops::keep_recorder(recorder);
-    let server = Server::start(&options).await?;
+    // Before anybody can know that the server is there, so that whoever stops it then stops it well.
+    let mut stop = std::pin::pin!(stop_signal()?);
+    let server = tokio::select! {
+        server = Server::start(&options) => server?,
+        () = &mut stop => return Ok(()),
+    };
     greet(&server, &options);
-    wait_for_signal().await?;
+    stop.await;
     tracing::info!("stopping");
     server.stop().await
 }
@@ -148,8 +154,14 @@ async fn set_up(control: &Control, options: &Options) -> anyhow::Result<control:
     let keep = |token: &Secret| write_private(&options.data.join("admin.token"), token.expose());
     let bootstrap = control.bootstrap(&system, keep).await??;
     for path in &options.apply {
-        let plan = control.apply(&system, read_documents(path)?, false).await;
-        plan.with_context(|| format!("applying `{}`", path.display()))?;
+        let documents = read_documents(path)?.into_iter().map(|placed| placed.document).collect();
+        let plan = control.apply(&system, documents, false).await;
+        let plan = plan.with_context(|| format!("applying `{}`", path.display()))?;
+        for change in &plan.changes {
+            for warning in &change.warnings {
+                tracing::warn!(kind = change.kind, name = change.name, warning);
+            }
+        }
     }
     let started =
         Event::global(EventKind::NodeStarted, serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }));
@@ -248,24 +260,40 @@ fn greet(server: &Server, options: &Options) {
         Some(_) => eprintln!("  database         PostgreSQL"),
         None => eprintln!("  database         SQLite in the data folder"),
     }
+    // Only the node that was started first has one.
+    let token = options.data.join("admin.token");
     if server.admin_token.is_some() {
-        eprintln!("  admin token      {data}/admin.token (readable by you alone)");
+        eprintln!("  admin token      {} (new, readable by you alone)", token.display());
+    } else if token.exists() {
+        eprintln!("  admin token      {} (from the first start)", token.display());
     }
     if options.listen.ip().is_loopback() && options.tls.is_none() {
         eprintln!("  reachable from   this machine only");
     }
+    eprintln!("\nnext:");
+    if token.exists() {
+        eprintln!("  export WRIT_URL={url} WRIT_TOKEN=$(cat {})", token.display());
+    }
     if server.first {
-        eprintln!("\nnext:\n  export WRIT_URL={url} WRIT_TOKEN=$(cat {data}/admin.token)\n  writ status");
+        eprintln!("  writ person create maya --display-name \"Maya Lind\"");
+        eprintln!(
+            "  writ agent create ada --owner maya --blueprint company --purpose \"answer tickets\" --generate-key ada.pem"
+        );
+        eprintln!("  and on with docs/tutorial/first-agent.md, \"Say what there is\"");
+    } else {
+        eprintln!("  writ status");
     }
 }
 
-async fn wait_for_signal() -> anyhow::Result<()> {
+/// Listens for the signals that stop the server, from now on; what it gives ends with the first one.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }

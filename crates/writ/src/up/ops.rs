@@ -17,7 +17,9 @@ static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
 
 /// Starts counting.
 pub(super) fn start_metrics() -> anyhow::Result<PrometheusHandle> {
-    Ok(PrometheusBuilder::new().install_recorder()?)
+    let recorder = PrometheusBuilder::new().install_recorder()?;
+    super::meters::describe();
+    Ok(recorder)
 }
 
 /// Keeps the recorder for `/metrics`.
@@ -27,10 +29,25 @@ pub(super) fn keep_recorder(recorder: PrometheusHandle) {
 
 pub(super) fn router(control: &Control) -> Router {
     Router::new()
+        .route("/", routing::get(front))
         .route("/livez", routing::get(|| std::future::ready("ok\n")))
         .route("/readyz", routing::get(ready))
         .route("/metrics", routing::get(render))
         .with_state(control.clone())
+}
+
+/// What somebody reads who opens the address and wonders what answers there.
+async fn front() -> Response {
+    Json(json!({
+        "what": "Writ: identity and access management for AI agents",
+        "mcp": "/mcp/{server}",
+        "api": "/api/v1/openapi.json",
+        "authorization_server": "/.well-known/oauth-authorization-server",
+        "log": "/log/checkpoint",
+        "operation": ["/livez", "/readyz", "/metrics"],
+        "next": "`writ status` on the command line, with WRIT_URL and WRIT_TOKEN",
+    }))
+    .into_response()
 }
 
 /// Ready means: this node can prove that it knows the latest revocations, and what it decides can be recorded.

@@ -69,12 +69,20 @@ impl Connections {
         FILES_OF_OUR_OWN.saturating_add(u64::try_from(connections).unwrap_or(u64::MAX))
     }
 
+    /// Whether somebody should know that there are only `left` connections. Where nobody said how many it should be, a few
+    /// less than the round number are nothing to worry about.
+    fn falls_short(&self, left: usize) -> bool {
+        let wanted = self.general_max;
+        let bearable = if wanted == Self::default().general_max { wanted / 10 * 9 } else { wanted };
+        left < bearable
+    }
+
     /// SECURITY: without descriptors nothing is accepted, in no lane. The general lane gets what is left.
     fn room_within(&self, files: u64) -> Room {
         let reserved = u64::try_from(self.reserved_max).unwrap_or(u64::MAX);
         let left = files.saturating_sub(FILES_OF_OUR_OWN).saturating_sub(reserved) / 2;
         let left = usize::try_from(left).unwrap_or(usize::MAX).max(1);
-        if left < self.general_max {
+        if self.falls_short(left) {
             tracing::warn!(
                 files,
                 connections = left,
@@ -119,6 +127,14 @@ mod tests {
             assert!(room.general.all >= 1);
             assert!(files < 1024 || room.general.all as u64 * 2 + 64 < files, "{files}: {room:?}");
         }
+    }
+
+    #[test]
+    fn a_small_loss_of_what_nobody_asked_for_is_not_worth_a_word() {
+        let default = Connections::default();
+        assert!(!default.falls_short(9_904) && default.falls_short(8_999));
+        let asked = Connections { general_max: 9_999, ..default };
+        assert!(asked.falls_short(9_998) && !asked.falls_short(9_999));
     }
 
     #[test]

@@ -149,7 +149,7 @@ pub(crate) fn targets(id: &str) -> &'static [Target] {
         "start_server" | "discover_tools" | "show_tool" | "delete_tool" | "label_tool" | "approve_tool"
         | "put_secret_value" | "show_record" | "prove_record" | "revoke_key" => COMMON,
         "check" | "apply" | "export" | "search_records" | "export_log" | "list_tools" | "list_keys"
-        | "rotate_key" | "list_tasks" | "status" | "self" => SINGLE,
+        | "rotate_key" | "list_tasks" | "status" | "self" | "policy_schema" => SINGLE,
         _ if id.starts_with("show_") || id.starts_with("put_") || id.starts_with("delete_") => COMMON,
         _ if id.starts_with("list_") => SINGLE,
         other => panic!("the operation `{other}` is new: give it a row in this table"),
@@ -334,6 +334,7 @@ async fn of_the_rest(world: &World, id: &str, target: Target) -> Wanted {
         "revoke_key" if missing => ("keys/key_01jd9q3v5x7z8b2c4d6f8h0k2m".into(), None),
         "revoke_key" => (format!("keys/{}", retired_key(world).await), None),
         "export" | "status" | "self" => (id.into(), None),
+        "policy_schema" => ("policy-schema".into(), None),
         other => panic!("no request for `{other}`"),
     }
 }

@@ -23,6 +23,11 @@ async fn stage(on: On) -> (World, PathBuf) {
     std::fs::create_dir_all(folder.join("more")).unwrap();
     let mut all = documents(&world.upstream.url);
     all.push(document(
+        "Grant",
+        "for-a-while",
+        &json!({ "to": "person/maya", "role": "notes", "on": "server/notes", "reason": "test", "expires": "2100-01-01T01:00:00+01:00" }),
+    ));
+    all.push(document(
         "Policy",
         "no-notes-to-nobody",
         &json!({ "description": "nobody gets notes", "text": POLICY }),
@@ -59,7 +64,7 @@ async fn what_is_exported_applies_to_nothing_and_is_the_same_bytes_again() {
         let plan: Value = serde_json::from_slice(&wanted).unwrap();
         let outcomes: Vec<_> =
             plan["changes"].as_array().unwrap().iter().map(|change| &change["outcome"]).collect();
-        assert_eq!(outcomes.len(), 19, "{plan}");
+        assert_eq!(outcomes.len(), 20, "{plan}");
         assert_eq!(outcomes.iter().filter(|outcome| **outcome == "unchanged").count(), 17, "{plan}");
 
         let exported = writ(admin, &home, &["export"]).done();
@@ -74,13 +79,22 @@ async fn what_is_exported_applies_to_nothing_and_is_the_same_bytes_again() {
             "the value of a secret was exported"
         );
 
+        assert!(text(&exported).contains("expires: 2100-01-01T00:00:00.000Z\n"), "{}", text(&exported));
+
         let file = world.node.beside("exported.yaml");
         std::fs::write(&file, &exported).unwrap();
         let before = admin.position().await;
         apply(admin, &home, &file, &[]).done();
         assert_eq!(admin.position().await, before, "applying an export changed something");
         assert_eq!(writ(admin, &home, &["export"]).done(), exported);
-        assert_eq!(writ(admin, &home, &["diff", "-f", file.to_str().unwrap()]).exit, 0);
+        let same = writ(admin, &home, &["diff", "-f", file.to_str().unwrap()]);
+        assert_eq!((same.exit, same.said.as_str()), (0, "no difference\n"));
+        let as_json = writ(admin, &home, &["export", "-o", "json"]).done();
+        let list = world.node.beside("exported.json");
+        std::fs::write(&list, &as_json).unwrap();
+        apply(admin, &home, &list, &[]).done();
+        assert_eq!(admin.position().await, before, "applying an export as JSON changed something");
+        assert_eq!(writ(admin, &home, &["export", "-o", "json"]).done(), as_json);
 
         // On another server that knows the same tools, the export makes the same and exports the same.
         let other = World::new(On::Sqlite).await;
@@ -185,13 +199,32 @@ async fn a_bad_file_is_refused_by_the_command_line_with_its_place() {
     for (text, exit, named) in [
         (
             "apiVersion: writ/v1\nkind: Person\nmetadata: { name: x }\nspec: { display_name: x }\nmore: 1\n",
-            2,
-            "more",
+            1,
+            "document 1 of `",
         ),
-        ("apiVersion: writ/v1\nkind: Person\nkind: Agent\nmetadata: { name: x }\nspec: {}\n", 2, "kind"),
-        ("{ not yaml", 2, "bad.yaml"),
+        (
+            "apiVersion: writ/v1\nkind: Person\nmetadata: { name: x, labels: {} }\nspec: { display_name: x }\n",
+            1,
+            "labels",
+        ),
+        (
+            "---\n---\napiVersion: writ/v1\nkind: Person\nmetadata: { name: x }\nspec: { display_name: x, admin: 1 }\n",
+            1,
+            "bad.yaml`: Person `x`: `spec`: unknown field `admin`",
+        ),
+        (
+            "apiVersion: writ/v1\nkind: Policy\nmetadata: { name: x }\nspec: { description: x, text: permit }\n",
+            1,
+            "document 1 of `",
+        ),
+        ("apiVersion: writ/v1\nkind: Person\nkind: Agent\nmetadata: { name: x }\nspec: {}\n", 1, "kind"),
+        ("{ not yaml", 1, "bad.yaml"),
         ("", 2, "no documents"),
-        ("apiVersion: writ/v1\nkind: Persona\nmetadata: { name: x }\nspec: {}\n", 1, "Persona"),
+        (
+            "apiVersion: writ/v1\nkind: Persona\nmetadata: { name: x }\nspec: {}\n",
+            1,
+            "bad.yaml`: Persona `x`",
+        ),
     ] {
         std::fs::write(&file, text).unwrap();
         let ran = apply(&admin, &node.beside(""), &file, &[]);
@@ -209,7 +242,7 @@ async fn a_dry_run_says_what_would_happen_and_changes_nothing() {
     let said = apply(admin, &home, &folder, &["--dry-run", "-o", "json"]).done();
     let plan: Value = serde_json::from_slice(&said).unwrap();
     let created = plan["changes"].as_array().unwrap().iter().find(|change| change["outcome"] == "created");
-    assert_eq!(created.unwrap()["kind"], "Policy", "{plan}");
+    assert_eq!(created.unwrap()["name"], "for-a-while", "{plan}");
     assert!(plan["position"].is_null() && plan["dry_run"] == true);
     assert_eq!(writ(admin, &home, &["diff", "-f", folder.to_str().unwrap()]).exit, 6);
     for (method, path) in [("PUT", "groups/new?dry_run=true"), ("DELETE", "groups/writers?dry_run=true")] {
@@ -274,10 +307,10 @@ async fn documents_come_from_standard_input_too() {
     assert_eq!(created.map(|change| change["name"].as_str().unwrap()).collect::<Vec<_>>(), ["zoe"]);
     assert_eq!(admin.get("people/zoe").await.done()["spec"]["display_name"], "Zoe");
     // What is wrong is said of where it came from, and nothing at all is no configuration.
-    for (input_text, words) in [("kind: [", "standard input"), ("", "no documents")] {
+    for (input_text, exit, words) in [("kind: [", 1, "standard input"), ("", 2, "no documents")] {
         std::fs::write(&input, input_text).unwrap();
         let refused = reading(admin, &home, &["apply", "-f", "-"], &input);
-        assert_eq!(refused.exit, 2, "{refused:?}");
+        assert_eq!(refused.exit, exit, "{refused:?}");
         assert!(refused.said.contains(words), "{refused:?}");
     }
 }

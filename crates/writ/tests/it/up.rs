@@ -33,6 +33,10 @@ async fn a_first_start_needs_nothing_but_a_folder() {
     for path in ["livez", "readyz", "metrics", "log/checkpoint"] {
         assert_eq!(Ask::new("GET", format!("{url}/{path}")).send().await.status, 200, "{path}");
     }
+    let front = Ask::new("GET", format!("{url}/")).send().await.done();
+    assert!(front["what"].as_str().unwrap().starts_with("Writ"), "{front}");
+    let counted = Ask::new("GET", format!("{url}/metrics")).send().await.text().to_owned();
+    assert!(counted.contains("# HELP writ_fresh 1 while this node"), "{counted}");
     // Nobody but the owner reads what lies in the folder.
     let mode = |name: &str| std::fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(""), mode("admin.token"), mode("kek")), (0o700, 0o600, 0o600));
@@ -77,7 +81,18 @@ fn what_cannot_be_meant_is_refused_with_a_remedy() {
         (vec!["--data", data, "--listen", "127.0.0.1:0", "--apply", "/nowhere"], "/nowhere"),
         (
             vec!["--data", data, "--listen", "127.0.0.1:0", "--database", "mysql://u:hunter2@127.0.0.1/db"],
-            "database",
+            "only postgres:// URLs",
+        ),
+        (
+            vec![
+                "--data",
+                data,
+                "--listen",
+                "127.0.0.1:0",
+                "--database",
+                "postgres://u:hunter2@127.0.0.1:1/db",
+            ],
+            "writ: opening the database: PostgreSQL at 127.0.0.1:1 cannot be reached: connection refused\n",
         ),
     ] {
         let mut all = vec!["up"];

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod decisions;
+mod documented;
 mod loading;
 mod random;
 mod traps;
