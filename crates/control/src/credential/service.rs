@@ -95,7 +95,8 @@ impl Refuse for ApiRefusal {
     }
 
     fn help(&self) -> Option<String> {
-        Some("get a new one: writ person token NAME".into())
+        let help = "an administrator makes a new one: `writ person token create NAME`; where no administrator's token is left, restart `writ up`: it writes a new admin.token";
+        Some(help.into())
     }
 }
 

@@ -25,4 +25,5 @@ mod kill;
 mod left;
 mod mutations;
 mod openapi;
+mod operator;
 mod up;
