@@ -37,11 +37,20 @@ pub(super) struct Done {
     /// The position of the last record; none when nothing was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<i64>,
+    /// What is left to do, where something is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
 }
 
 impl Done {
     pub(super) fn new(outcome: Outcome, name: &str, position: Option<base::Position>) -> Self {
-        Self { outcome: json!(outcome), name: name.to_owned(), position: position.map(|position| position.0) }
+        let position = position.map(|position| position.0);
+        Self { outcome: json!(outcome), name: name.to_owned(), position, help: None }
+    }
+
+    /// With what is left to do.
+    pub(super) fn with_help(self, help: String) -> Self {
+        Self { help: Some(help), ..self }
     }
 }
 

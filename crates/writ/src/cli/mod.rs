@@ -22,6 +22,7 @@ mod kill;
 pub(crate) mod output;
 mod person;
 mod policy;
+mod ready_key;
 mod role;
 mod secret;
 mod server;

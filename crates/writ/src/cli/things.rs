@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::exit::{Exit, Outcome, Trouble};
-use super::output::Column;
+use super::output::{Column, printable, talk};
 use super::setting::{DryRun, Setting};
 use crate::api_client::{ApiClient, ApiError, Target};
 
@@ -133,7 +133,11 @@ impl Noun {
     pub(crate) fn say(&self, setting: &Setting, name: &str, answer: &Value, how: DryRun) -> Outcome {
         let outcome = answer["outcome"].as_str().unwrap_or("changed");
         let trial = if how.dry_run { " (dry run: nothing was changed)" } else { "" };
-        setting.done(&format!("{} {name} {outcome}{trial}", self.word), answer)
+        let said = setting.done(&format!("{} {name} {outcome}{trial}", self.word), answer)?;
+        if let Some(help) = answer["help"].as_str() {
+            talk(&printable(help));
+        }
+        Ok(said)
     }
 }
 

@@ -17,7 +17,7 @@ use super::file;
 use super::setting::Setting;
 use super::task::ScopeArgs;
 use super::things::{given, seconds};
-use crate::api_client::ApiClient;
+use crate::api_client::{ApiClient, ApiError};
 
 /// How clients prove themselves (RFC 7523).
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -137,7 +137,18 @@ pub(crate) async fn request(client: &ApiClient, wish: &Wish<'_>) -> Result<Value
     form.extend(details.as_deref().map(|details| ("authorization_details", details)));
     let proof = wish.dpop.map(|key| proof_for_token(key, &endpoint)).transpose()?;
     let headers: Vec<_> = proof.iter().map(|proof| (HeaderName::from_static("dpop"), proof)).collect();
-    Ok(client.form(&endpoint, &form, &headers).await?)
+    client.form(&endpoint, &form, &headers).await.map_err(|error| unknown_client(error, wish.client_id))
+}
+
+/// The token endpoint does not say why it does not know a client; its owner may look.
+fn unknown_client(error: ApiError, name: &str) -> Trouble {
+    let is_it = matches!(&error, ApiError::Refused { code, .. } if code == "invalid_client");
+    let mut trouble = Trouble::from(error);
+    if is_it {
+        let see = format!("see `writ agent show {name}` and `writ agent keys list {name}`");
+        trouble.help = Some(trouble.help.map_or_else(|| see.clone(), |help| format!("{help}\n{see}")));
+    }
+    trouble
 }
 
 fn proof_for_token(key: &SigningKey, endpoint: &str) -> Result<Secret, Trouble> {

@@ -8,6 +8,7 @@ use crate::{
     world::World,
 };
 
+mod newcomers;
 mod stopped;
 
 /// A server, and a home of its own for its operator.
