@@ -8,6 +8,7 @@ use crate::{
     world::World,
 };
 
+mod log;
 mod newcomers;
 mod stopped;
 
@@ -19,7 +20,11 @@ struct Desk {
 
 impl Desk {
     async fn new() -> Self {
-        let world = World::new(On::Sqlite).await;
+        Self::on(On::Sqlite).await
+    }
+
+    async fn on(on: On) -> Self {
+        let world = World::new(on).await;
         let home = world.node.beside("home");
         std::fs::create_dir_all(&home).unwrap();
         Self { world, home }
