@@ -7,6 +7,7 @@ mod check;
 mod completion;
 mod context;
 mod contexts;
+mod coverage;
 mod difference;
 mod discovery;
 mod doctor;

@@ -11,6 +11,7 @@ use crate::{
 mod log;
 mod newcomers;
 mod stopped;
+mod tokens;
 
 /// A server, and a home of its own for its operator.
 struct Desk {
