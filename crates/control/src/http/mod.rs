@@ -13,6 +13,7 @@ mod keys;
 mod kill;
 mod kinds;
 mod new_task;
+mod remedy;
 mod secrets;
 mod states;
 mod status;

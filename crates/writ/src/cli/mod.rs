@@ -14,6 +14,7 @@ mod doctor;
 mod documents;
 pub(crate) mod environment;
 pub(crate) mod exit;
+mod explain;
 mod file;
 mod grant;
 mod group;

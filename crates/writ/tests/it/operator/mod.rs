@@ -10,6 +10,7 @@ use crate::{
 
 mod log;
 mod newcomers;
+mod reasons;
 mod stopped;
 mod tokens;
 
