@@ -153,7 +153,7 @@ fn explained(decision: &Decision) -> Value {
 
 fn act(known: &Snapshot, check: &Check) -> Result<Act, ApiError> {
     let path = format!("{}/{}", check.server, check.tool);
-    let no_tool = || CatalogueRefusal::NoSuchTool { server: check.server.clone(), tool: check.tool.clone() };
+    let no_tool = || CatalogueRefusal::no_such_tool(&check.server, &check.tool, known);
     let tool = known.tools.named(&path).ok_or_else(no_tool)?;
     Ok(Act {
         server: check.server.parse().map_err(|_| no_tool())?,

@@ -128,7 +128,12 @@ async fn show_thing<K: Kind>(
     let known = control.snapshot();
     let thing =
         K::shelf(&known).find(&name).filter(|thing| asked.may_audit || K::belongs_to(thing, asked.person()));
-    thing.map(|thing| Json(thing.view(&known))).ok_or_else(ApiError::missing)
+    let no_such = || {
+        let seen = K::shelf(&known).iter();
+        let seen = seen.filter(|thing| asked.may_audit || K::belongs_to(thing, asked.person()));
+        ApiError::missing_like(base::nearest(&name, seen.map(|thing| thing.name.as_ref())))
+    };
+    thing.map(|thing| Json(thing.view(&known))).ok_or_else(no_such)
 }
 
 async fn put_thing<K: Kind>(

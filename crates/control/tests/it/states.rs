@@ -1,9 +1,44 @@
-//! What lists say of credentials is what a login finds.
+//! What is said of credentials: in lists, what a login would find; to agents, whether to come back.
 
 use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::app::{App, each_database};
+use crate::{
+    app::{App, each_database},
+    client::bearer,
+};
+
+const CRM: &str = "https://writ.example/mcp/crm";
+
+/// What an agent reads that calls with this token.
+fn answered(app: &App, token: &str) -> String {
+    let now = app.control.now();
+    let called = app.control.verify_mcp_token(&bearer(token), &http::Method::POST, CRM, "crm", now);
+    let challenged = app.control.mcp_challenge("crm", &called.expect_err("a dead token"));
+    String::from_utf8(challenged.body.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn who_was_stopped_is_not_told_to_begin_anew() {
+    each_database(|app| async move {
+        app.populate().await;
+        let rex = app.client("rex").await;
+        let expired = rex.own_token(&app, CRM).await.token();
+        app.advance(3601).await;
+        assert!(answered(&app, &expired).contains("get a new token"), "{}", answered(&app, &expired));
+        let killed = rex.own_token(&app, CRM).await.token();
+        let task = control::revoke::Target::Task(app.caller(&killed, "crm").unwrap().task);
+        app.control.kill(&app.system(), &task, "test").await.unwrap();
+        let said = answered(&app, &killed);
+        assert!(said.contains("ended by a person; stop") && !said.contains("new token"), "{said}");
+        let stopped = rex.own_token(&app, CRM).await.token();
+        let agent = control::revoke::Target::Agent("rex".into());
+        app.control.kill(&app.system(), &agent, "test").await.unwrap();
+        let said = answered(&app, &stopped);
+        assert!(said.contains("stop") && !said.contains("new token"), "{said}");
+    })
+    .await;
+}
 
 /// What the list of Rex's keys says of one of them: its state, and since when it is dead.
 async fn listed(app: &App, token: &str, id: &str) -> (Value, Value) {

@@ -88,7 +88,7 @@ impl AgentCommand {
     pub(crate) async fn run(self, setting: &Setting) -> Outcome {
         match self {
             Self::Create(create) => create.run(setting).await,
-            Self::List => AGENT.list(setting).await,
+            Self::List => AGENT.list_owned(setting).await,
             Self::Show(named) => AGENT.show(setting, &named).await,
             Self::Suspend(changed) => AGENT.set_state(setting, &changed, "suspended").await,
             Self::Resume(named) => AGENT.bring_back(setting, &named, "resume").await,

@@ -70,6 +70,22 @@ fn every_command_begins_with_an_example_that_works() {
 }
 
 #[test]
+fn a_page_about_a_noun_begins_with_an_example_too() {
+    fn pages(path: &str, command: &Command, out: &mut Vec<(String, Command)>) {
+        let path = format!("{path}{} ", command.get_name());
+        command.get_subcommands().for_each(|inner| pages(&path, inner, out));
+        out.push((path, command.clone()));
+    }
+    let mut all = Vec::new();
+    pages("", &super::tree(), &mut all);
+    all.retain(|(_, command)| !command.is_hide_set());
+    for (path, command) in all {
+        let help = command.get_before_help().map(ToString::to_string).unwrap_or_default();
+        assert!(help.starts_with(&format!("$ {path}").trim_end()), "`{path}` begins with `{help}`");
+    }
+}
+
+#[test]
 fn the_tree() {
     let lines = all().into_iter().map(|(path, command)| {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();

@@ -11,6 +11,7 @@ use crate::{
 mod log;
 mod newcomers;
 mod reasons;
+mod slips;
 mod stopped;
 mod tokens;
 

@@ -84,3 +84,22 @@ async fn workloads_and_people_come_back_the_same_way() {
     let tokens = text(desk.writ(&["person", "token", "list", "maya"]));
     assert!(tokens.contains("dead since position"), "{tokens}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_stopped_person_owns_does_not_look_alive() {
+    let desk = Desk::new().await;
+    // Maya's agent works for Noah, who lives; the agent is dead with its owner all the same.
+    let create = ["task", "create", "--agent", "ada", "--purpose", "p", "--tool", "notes/read_note"];
+    text(desk.writ_as(&desk.world.noah, &[&create[..], &["--person", "noah"]].concat()));
+    text(desk.writ(&create));
+    assert_eq!(text(desk.writ(&["task", "list", "--agent", "ada"])).lines().count(), 3);
+    let killed = text(desk.writ(&["kill", "person", "maya", "--reason", "left", "--yes"]));
+    assert!(killed.contains("open tasks ended: 2"), "{killed}");
+    assert_eq!(text(desk.writ(&["task", "list", "--agent", "ada"])).lines().count(), 1);
+    let listed = text(desk.writ(&["agent", "list"]));
+    let ada = listed.lines().find(|line| line.starts_with("ada ")).unwrap();
+    assert!(ada.contains("active (owner disabled)"), "{listed}");
+    let bob = listed.lines().find(|line| line.starts_with("bob ")).unwrap();
+    assert!(!bob.contains("disabled"), "{listed}");
+    assert!(text(desk.writ(&["workload", "list"])).contains("active (owner disabled)"));
+}
