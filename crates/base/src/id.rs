@@ -169,6 +169,19 @@ impl TenantId {
     }
 }
 
+impl DecisionId {
+    /// When the decision was begun, as the id holds it.
+    pub fn time(&self) -> Timestamp {
+        let body = self.0.bytes().skip(IdKind::DecisionId.prefix().len() + 1);
+        let bits = body.fold(0_u128, |bits, byte| {
+            let digit = ALPHABET.iter().position(|known| *known == byte).unwrap_or_default();
+            (bits << 5) | digit as u128
+        });
+        // The upper 48 of 128 bits; what a stranger wrote into the two bits above them is cut off.
+        Timestamp::from_millis(i64::try_from((bits >> 80) & 0xffff_ffff_ffff).unwrap_or_default())
+    }
+}
+
 /// An id of any kind: what an event or a revocation is about.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AnyId {
@@ -249,7 +262,7 @@ fn is_well_formed(prefix: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{AgentId, AnyId, IdKind, PersonId, TenantId};
+    use super::{AgentId, AnyId, DecisionId, IdKind, PersonId, TenantId};
     use crate::{Dice, Timestamp};
 
     struct Fixed(u8);
@@ -274,6 +287,16 @@ mod tests {
         let early = AgentId::new(Timestamp::from_millis(1), &Fixed(255));
         let late = AgentId::new(Timestamp::from_millis(2), &Fixed(0));
         assert!(early < late);
+    }
+
+    #[test]
+    fn a_decision_tells_its_time() {
+        for millis in [0, 1, 1_795_359_845_678, (1 << 48) - 1] {
+            for chance in [0, 255] {
+                let id = DecisionId::new(Timestamp::from_millis(millis), &Fixed(chance));
+                assert_eq!(id.time(), Timestamp::from_millis(millis), "{id}");
+            }
+        }
     }
 
     #[test]

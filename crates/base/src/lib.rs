@@ -16,6 +16,7 @@ mod event;
 mod id;
 pub mod limit;
 mod name;
+mod nearest;
 mod record;
 mod refusal;
 pub mod rfc3339;
@@ -33,6 +34,7 @@ pub use id::{
     WorkloadId,
 };
 pub use name::{Name, NameError};
+pub use nearest::nearest;
 pub use record::{Position, Receipt};
 pub use refusal::{Class, Error, Fault, Refusal, Refuse};
 pub use secret::Secret;

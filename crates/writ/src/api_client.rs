@@ -228,7 +228,7 @@ impl ApiClient {
         let answered = tokio::time::timeout(HEAD_TIME_MAX, self.http.request(request)).await;
         answered
             .map_err(|_| ApiError::Silent(origin(url)))?
-            .map_err(|error| ApiError::Unreachable { url: origin(url), why: causes(&error) })
+            .map_err(|error| ApiError::Unreachable { url: origin(url), why: why(url, causes(&error)) })
     }
 }
 
@@ -344,6 +344,16 @@ fn causes(error: &dyn std::error::Error) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
     // Each layer tends to repeat the one below; the last says what really happened.
     chain.last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// What a connection failed with, in the words of what to do where they are known.
+fn why(url: &Url, cause: String) -> String {
+    // An answer in plain HTTP is no TLS record, which is all that the layer below can say.
+    if url.scheme() == "https" && cause.contains("InvalidContentType") {
+        let plain = origin(url).replacen("https", "http", 1);
+        return format!("the server there does not speak TLS; {plain}?");
+    }
+    cause
 }
 
 fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, ApiError> {

@@ -1,13 +1,18 @@
 //! The log, for those who may read it: search, payloads, exports, proofs. Reads only.
 
+mod names;
 mod store;
+mod wanted;
 
-pub use store::Search;
+pub use wanted::{AuditRefusal, Wanted};
 
-use base::{Error, PayloadId, Position};
+use std::collections::BTreeMap;
+
+use base::{DecisionId, Error, Fault, PayloadId, Position};
 use serde::Serialize;
 
 use crate::control::Control;
+use store::Row;
 
 /// A record as the API shows it.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -19,12 +24,37 @@ pub struct RecordView {
     pub record: serde_json::Value,
     /// The hash of its leaf in the Merkle tree (RFC 6962), hexadecimal.
     pub leaf: String,
+    /// What the ids in the record are called now. Names have no place in what is never erased, so they are added
+    /// when somebody reads, and are no part of what the tree proves.
+    #[schema(value_type = Object)]
+    pub names: BTreeMap<String, String>,
+}
+
+/// What a search found.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Records {
+    /// Newest first.
+    pub records: Vec<RecordView>,
+    /// Where the search stopped looking although there are earlier records; absent when it went through all that
+    /// was asked for, or is full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub searched_from: Option<i64>,
 }
 
 impl Control {
     /// Records that match, newest first.
-    pub async fn search_records(&self, search: &Search) -> Result<Vec<RecordView>, Error> {
-        Ok(store::search(&mut self.store().read().await?, search).await?)
+    pub async fn search_records(&self, wanted: Wanted) -> Result<Records, Error> {
+        let (search, head) = {
+            let known = self.snapshot();
+            (wanted.resolved(&known)?, known.position)
+        };
+        let mut read = self.store().read().await?;
+        let (rows, searched_from) = match &search.decision {
+            Some(decision) => (store::of_decision(&mut read, decision).await?, None),
+            None => store::search(&mut read, &search, head).await?,
+        };
+        drop(read);
+        Ok(Records { records: rows.into_iter().map(|row| self.view(row)).collect(), searched_from })
     }
 
     /// One record, with the payload that it names, if that has not been erased.
@@ -32,9 +62,22 @@ impl Control {
         &self,
         position: Position,
     ) -> Result<Option<(RecordView, Option<String>)>, Error> {
-        let one = Search { from: Some(position.0), until: Some(position.0), limit: 1, ..Search::default() };
-        let Some(view) = self.search_records(&one).await?.pop() else { return Ok(None) };
-        let named = view
+        let row = store::one(&mut self.store().read().await?, position).await?;
+        Ok(self.shown(row).await?)
+    }
+
+    /// The record of a decision in the same way: what was allowed or refused under this id.
+    pub async fn show_decision(
+        &self,
+        decision: &DecisionId,
+    ) -> Result<Option<(RecordView, Option<String>)>, Error> {
+        let row = store::of_decision(&mut self.store().read().await?, decision).await?.pop();
+        Ok(self.shown(row).await?)
+    }
+
+    async fn shown(&self, row: Option<Row>) -> Result<Option<(RecordView, Option<String>)>, Fault> {
+        let Some(row) = row else { return Ok(None) };
+        let named = row
             .record
             .pointer("/data/arguments/payload")
             .and_then(|id| id.as_str()?.parse::<PayloadId>().ok());
@@ -47,7 +90,12 @@ impl Control {
             },
             None => None,
         };
-        Ok(Some((view, payload)))
+        Ok(Some((self.view(row), payload)))
+    }
+
+    fn view(&self, row: Row) -> RecordView {
+        let names = names::in_record(&row.record, &self.snapshot());
+        RecordView { position: row.position, record: row.record, leaf: row.leaf, names }
     }
 
     /// The size of the log under the newest checkpoint.

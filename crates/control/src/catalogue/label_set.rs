@@ -23,10 +23,8 @@ pub fn apply_labels(draft: &mut Draft, server: &str, labels: &LabelSetSpec) -> R
     for (tool, &effect) in &labels.effects {
         let name = format!("{server}/{tool}");
         let known = draft.known();
-        let thing = known
-            .tools
-            .named(&name)
-            .ok_or_else(|| CatalogueRefusal::NoSuchTool { server: server.to_owned(), tool: tool.clone() })?;
+        let thing =
+            known.tools.named(&name).ok_or_else(|| CatalogueRefusal::no_such_tool(server, tool, known))?;
         let mut spec = thing.view(known).spec;
         spec.effect = effect;
         spec.effect_source = EffectSource::Confirmed;

@@ -18,6 +18,8 @@ pub use tool::{
 
 use base::{Class, Refuse};
 
+use crate::snapshot::Snapshot;
+
 /// What the catalogue's specs are refused for.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueRefusal {
@@ -50,6 +52,8 @@ pub enum CatalogueRefusal {
         server: String,
         /// What was looked for.
         tool: String,
+        /// What was probably meant, as `SERVER/TOOL`.
+        meant: Option<String>,
     },
     /// The definition that shall be approved is not the one that was seen last.
     #[error("`digest`: what was last seen of tool `{0}` is another definition")]
@@ -74,6 +78,14 @@ pub enum CatalogueRefusal {
     /// Something still stands on it.
     #[error("{0}")]
     InUse(String),
+}
+
+impl CatalogueRefusal {
+    /// There is no such tool; for those who may see the catalogue, with the name that they probably meant.
+    pub(crate) fn no_such_tool(server: &str, tool: &str, known: &Snapshot) -> Self {
+        let meant = known.tools.nearest(&format!("{server}/{tool}"));
+        Self::NoSuchTool { server: server.to_owned(), tool: tool.to_owned(), meant }
+    }
 }
 
 impl Refuse for CatalogueRefusal {
@@ -110,6 +122,7 @@ impl Refuse for CatalogueRefusal {
                 Some("give the address of its MCP endpoint, for example https://crm.example/mcp".into())
             }
             Self::NoSuchSecret(name) => Some(format!("store it first: writ secret put {name}")),
+            Self::NoSuchTool { meant: Some(meant), .. } => Some(format!("did you mean `{meant}`?")),
             Self::NoSuchTool { server, .. } => {
                 Some(format!("see what it offers: writ tool list --server {server}"))
             }

@@ -122,8 +122,8 @@ impl Control {
         digest: &str,
     ) -> Result<Option<Position>, Error> {
         let name = format!("{server}/{tool}");
-        let missing = || CatalogueRefusal::NoSuchTool { server: server.to_owned(), tool: tool.to_owned() };
         let make = |draft: &mut Draft| {
+            let missing = || CatalogueRefusal::no_such_tool(server, tool, draft.known());
             let thing = draft.known().tools.named(&name).cloned().ok_or_else(missing)?;
             if thing.body.candidate_digest() != digest {
                 return Err(CatalogueRefusal::DefinitionMoved(name.clone()).into());

@@ -9,14 +9,10 @@ use wire::{jose::PublicJwk, json::Json};
 
 use super::{
     model::{ApiToken, Credential, Proof},
+    standing::Standing,
     store,
 };
-use crate::{
-    authority::Authority,
-    control::Control,
-    principal::line,
-    snapshot::{Dead, Life, Snapshot},
-};
+use crate::{authority::Authority, control::Control, principal::line, snapshot::Snapshot};
 
 /// What API tokens begin with, so that they are recognised in logs and by secret scanners.
 pub const API_TOKEN_PREFIX: &str = "writ_";
@@ -41,6 +37,18 @@ pub enum CredentialRefusal {
     /// Some other principal proves itself with this key already.
     #[error("`jwk`: this key is in use already")]
     KeyInUse,
+    /// It is one of the principal's own keys.
+    #[error("`jwk`: this is the key `{id}` of `{name}` itself, which is {standing}")]
+    OwnKey {
+        /// Whose.
+        name: String,
+        /// The word for whose kind: where to add another.
+        word: &'static str,
+        /// The key as it is registered.
+        id: CredentialId,
+        /// What became of it.
+        standing: Standing,
+    },
     /// There are too many.
     #[error("`{0}` has {CREDENTIALS_MAX} credentials already")]
     TooMany(String),
@@ -54,7 +62,7 @@ impl Refuse for CredentialRefusal {
         match self {
             Self::NoSuchPrincipal(..) | Self::Missing => Class::Missing,
             Self::Key(_) | Self::Expiry => Class::Invalid,
-            Self::KeyInUse | Self::TooMany(_) => Class::Conflict,
+            Self::KeyInUse | Self::OwnKey { .. } | Self::TooMany(_) => Class::Conflict,
         }
     }
 
@@ -62,7 +70,7 @@ impl Refuse for CredentialRefusal {
         match self {
             Self::NoSuchPrincipal(..) | Self::Missing => "not_found",
             Self::Key(_) => "bad_key",
-            Self::KeyInUse => "key_in_use",
+            Self::KeyInUse | Self::OwnKey { .. } => "key_in_use",
             Self::TooMany(_) => "too_many_credentials",
             Self::Expiry => "bad_expiry",
         }
@@ -72,6 +80,10 @@ impl Refuse for CredentialRefusal {
         match self {
             Self::TooMany(_) => Some("revoke one that is no longer used".into()),
             Self::KeyInUse => Some("make a key of its own for each principal".into()),
+            Self::OwnKey { standing: Standing::Active, .. } => Some("it needs no second registration".into()),
+            Self::OwnKey { name, word, .. } => Some(format!(
+                "what is dead stays dead; make a new one: `writ {word} keys add {name} --generate-key FILE`"
+            )),
             _ => None,
         }
     }
@@ -95,7 +107,8 @@ impl Refuse for ApiRefusal {
     }
 
     fn help(&self) -> Option<String> {
-        Some("get a new one: writ person token NAME".into())
+        let help = "an administrator makes a new one: `writ person token create NAME`; where no administrator's token is left, restart `writ up`: it writes a new admin.token";
+        Some(help.into())
     }
 }
 
@@ -251,20 +264,6 @@ impl Snapshot {
         token.map(|token| &token.principal).ok_or(ApiRefusal::Unknown)
     }
 
-    /// Whether an API token can still prove its principal.
-    pub(crate) fn api_token_is_good(&self, token: &ApiToken, ctx: &Ctx) -> bool {
-        let over = token.revoked || token.expires.is_some_and(|expires| expires <= ctx.now);
-        let life = Life {
-            generation: token.generation,
-            position: token.position,
-            tenant: &ctx.tenant,
-            token: Some(&token.id),
-        };
-        !over
-            && self.credential_lives(&life, &self.concerns(&token.principal)).is_ok()
-            && principal_lives(self, &token.principal, ctx).is_ok()
-    }
-
     /// The person who answers for an agent or a workload.
     pub(crate) fn owner_of(&self, principal: &AnyId) -> Option<&PersonId> {
         let text = principal.as_str();
@@ -282,39 +281,6 @@ impl Snapshot {
         let owner = self.owner_of(principal).map(AnyId::from);
         std::iter::once(principal.clone()).chain(owner).collect()
     }
-
-    /// Whether a credential can still prove its principal, and the principal is alive.
-    pub fn credential_is_good(&self, credential: &Credential, ctx: &Ctx) -> Result<(), Dead> {
-        self.may_prove(credential, ctx)?;
-        principal_lives(self, &credential.principal, ctx)
-    }
-
-    /// Whether a credential has not ended, whatever the state of its principal.
-    fn may_prove(&self, credential: &Credential, ctx: &Ctx) -> Result<(), Dead> {
-        let over = credential.revoked || credential.expires.is_some_and(|expires| expires <= ctx.now);
-        if over {
-            return Err(Dead::Inactive((&credential.id).into(), "ended"));
-        }
-        let life = Life {
-            generation: credential.generation,
-            position: credential.position,
-            tenant: &ctx.tenant,
-            token: None,
-        };
-        self.credential_lives(&life, &self.concerns(&credential.principal))
-    }
-}
-
-/// Whether a principal of any kind is alive.
-pub(crate) fn principal_lives(snapshot: &Snapshot, principal: &AnyId, ctx: &Ctx) -> Result<(), Dead> {
-    let unknown = || Dead::Unknown(principal.clone());
-    let text = principal.as_str();
-    match principal.kind() {
-        IdKind::PersonId => snapshot.person_lives(&text.parse().map_err(|_| unknown())?),
-        IdKind::AgentId => snapshot.agent_lives(&text.parse().map_err(|_| unknown())?, ctx.now),
-        IdKind::WorkloadId => snapshot.workload_lives(&text.parse().map_err(|_| unknown())?),
-        _ => Err(unknown()),
-    }
 }
 
 fn expiry(ctx: &Ctx, seconds: Option<i64>) -> Result<Option<base::Timestamp>, CredentialRefusal> {
@@ -331,11 +297,21 @@ fn may_be_added(
     principal: &AnyId,
     proof: &Proof,
 ) -> Result<(), CredentialRefusal> {
-    let same_key = |proof: &Proof, thumbprint: &str| matches!(proof, Proof::Key { thumbprint: other, .. } if other == thumbprint);
-    if let Proof::Key { thumbprint, .. } = proof
-        && known.credentials.values().any(|other| !other.revoked && same_key(&other.proof, thumbprint))
-    {
-        return Err(CredentialRefusal::KeyInUse);
+    let is_this = |other: &&std::sync::Arc<Credential>| match (&other.proof, proof) {
+        (Proof::Key { thumbprint: other, .. }, Proof::Key { thumbprint, .. }) => other == thumbprint,
+        (Proof::Secret { .. }, _) | (_, Proof::Secret { .. }) => false,
+    };
+    if let Some(other) = known.credentials.values().find(|other| !other.revoked && is_this(other)) {
+        if other.principal != *principal {
+            return Err(CredentialRefusal::KeyInUse);
+        }
+        let word = if principal.kind() == IdKind::AgentId { "agent" } else { "workload" };
+        return Err(CredentialRefusal::OwnKey {
+            name: known.name_of(principal),
+            word,
+            id: other.id.clone(),
+            standing: known.credential_standing(other, ctx),
+        });
     }
     // Only those that can still prove something: what a stop made dead does not stand in the way of a new key.
     let present = known.credentials_of(principal).filter(|other| known.may_prove(other, ctx).is_ok()).count();

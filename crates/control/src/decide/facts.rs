@@ -6,7 +6,8 @@ use base::{AgentId, AnyId, PersonId, ServerId, Timestamp};
 use policy::{Act, ActKind, AttributeValue, Effect, EntityKind, EntityRef, Subject, SubjectError};
 
 use crate::{
-    grant::{GrantOn, RoleBody},
+    grant::{Grant, GrantOn, Role, RoleBody},
+    kind::Thing,
     principal::{AgentOrigin, MemberKind},
     snapshot::Snapshot,
 };
@@ -57,24 +58,35 @@ impl<'a> Target<'a> {
 fn roles_on(target: &Target<'_>, subjects: &[AnyId], snapshot: &Snapshot, now: Timestamp) -> Vec<EntityRef> {
     let mut roles = Vec::new();
     for subject in subjects {
-        for (place, path) in &target.places {
-            let grants = snapshot
-                .grants_on
-                .of(&(subject.clone(), place.clone()))
-                .filter_map(|id| snapshot.grants.get(id));
-            for grant in grants.filter(|grant| grant.body.holds(now)) {
-                if let Some(role) = snapshot.roles.get(&grant.body.role)
-                    && target.is_covered_by(&role.body)
-                {
-                    roles.push(EntityRef::role_on(&role.name, path));
-                }
-            }
-        }
+        each_role_on(target, subject, snapshot, now, |_, role, path| {
+            roles.push(EntityRef::role_on(&role.name, path));
+        });
         if matches!(target.act.kind, ActKind::Open | ActKind::List) {
             roles.extend(roles_on_some_tool(target, subject, snapshot, now));
         }
     }
     roles
+}
+
+/// Each grant by which `subject` itself holds a role that covers the target, with the place that it is on.
+pub(super) fn each_role_on(
+    target: &Target<'_>,
+    subject: &AnyId,
+    snapshot: &Snapshot,
+    now: Timestamp,
+    mut found: impl FnMut(&Thing<Grant>, &Thing<Role>, &str),
+) {
+    for (place, path) in &target.places {
+        let held = (subject.clone(), place.clone());
+        let grants = snapshot.grants_on.of(&held).filter_map(|id| snapshot.grants.get(id));
+        for grant in grants.filter(|grant| grant.body.holds(now)) {
+            if let Some(role) = snapshot.roles.get(&grant.body.role)
+                && target.is_covered_by(&role.body)
+            {
+                found(grant, role, path);
+            }
+        }
+    }
 }
 
 /// A grant on a single tool is reason enough to open a session at its server.
@@ -110,7 +122,7 @@ pub(super) fn person(
 ) -> Result<Held, SubjectError> {
     let own = AnyId::from(id);
     let groups: Vec<_> = groups_of(&own, MemberKind::Person, snapshot);
-    let holders: Vec<AnyId> = std::iter::once(own).chain(groups.iter().map(|(id, _)| id.clone())).collect();
+    let holders = with_groups(own, &groups);
     let roles = roles_on(target, &holders, snapshot, now);
     let mut attributes = BTreeMap::new();
     if let Some(person) = snapshot.people.get(id) {
@@ -137,8 +149,7 @@ pub(super) fn agent(
 ) -> Result<Held, SubjectError> {
     let own = AnyId::from(id);
     let groups: Vec<_> = groups_of(&own, MemberKind::Agent, snapshot);
-    let mut holders: Vec<AnyId> =
-        std::iter::once(own).chain(groups.iter().map(|(id, _)| id.clone())).collect();
+    let mut holders = with_groups(own, &groups);
     let mut attributes = BTreeMap::new();
     let mut parents: Vec<EntityRef> =
         groups.iter().map(|(_, name)| EntityRef::new(EntityKind::AgentGroup, name)).collect();
@@ -162,6 +173,25 @@ pub(super) fn agent(
     let reference = EntityRef::new(EntityKind::Agent, &snapshot.agents.name_of(id));
     let subject = Subject::new(reference, attributes, parents, snapshot.agent_lives(id, now).is_ok())?;
     Ok(Held { subject, roles })
+}
+
+fn with_groups(own: AnyId, groups: &[(AnyId, String)]) -> Vec<AnyId> {
+    std::iter::once(own).chain(groups.iter().map(|(id, _)| id.clone())).collect()
+}
+
+/// Whose grants count for a person: their own and those of their groups.
+pub(super) fn holders_of_person(id: &PersonId, snapshot: &Snapshot) -> Vec<AnyId> {
+    let own = AnyId::from(id);
+    let groups = groups_of(&own, MemberKind::Person, snapshot);
+    with_groups(own, &groups)
+}
+
+/// Whose grants count for an agent: its own, those of its groups and of its blueprint.
+pub(super) fn holders_of_agent(id: &AgentId, snapshot: &Snapshot) -> Vec<AnyId> {
+    let own = AnyId::from(id);
+    let groups = groups_of(&own, MemberKind::Agent, snapshot);
+    let blueprint = snapshot.agents.get(id).map(|agent| AnyId::from(&agent.body.blueprint));
+    with_groups(own, &groups).into_iter().chain(blueprint).collect()
 }
 
 /// The groups of a principal that are of its own kind, with their names.

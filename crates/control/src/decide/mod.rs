@@ -7,11 +7,13 @@
 mod caller;
 mod evidence;
 mod facts;
+mod held;
 mod left;
 mod outcome;
 mod refused;
 
 pub use caller::Caller;
+pub use held::{HeldGrant, grants_behind, least_role};
 pub(crate) use outcome::UnderWay;
 pub use outcome::{Outcome, Outcomes};
 pub use refused::Refused;

@@ -7,7 +7,7 @@ use super::GrantRefusal;
 use crate::{
     kind::{Kind, Statements, Thing, statements},
     principal::line,
-    snapshot::Snapshot,
+    snapshot::{Shelf, Snapshot},
 };
 
 /// The kind of grants.
@@ -105,6 +105,7 @@ impl Kind for Grant {
             field: "role",
             kind: "role",
             name: spec.role.clone(),
+            meant: known.roles.nearest(&spec.role),
         })?;
         let to = subject(&spec.to, known)?;
         let on = resource(&spec.on, known)?;
@@ -166,23 +167,49 @@ const fn subject_word(kind: IdKind) -> &'static str {
 
 fn subject(text: &str, known: &Snapshot) -> Result<AnyId, GrantRefusal> {
     const WANTED: &str = "`person/NAME`, `agent/NAME`, `workload/NAME`, `group/NAME` or `blueprint/NAME`";
-    let refuse =
-        || GrantRefusal::Reference { field: "to", text: text.chars().take(80).collect(), wanted: WANTED };
+    let refuse = || GrantRefusal::Reference {
+        field: "to",
+        text: text.chars().take(80).collect(),
+        wanted: WANTED,
+        meant: called(text, known),
+    };
     let (word, name) = text.split_once('/').ok_or_else(refuse)?;
-    let (kind, id) = match word {
-        "person" => ("person", known.people.named(name).map(|thing| AnyId::from(&thing.id))),
-        "agent" => ("agent", known.agents.named(name).map(|thing| AnyId::from(&thing.id))),
-        "workload" => ("workload", known.workloads.named(name).map(|thing| AnyId::from(&thing.id))),
-        "group" => ("group", known.groups.named(name).map(|thing| AnyId::from(&thing.id))),
-        "blueprint" => ("blueprint", known.blueprints.named(name).map(|thing| AnyId::from(&thing.id))),
+    let (kind, id, meant) = match word {
+        "person" => ("person", id_of(&known.people, name), known.people.nearest(name)),
+        "agent" => ("agent", id_of(&known.agents, name), known.agents.nearest(name)),
+        "workload" => ("workload", id_of(&known.workloads, name), known.workloads.nearest(name)),
+        "group" => ("group", id_of(&known.groups, name), known.groups.nearest(name)),
+        "blueprint" => ("blueprint", id_of(&known.blueprints, name), known.blueprints.nearest(name)),
         _ => return Err(refuse()),
     };
-    id.ok_or_else(|| GrantRefusal::NoSuch { field: "to", kind, name: name.to_owned() })
+    let meant = meant.map(|meant| format!("{kind}/{meant}"));
+    id.ok_or_else(|| GrantRefusal::NoSuch { field: "to", kind, name: name.to_owned(), meant })
+}
+
+fn id_of<K: Kind>(shelf: &Shelf<K>, name: &str) -> Option<AnyId> {
+    shelf.named(name).map(|thing| thing.id.clone().into())
+}
+
+/// What is called so and can hold a grant, where a name stands without its kind.
+fn called(name: &str, known: &Snapshot) -> Option<String> {
+    let found = [
+        ("agent", id_of(&known.agents, name)),
+        ("person", id_of(&known.people, name)),
+        ("workload", id_of(&known.workloads, name)),
+        ("group", id_of(&known.groups, name)),
+        ("blueprint", id_of(&known.blueprints, name)),
+    ];
+    let words: Vec<String> =
+        found.iter().filter(|(_, id)| id.is_some()).map(|(word, _)| format!("{word}/{name}")).collect();
+    (!words.is_empty()).then(|| words.join("` or `"))
 }
 
 fn resource(text: &str, known: &Snapshot) -> Result<GrantOn, GrantRefusal> {
     const WANTED: &str = "`catalogue`, `server/NAME`, `tool/SERVER/TOOL` or `system`";
-    let missing = |kind, name: &str| GrantRefusal::NoSuch { field: "on", kind, name: name.to_owned() };
+    let missing = |kind, name: &str, meant: Option<String>| {
+        let meant = meant.map(|meant| format!("{kind}/{meant}"));
+        GrantRefusal::NoSuch { field: "on", kind, name: name.to_owned(), meant }
+    };
     match text.split_once('/') {
         None if text == "catalogue" => Ok(GrantOn::Catalogue),
         None if text == "system" => Ok(GrantOn::System),
@@ -190,16 +217,23 @@ fn resource(text: &str, known: &Snapshot) -> Result<GrantOn, GrantRefusal> {
             .servers
             .named(name)
             .map(|server| GrantOn::Server(server.id.clone()))
-            .ok_or_else(|| missing("server", name)),
+            .ok_or_else(|| missing("server", name, known.servers.nearest(name))),
         Some(("tool", name)) => known
             .tools
             .named(name)
             .map(|tool| GrantOn::Tool(tool.id.clone()))
-            .ok_or_else(|| missing("tool", name)),
+            .ok_or_else(|| missing("tool", name, known.tools.nearest(name))),
         _ => Err(GrantRefusal::Reference {
             field: "on",
             text: text.chars().take(80).collect(),
             wanted: WANTED,
+            meant: place_called(text, known),
         }),
     }
+}
+
+/// The server or tool that is called so, where a name stands without its kind.
+fn place_called(name: &str, known: &Snapshot) -> Option<String> {
+    let server = known.servers.named(name).map(|_| format!("server/{name}"));
+    server.or_else(|| known.tools.named(name).map(|_| format!("tool/{name}")))
 }

@@ -24,6 +24,8 @@ pub enum GrantRefusal {
         kind: &'static str,
         /// The name that leads nowhere.
         name: String,
+        /// The name that was probably meant.
+        meant: Option<String>,
     },
     /// The principal or resource is not one spelling of `kind/name`.
     #[error("`{field}`: `{text}` is not {wanted}")]
@@ -34,6 +36,8 @@ pub enum GrantRefusal {
         text: String,
         /// The admitted forms.
         wanted: &'static str,
+        /// What was probably meant.
+        meant: Option<String>,
     },
     /// A role without effects and without permissions gives nothing.
     #[error("`effects`: a role covers at least one effect or permission")]
@@ -71,6 +75,18 @@ impl Refuse for GrantRefusal {
             Self::NotAdministrative(_) => "not_administrative",
             Self::Expired => "already_expired",
             Self::InUse(_) => "still_in_use",
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::NoSuch { meant: Some(meant), .. } | Self::Reference { meant: Some(meant), .. } => {
+                Some(format!("did you mean `{meant}`?"))
+            }
+            Self::NoSuch { kind: kind @ ("role" | "server"), .. } => {
+                Some(format!("see what there is: `writ {kind} list`"))
+            }
+            _ => None,
         }
     }
 }

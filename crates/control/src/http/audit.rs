@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing,
 };
-use base::{Actor, Fault, Position};
+use base::{Actor, DecisionId, Fault, Position};
 use serde::{Deserialize, Serialize};
 use wire::tlog::TilePath;
 
@@ -19,16 +19,9 @@ use super::{
     error::ApiError,
 };
 use crate::{
-    audit::{RecordView, Search},
+    audit::{RecordView, Records, Wanted},
     control::Control,
 };
-
-/// Records that match.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Records {
-    /// Newest first.
-    records: Vec<RecordView>,
-}
 
 /// One record with what it names.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -56,14 +49,22 @@ pub(super) fn operations(api: Api) -> Api {
             .number("from", "from this position on")
             .number("until", "up to this position")
             .query("kind", "of this kind, for example `call.denied`")
-            .query("subject", "about this id")
-            .query("task", "within this task")
-            .query("actor", "caused by this actor")
+            .query("subject", "about this thing: an id, or `KIND/NAME`")
+            .query("task", "within this task, or about it")
+            .query("actor", "caused by this actor: an id, a name, or `KIND/NAME`")
+            .query("decision", "of this decision, and what became of the act; asked for alone")
+            .query("agent", "that name this agent anywhere: an id or a name")
+            .query("person", "that name this person anywhere: an id or a name")
+            .query("tool", "calls of this tool, and what became of the tool itself: `SERVER/TOOL`")
             .number("limit", "at most so many; 100 when absent, 1,000 at most"),
         search,
     )
     .answers::<RecordShown, _, _>(
-        audit("/api/v1/audit/records/{position}", "show_record", "Shows a record with its payload."),
+        audit(
+            "/api/v1/audit/records/{position}",
+            "show_record",
+            "Shows a record with its payload, by its position or by the id of the decision.",
+        ),
         show,
     )
     .answers::<String, _, _>(
@@ -87,17 +88,24 @@ pub(super) fn operations(api: Api) -> Api {
 async fn search(
     State(control): State<Control>,
     _asked: Asked,
-    Params(search): Params<Search>,
+    Params(wanted): Params<Wanted>,
 ) -> Result<Json<Records>, ApiError> {
-    Ok(Json(Records { records: control.search_records(&search).await? }))
+    Ok(Json(control.search_records(wanted).await?))
 }
 
 async fn show(
     State(control): State<Control>,
     _asked: Asked,
-    At(position): At<i64>,
+    At(which): At<String>,
 ) -> Result<Json<RecordShown>, ApiError> {
-    let (view, payload) = control.show_record(Position(position)).await?.ok_or_else(ApiError::missing)?;
+    let shown = if let Ok(position) = which.parse() {
+        control.show_record(Position(position)).await?
+    } else if let Ok(decision) = which.parse::<DecisionId>() {
+        control.show_decision(&decision).await?
+    } else {
+        None
+    };
+    let (view, payload) = shown.ok_or_else(ApiError::missing)?;
     Ok(Json(RecordShown { view, payload }))
 }
 

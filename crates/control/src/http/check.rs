@@ -13,10 +13,12 @@ use super::{
     asker::Asked,
     body::Input,
     error::ApiError,
+    remedy::remedies,
 };
 use crate::{
     catalogue::{CatalogueRefusal, ServerState},
     control::Control,
+    decide::{HeldGrant, grants_behind},
     snapshot::{Dead, Snapshot},
     task::{Limits, Task, TaskRefusal, TaskState},
 };
@@ -63,6 +65,28 @@ struct Checked {
     reasons: Value,
     /// The chain of principals.
     chain: Vec<String>,
+    /// The grants by which they hold a role that covers the act.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    grants: Vec<HeldGrant>,
+    /// The commands that show what decided, or give what is missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    to_change_it: Vec<String>,
+}
+
+impl Checked {
+    /// A denial without a decision.
+    fn denied(code: &'static str, reason: String, to_change_it: Vec<String>) -> Self {
+        Self {
+            decision: "deny",
+            code: Some(code),
+            reason: Some(reason),
+            what_would_help: to_change_it.first().cloned(),
+            reasons: json!([]),
+            chain: Vec::new(),
+            grants: Vec::new(),
+            to_change_it,
+        }
+    }
 }
 
 pub(super) fn operations(api: Api) -> Api {
@@ -93,11 +117,15 @@ async fn check(
         Ok(vec![&wide])
     };
     if known.servers.named(&check.server).is_none_or(|server| server.body.state != ServerState::Active) {
-        return Ok(Json(stopped(&check.server)));
+        let (name, code) = (&check.server, "server_gone");
+        let start = vec![format!("writ server start {name}")];
+        return Ok(Json(Checked::denied(code, format!("server `{name}` is stopped"), start)));
     }
     let chain = match chain {
         Ok(chain) => chain,
-        Err(dead) => return Ok(Json(dead_answer(&dead))),
+        Err(dead) => {
+            return Ok(Json(Checked::denied(base::Refuse::code(&dead), dead.to_string(), Vec::new())));
+        }
     };
     let decision = control.decide(&known, &chain, &act, [0; 32], now)?;
     let id = DecisionId::new(now, asked.ctx.dice.as_ref());
@@ -114,29 +142,9 @@ async fn check(
         what_would_help: answer.map(|answer| answer.what_would_help),
         reasons: explained(&decision),
         chain: people.into_iter().chain(agents).collect(),
+        grants: grants_behind(&chain, &act, &known, now),
+        to_change_it: remedies(&decision, &act, &chain, &known),
     }))
-}
-
-fn stopped(server: &str) -> Checked {
-    Checked {
-        decision: "deny",
-        code: Some("server_gone"),
-        reason: Some(format!("server `{server}` is stopped")),
-        what_would_help: Some(format!("writ server start {server}")),
-        reasons: json!([]),
-        chain: Vec::new(),
-    }
-}
-
-fn dead_answer(dead: &Dead) -> Checked {
-    Checked {
-        decision: "deny",
-        code: Some(base::Refuse::code(dead)),
-        reason: Some(dead.to_string()),
-        what_would_help: None,
-        reasons: json!([]),
-        chain: Vec::new(),
-    }
 }
 
 fn explained(decision: &Decision) -> Value {
@@ -145,7 +153,7 @@ fn explained(decision: &Decision) -> Value {
 
 fn act(known: &Snapshot, check: &Check) -> Result<Act, ApiError> {
     let path = format!("{}/{}", check.server, check.tool);
-    let no_tool = || CatalogueRefusal::NoSuchTool { server: check.server.clone(), tool: check.tool.clone() };
+    let no_tool = || CatalogueRefusal::no_such_tool(&check.server, &check.tool, known);
     let tool = known.tools.named(&path).ok_or_else(no_tool)?;
     Ok(Act {
         server: check.server.parse().map_err(|_| no_tool())?,

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     authority::Authority,
     control::Control,
-    credential::{ApiToken, Credential, CredentialRefusal, Proof},
+    credential::{ApiToken, Credential, CredentialRefusal, Proof, Standing},
     draft::Outcome,
     kind::Kind,
     principal::{Agent, Person, Workload},
@@ -83,12 +83,17 @@ struct CredentialView {
     /// When it ends by itself, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
-    /// Whether it was ended.
+    /// Whether a person ended it.
     revoked: bool,
+    /// `active`, `dead` after a stop, `revoked` or `expired`; whether its principal is at work is not asked here.
+    state: &'static str,
+    /// Where in the log the stop stands that made it dead; absent after an older database came back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_since: Option<i64>,
 }
 
-impl From<&Credential> for CredentialView {
-    fn from(credential: &Credential) -> Self {
+impl CredentialView {
+    fn of_credential(credential: &Credential, standing: Standing) -> Self {
         let (kind, thumbprint) = match &credential.proof {
             Proof::Key { thumbprint, .. } => ("key", Some(thumbprint.clone())),
             Proof::Secret { .. } => ("secret", None),
@@ -101,12 +106,12 @@ impl From<&Credential> for CredentialView {
             created: credential.created.to_string(),
             expires: credential.expires.map(|expires| expires.to_string()),
             revoked: credential.revoked,
+            state: standing.as_str(),
+            dead_since: standing.dead_since().map(|position| position.0),
         }
     }
-}
 
-impl From<&ApiToken> for CredentialView {
-    fn from(token: &ApiToken) -> Self {
+    fn of_token(token: &ApiToken, standing: Standing) -> Self {
         Self {
             id: token.id.to_string(),
             kind: "api_token",
@@ -115,6 +120,8 @@ impl From<&ApiToken> for CredentialView {
             created: token.created.to_string(),
             expires: token.expires.map(|expires| expires.to_string()),
             revoked: token.revoked,
+            state: standing.as_str(),
+            dead_since: standing.dead_since().map(|position| position.0),
         }
     }
 }
@@ -257,7 +264,10 @@ async fn list_credentials<K: Kind>(
 ) -> Result<Json<Vec<CredentialView>>, ApiError> {
     let principal = principal::<K>(&control, &asked, &name, may_see)?;
     let known = control.snapshot();
-    Ok(sorted(known.credentials_of(&principal).map(|credential| CredentialView::from(credential.as_ref()))))
+    let view = |credential: &Arc<Credential>| {
+        CredentialView::of_credential(credential, known.credential_standing(credential, &asked.ctx))
+    };
+    Ok(sorted(known.credentials_of(&principal).map(view)))
 }
 
 async fn list_tokens<K: Kind>(
@@ -268,7 +278,9 @@ async fn list_tokens<K: Kind>(
     let principal = principal::<K>(&control, &asked, &name, may_see)?;
     let known = control.snapshot();
     let tokens = known.api_tokens.values().filter(|token| token.principal == principal);
-    Ok(sorted(tokens.map(|token| CredentialView::from(token.as_ref()))))
+    let view =
+        |token: &Arc<ApiToken>| CredentialView::of_token(token, known.api_token_standing(token, &asked.ctx));
+    Ok(sorted(tokens.map(view)))
 }
 
 /// By id, which is by age.

@@ -113,6 +113,12 @@ impl ApiError {
         Self::refusal(Class::Missing, "not_found", "there is no such thing here", None)
     }
 
+    /// The same, with the name of something that the asker may know of and probably meant.
+    pub(super) fn missing_like(meant: Option<&str>) -> Self {
+        let help = meant.map(|name| format!("did you mean `{name}`?"));
+        Self::refusal(Class::Missing, "not_found", "there is no such thing here", help.as_deref())
+    }
+
     pub(super) fn method() -> Self {
         Self::refusal(Class::Invalid, METHOD_NOT_ALLOWED, "there is no such operation on this path", None)
     }

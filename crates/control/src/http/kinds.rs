@@ -40,16 +40,20 @@ pub(super) struct Done {
     /// What is probably not meant; nothing was refused for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
+    /// What is left to do, where something is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
 }
 
 impl Done {
     pub(super) fn new(outcome: Outcome, name: &str, position: Option<base::Position>) -> Self {
-        Self {
-            outcome: json!(outcome),
-            name: name.to_owned(),
-            position: position.map(|position| position.0),
-            warnings: Vec::new(),
-        }
+        let position = position.map(|position| position.0);
+        Self { outcome: json!(outcome), name: name.to_owned(), position, warnings: Vec::new(), help: None }
+    }
+
+    /// With what is left to do.
+    pub(super) fn with_help(self, help: String) -> Self {
+        Self { help: Some(help), ..self }
     }
 }
 
@@ -127,7 +131,12 @@ async fn show_thing<K: Kind>(
     let known = control.snapshot();
     let thing =
         K::shelf(&known).find(&name).filter(|thing| asked.may_audit || K::belongs_to(thing, asked.person()));
-    thing.map(|thing| Json(thing.view(&known))).ok_or_else(ApiError::missing)
+    let no_such = || {
+        let seen = K::shelf(&known).iter();
+        let seen = seen.filter(|thing| asked.may_audit || K::belongs_to(thing, asked.person()));
+        ApiError::missing_like(base::nearest(&name, seen.map(|thing| thing.name.as_ref())))
+    };
+    thing.map(|thing| Json(thing.view(&known))).ok_or_else(no_such)
 }
 
 async fn put_thing<K: Kind>(

@@ -14,6 +14,7 @@ mod kill;
 mod kinds;
 mod new_task;
 mod policies;
+mod remedy;
 mod secrets;
 mod states;
 mod status;

@@ -9,7 +9,12 @@ use super::{
     error::ApiError,
     kinds::Done,
 };
-use crate::{control::Control, draft::Outcome};
+use crate::{
+    control::Control,
+    draft::Outcome,
+    kind::Kind,
+    principal::{Agent, Person, Workload},
+};
 
 pub(super) fn operations(api: Api) -> Api {
     let resume = |path: &str, id: &str, what: &str| Operation::new("post", path, id, Need::Administer, what);
@@ -30,7 +35,11 @@ pub(super) fn operations(api: Api) -> Api {
         enable_person,
     )
     .answers::<Done, _, _>(
-        resume("/api/v1/workloads/{name}/resume", "resume_workload", "Lets a suspended workload act again."),
+        resume(
+            "/api/v1/workloads/{name}/resume",
+            "resume_workload",
+            "Lets a suspended workload act again; its old credentials stay dead.",
+        ),
         resume_workload,
     )
     .answers::<Done, _, _>(
@@ -39,8 +48,25 @@ pub(super) fn operations(api: Api) -> Api {
     )
 }
 
-fn done(name: &str, position: Option<base::Position>) -> Json<Done> {
-    Json(Done::new(if position.is_some() { Outcome::Changed } else { Outcome::Unchanged }, name, position))
+fn done(name: &str, position: Option<base::Position>) -> Done {
+    Done::new(if position.is_some() { Outcome::Changed } else { Outcome::Unchanged }, name, position)
+}
+
+/// Somebody who works again; who has nothing left to prove it with is told how to get it.
+fn back<K: Kind>(
+    control: &Control,
+    asked: &Asked,
+    name: &str,
+    position: Option<base::Position>,
+    renew: &str,
+) -> Json<Done> {
+    let known = control.snapshot();
+    let id = K::shelf(&known).find(name).map(|thing| thing.id.clone().into());
+    let done = done(name, position);
+    if id.is_none_or(|id| known.can_prove_itself(&id, &asked.ctx)) {
+        return Json(done);
+    }
+    Json(done.with_help(format!("keys and tokens from before a stop stay dead; add a new one: {renew}")))
 }
 
 async fn resume_agent(
@@ -48,7 +74,9 @@ async fn resume_agent(
     asked: Asked,
     At(name): At<String>,
 ) -> Result<Json<Done>, ApiError> {
-    Ok(done(&name, control.resume_agent(&asked, &name).await?))
+    let position = control.resume_agent(&asked, &name).await?;
+    let renew = format!("`writ agent keys add {name} --generate-key FILE`");
+    Ok(back::<Agent>(&control, &asked, &name, position, &renew))
 }
 
 async fn enable_person(
@@ -56,7 +84,11 @@ async fn enable_person(
     asked: Asked,
     At(name): At<String>,
 ) -> Result<Json<Done>, ApiError> {
-    Ok(done(&name, control.enable_person(&asked, &name).await?))
+    let position = control.enable_person(&asked, &name).await?;
+    let renew = format!(
+        "`writ person token create {name}`, and for each of their agents `writ agent keys add NAME --generate-key FILE`"
+    );
+    Ok(back::<Person>(&control, &asked, &name, position, &renew))
 }
 
 async fn resume_workload(
@@ -64,7 +96,11 @@ async fn resume_workload(
     asked: Asked,
     At(name): At<String>,
 ) -> Result<Json<Done>, ApiError> {
-    Ok(done(&name, control.resume_workload(&asked, &name).await?))
+    let position = control.resume_workload(&asked, &name).await?;
+    let renew = format!(
+        "`writ workload token create {name}`, or `writ workload keys add {name} --generate-key FILE`"
+    );
+    Ok(back::<Workload>(&control, &asked, &name, position, &renew))
 }
 
 async fn start_server(
@@ -72,5 +108,5 @@ async fn start_server(
     asked: Asked,
     At(name): At<String>,
 ) -> Result<Json<Done>, ApiError> {
-    Ok(done(&name, control.start_server(&asked, &name).await?))
+    Ok(Json(done(&name, control.start_server(&asked, &name).await?)))
 }

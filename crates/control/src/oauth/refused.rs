@@ -88,7 +88,8 @@ impl Refuse for TokenRefused {
 
     fn help(&self) -> Option<String> {
         match self {
-            Self::Missing | Self::Dead(_) | Self::Token(TokenRefusal::Expired) => {
+            Self::Dead(dead) => dead.help(),
+            Self::Missing | Self::Token(TokenRefusal::Expired) => {
                 Some("get a new token from the token endpoint".into())
             }
             Self::Stale => Some("try again shortly".into()),

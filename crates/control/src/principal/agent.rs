@@ -99,6 +99,7 @@ impl Kind for Agent {
             field: "blueprint",
             kind: "blueprint",
             name: spec.blueprint.clone(),
+            meant: known.blueprints.nearest(&spec.blueprint),
         })?;
         Ok(AgentBody {
             owner: owner(&spec.owner, before.map(|before| &before.body.owner), known)?,

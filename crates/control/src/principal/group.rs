@@ -157,5 +157,15 @@ fn member(of: MemberKind, name: &str, known: &Snapshot) -> Result<AnyId, Princip
         MemberKind::Agent => ("agent", known.agents.named(name).map(|thing| AnyId::from(&thing.id))),
         MemberKind::Workload => ("workload", known.workloads.named(name).map(|thing| AnyId::from(&thing.id))),
     };
-    id.ok_or_else(|| PrincipalRefusal::NoSuch { field: "members", kind, name: name.to_owned() })
+    let meant = || match of {
+        MemberKind::Person => known.people.nearest(name),
+        MemberKind::Agent => known.agents.nearest(name),
+        MemberKind::Workload => known.workloads.nearest(name),
+    };
+    id.ok_or_else(|| PrincipalRefusal::NoSuch {
+        field: "members",
+        kind,
+        name: name.to_owned(),
+        meant: meant(),
+    })
 }

@@ -31,6 +31,8 @@ pub enum PrincipalRefusal {
         kind: &'static str,
         /// The name that leads nowhere.
         name: String,
+        /// The name that was probably meant.
+        meant: Option<String>,
     },
     /// The owner cannot answer for anything.
     #[error("`owner`: person `{0}` is disabled and cannot own anything")]
@@ -95,8 +97,9 @@ impl Refuse for PrincipalRefusal {
 
     fn help(&self) -> Option<String> {
         match self {
-            Self::NoSuch { kind, name, .. } => {
-                Some(format!("make it first, or correct the name: writ {kind} show {name}"))
+            Self::NoSuch { meant: Some(meant), .. } => Some(format!("did you mean `{meant}`?")),
+            Self::NoSuch { kind, .. } => {
+                Some(format!("make it first, or correct the name: see `writ {kind} list`"))
             }
             Self::OwnerDisabled(_) => Some("name an active person as owner".into()),
             Self::NotByDocument { how, .. } => Some((*how).to_owned()),
@@ -129,6 +132,7 @@ fn owner(name: &str, before: Option<&PersonId>, known: &Snapshot) -> Result<Pers
         field: "owner",
         kind: "person",
         name: name.to_owned(),
+        meant: known.people.nearest(name),
     })?;
     if person.body.state == PersonState::Disabled && before != Some(&person.id) {
         return Err(PrincipalRefusal::OwnerDisabled(name.to_owned()));

@@ -26,7 +26,7 @@ use crate::{
 pub enum Target {
     /// An agent: suspended, its tasks ended, its credentials dead.
     Agent(String),
-    /// A person: disabled, tasks on their behalf ended, everything they own dead.
+    /// A person: disabled, tasks on their behalf and those of their agents ended, everything they own dead.
     Person(String),
     /// A workload: suspended, its credentials dead.
     Workload(String),
@@ -84,9 +84,10 @@ impl Control {
             let mut draft = Draft::new(by.ctx(), known);
             let subject = stop(&mut draft, target)?;
             draft.check()?;
-            Ok((draft, subject))
+            let owned = owned_agents(known, &subject);
+            Ok((draft, subject, owned))
         };
-        let (mut tx, (draft, subject)) = self.begin(&Urgent(by), plan).await?;
+        let (mut tx, (draft, subject, owned)) = self.begin(&Urgent(by), plan).await?;
         let mut events =
             vec![Event::new(EventKind::AuthorityRevoked, subject.clone(), json!({ "reason": reason }))];
         // The change of state says by itself that authority ends; here it is said once, with the reason.
@@ -94,7 +95,15 @@ impl Control {
         events.extend(changes.into_iter().filter(|event| event.kind != EventKind::AuthorityRevoked));
         let tasks = match target {
             Target::Task(id) => vec![id.clone()],
-            Target::Agent(_) | Target::Person(_) => task::open_of(&mut tx, subject.as_str()).await?,
+            Target::Agent(_) => task::open_of(&mut tx, subject.as_str()).await?,
+            Target::Person(_) => {
+                // Their agents are dead with them, whoever the agents work for: an open task would only look alive.
+                let mut tasks = task::open_of(&mut tx, subject.as_str()).await?;
+                for agent in &owned {
+                    tasks.extend(task::open_of(&mut tx, agent.as_str()).await?);
+                }
+                tasks
+            }
             Target::All => task::all_open(&mut tx).await?,
             Target::Workload(_) | Target::Tool(_) | Target::Server(_) => Vec::new(),
         };
@@ -157,6 +166,12 @@ fn stop(draft: &mut Draft, target: &Target) -> Result<AnyId, Error> {
         }
         Target::All => Ok(AnyId::from(TenantId::first())),
     }
+}
+
+/// The agents that a person answers for.
+fn owned_agents(known: &Snapshot, person: &AnyId) -> Vec<AgentId> {
+    let owned = known.agents.iter().filter(|agent| AnyId::from(&agent.body.owner) == *person);
+    owned.map(|agent| agent.id.clone()).collect()
 }
 
 fn known<K: Kind>(

@@ -1,7 +1,8 @@
 //! Who is alive: the one place that says whether a principal, a task or a credential still has authority.
 
 use base::{
-    AgentId, AnyId, Class, PersonId, Position, Refuse, TaskId, TenantId, Timestamp, TokenId, WorkloadId,
+    AgentId, AnyId, Class, IdKind, PersonId, Position, Refuse, TaskId, TenantId, Timestamp, TokenId,
+    WorkloadId,
 };
 
 use super::Snapshot;
@@ -64,7 +65,29 @@ impl Refuse for Dead {
             Self::TaskEnded(..) => "task_ended",
         }
     }
+
+    /// Read by agents, too: what a person ended must not be begun anew by whoever was stopped.
+    fn help(&self) -> Option<String> {
+        let renew = "get a new token from the token endpoint";
+        let help = match self {
+            Self::TaskEnded(_, KILLED) => "the task was ended by a person; stop",
+            Self::TaskEnded(_, COMPLETED) => {
+                "the task is done; stop, and ask the person if there is more to do"
+            }
+            Self::TaskEnded(..) => "the task is over; ask the person for a new one",
+            Self::Revoked(_) => "it was ended by a person; stop",
+            Self::Inactive(id, _) if id.kind() == IdKind::TokenId => renew,
+            Self::Inactive(..) | Self::Ownerless(_) | Self::Unknown(_) => {
+                "stop, and tell the person who runs you"
+            }
+            Self::OtherGeneration | Self::TokenRevoked => renew,
+        };
+        Some(help.into())
+    }
 }
+
+const KILLED: &str = TaskState::Killed.as_str();
+const COMPLETED: &str = TaskState::Completed.as_str();
 
 impl Snapshot {
     /// A credential is alive while nothing that concerns it was revoked after it was made.

@@ -75,6 +75,11 @@ impl<K: Kind> Shelf<K> {
         self.get(id).map_or_else(|| id.to_string(), |thing| thing.name.to_string())
     }
 
+    /// The name that somebody probably meant who asked for one that is not there.
+    pub fn nearest(&self, name: &str) -> Option<String> {
+        base::nearest(name, self.by_name.keys().map(AsRef::as_ref)).map(str::to_owned)
+    }
+
     /// All things, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Thing<K>>> {
         self.by_name.values().filter_map(|id| self.by_id.get(id))

@@ -13,6 +13,7 @@ mod narrowing;
 mod race;
 mod refusals;
 mod standing;
+mod states;
 mod tasks;
 mod token;
 mod verify;

@@ -368,6 +368,26 @@ fn a_change_is_found_at_its_line() {
 /// A few hundred random changes of single bytes, and then of whole lines: every one is found, and none later than
 /// at its own line.
 #[test]
+fn a_line_that_was_taken_out_is_named() {
+    let text = export(1, 12, 12);
+    let without = |positions: std::ops::RangeInclusive<u64>| {
+        let is_one =
+            |line: &&str| positions.clone().any(|at| line.starts_with(&format!("{{\"position\":{at},")));
+        let kept: String =
+            text.lines().filter(|line| !is_one(line)).map(|line| format!("{line}\n")).collect();
+        verify_export(kept.as_bytes(), None).expect_err("a line is missing")
+    };
+    let one = without(5..=5);
+    assert_eq!(one.position, Some(5));
+    assert_eq!(one.reason, "record 5 is missing: the line is that of record 6");
+    assert_eq!(without(5..=7).reason, "records 5 to 7 are missing: the line is that of record 8");
+    assert!(without(12..=12).reason.contains("ends where"));
+    let twice = text.replacen("{\"position\":6,", "{\"position\":5,", 1);
+    let twice = verify_export(twice.as_bytes(), None).expect_err("a record twice");
+    assert_eq!(twice.reason, "the line is that of record 5, which stood before");
+}
+
+#[test]
 fn random_mutations_are_all_found() {
     let text = export(1, 600, 600).into_bytes();
     let mut state = 0x2545_f491_4f6c_dd1d_u64;

@@ -1,17 +1,16 @@
 //! `writ agent`
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::environment::now;
-use super::exit::Outcome;
-use super::file;
-use super::keys::{KeysCommand, public_jwk, registration};
+use super::exit::{Outcome, Trouble};
+use super::keys::KeysCommand;
 use super::output::{Column, talk};
+use super::ready_key::KeyArgs;
 use super::setting::{DryRun, Setting};
 use super::things::{Changed, Named, Noun, given, seconds};
+use crate::api_client::{ApiClient, ApiError};
 
 const AGENT: Noun = Noun {
     word: "agent",
@@ -28,12 +27,15 @@ const AGENT: Noun = Noun {
     ],
 };
 
+/// The blueprint that a first start makes.
+const BLUEPRINT_DEFAULT: &str = "company";
+
 /// Agents: who they are, who answers for them, how they prove themselves.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AgentCommand {
     /// Make an agent, and register its key
     #[command(
-        before_help = "$ writ agent create ada --owner maya --blueprint support --purpose \"answers tickets\" --generate-key ada.pem"
+        before_help = "$ writ agent create ada --owner maya --purpose \"answers tickets\" --generate-key ada.pem"
     )]
     Create(Create),
     /// List the agents that you may see
@@ -64,9 +66,9 @@ pub(crate) struct Create {
     /// The person who answers for it
     #[arg(long, value_name = "PERSON")]
     owner: String,
-    /// The blueprint that it is made from
+    /// The blueprint that it is made from; `company` when not given
     #[arg(long)]
-    blueprint: String,
+    blueprint: Option<String>,
     /// What it is for, in one line
     #[arg(long, value_name = "TEXT")]
     purpose: String,
@@ -76,12 +78,8 @@ pub(crate) struct Create {
     /// When it ends by itself
     #[arg(long, value_name = "SPAN", value_parser = seconds)]
     expires_in: Option<i64>,
-    /// Register this public key (JWK), or the public half of this private one (PEM)
-    #[arg(long, value_name = "FILE", conflicts_with = "generate_key")]
-    key_file: Option<PathBuf>,
-    /// Make an ES256 key, keep its private half in this new file, and register the public half
-    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
-    generate_key: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyArgs,
     #[command(flatten)]
     how: DryRun,
 }
@@ -90,7 +88,7 @@ impl AgentCommand {
     pub(crate) async fn run(self, setting: &Setting) -> Outcome {
         match self {
             Self::Create(create) => create.run(setting).await,
-            Self::List => AGENT.list(setting).await,
+            Self::List => AGENT.list_owned(setting).await,
             Self::Show(named) => AGENT.show(setting, &named).await,
             Self::Suspend(changed) => AGENT.set_state(setting, &changed, "suspended").await,
             Self::Resume(named) => AGENT.bring_back(setting, &named, "resume").await,
@@ -110,34 +108,55 @@ impl AgentCommand {
 
 impl Create {
     async fn run(self, setting: &Setting) -> Outcome {
+        if self.how.dry_run && self.key.generates() {
+            return Err(Trouble::usage("`--dry-run` makes no key").help("leave `--generate-key` out"));
+        }
         let client = setting.client()?;
-        let given_key = self.key_file.as_deref().map(public_jwk).transpose()?;
+        // Everything that can be wrong with the key's file is found out before there is an agent.
+        let key = self.key.ready()?;
+        let blueprint = match &self.blueprint {
+            Some(name) => name.clone(),
+            None => usual_blueprint(&client).await?,
+        };
         let ends = self.expires_in.map(|seconds| json!(now().plus_seconds(seconds).millis()));
         let spec = given([
             ("owner", Some(json!(self.owner))),
-            ("blueprint", Some(json!(self.blueprint))),
+            ("blueprint", Some(json!(blueprint))),
             ("purpose", Some(json!(self.purpose))),
             ("state", self.staged.then(|| json!("staged"))),
             ("expires_ms", ends),
         ]);
         let mut answer = AGENT.make(&client, &self.name, &spec, self.how).await?;
-        // The key comes after the agent: without an agent it would be a stray secret on a disk.
-        let key = match &self.generate_key {
-            Some(path) => {
-                let key = file::new_private_key(path)?;
-                talk(&format!("the private key is in {} (mode 0600); key id {}", path.display(), key.kid()));
-                Some(public_jwk(path)?)
+        let add = format!("`writ agent keys add {0} --generate-key {0}.pem`", self.name);
+        match key.filter(|_| !self.how.dry_run) {
+            Some(key) => {
+                let target = client.at(&[AGENT.plural, &self.name, "credentials"]);
+                let registered =
+                    key.register(&client, &target, "first key", None).await.map_err(|trouble| {
+                        trouble.help(format!(
+                            "agent {} was created and has no key yet; add one: {add}",
+                            self.name
+                        ))
+                    })?;
+                if let (Some(members), id @ Value::String(_)) = (answer.as_object_mut(), &registered["id"]) {
+                    members.insert("credential".to_owned(), id.clone());
+                }
             }
-            None => given_key.filter(|_| !self.how.dry_run),
-        };
-        if let Some(jwk) = key {
-            let body = registration("first key", Some(jwk), None);
-            let registered =
-                client.post(&client.at(&[AGENT.plural, &self.name, "credentials"]), &body).await?;
-            if let (Some(members), id @ Value::String(_)) = (answer.as_object_mut(), &registered["id"]) {
-                members.insert("credential".to_owned(), id.clone());
-            }
+            None if self.how.dry_run => {}
+            None => talk(&format!("{} has no key and cannot get a token yet; add one: {add}", self.name)),
         }
         AGENT.say(setting, &self.name, &answer, self.how)
+    }
+}
+
+/// The blueprint of those who did not ask for one.
+async fn usual_blueprint(client: &ApiClient) -> Result<String, Trouble> {
+    match client.get(&client.at(&["blueprints", BLUEPRINT_DEFAULT])).await {
+        Ok(_) => Ok(BLUEPRINT_DEFAULT.to_owned()),
+        Err(ApiError::Refused { status, .. }) if status == http::StatusCode::NOT_FOUND => {
+            Err(Trouble::usage(format!("say which blueprint; there is none called `{BLUEPRINT_DEFAULT}`"))
+                .help("add --blueprint NAME; see `writ blueprint list`"))
+        }
+        Err(error) => Err(error.into()),
     }
 }

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use wire::json::Json;
 
 use super::exit::{Exit, Outcome, Trouble};
-use super::output::{Format, emit, printable};
+use super::explain::explained;
+use super::output::{emit, printable};
 use super::setting::Setting;
 use super::things::{given, server_and_tool};
 
@@ -30,7 +31,7 @@ pub(crate) struct Check {
     /// The arguments of the call
     #[arg(long, value_name = "JSON")]
     args: Option<String>,
-    /// Show the verdict on each principal, the policies and roles that decided, and the chain
+    /// Say what each principal came to, by which policies, roles and grants, and which command changes it
     #[arg(long)]
     explain: bool,
 }
@@ -49,11 +50,12 @@ impl Check {
         let client = setting.client()?;
         let answer = client.post(&client.at(&["check"]), &body).await?;
         let exit = exit_of(&answer)?;
-        if self.explain || setting.format() != Format::Table {
+        if setting.format().is_for_programs() {
             setting.one(&answer)?;
-        } else {
-            emit(&sentence(&answer))?;
+            return Ok(exit);
         }
+        let why = if self.explain { explained(&answer) } else { String::new() };
+        emit(&(sentence(&answer) + &why))?;
         Ok(exit)
     }
 }

@@ -32,19 +32,59 @@ pub(crate) fn text(path: &Path) -> Result<String, Trouble> {
     Ok(text)
 }
 
-/// Makes an ES256 key and writes its private half: as a private JWK where the name ends in `.jwk` or `.json`, else
-/// as PKCS#8 PEM. A file that exists is never overwritten.
-pub(crate) fn new_private_key(path: &Path) -> Result<SigningKey, Trouble> {
-    let key = SigningKey::generate(Algorithm::Es256)
-        .map_err(|fault| Trouble::new(Exit::Failed, fault.to_string()))?;
-    let jwk = path.extension().is_some_and(|extension| extension == "jwk" || extension == "json");
-    let text = if jwk { private_jwk(&key)? } else { pem(&key)? };
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
-            Trouble::file(path, &error).help("a key is never overwritten; choose another name")
+/// A file that a new private key goes into: it is there, empty and private, before anything is asked of the server,
+/// and is gone again where the key in it was not to be.
+pub(crate) struct NewKeyFile<'a> {
+    path: &'a Path,
+    file: std::fs::File,
+    kept: bool,
+}
+
+impl<'a> NewKeyFile<'a> {
+    /// Makes the file. One that exists is never overwritten.
+    pub(crate) fn reserve(path: &'a Path) -> Result<Self, Trouble> {
+        let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let file = made.map_err(|error| {
+            let help = if error.kind() == std::io::ErrorKind::AlreadyExists {
+                "nothing was changed; a key is never overwritten: choose another name"
+            } else {
+                "nothing was changed; choose a place where a file can be made"
+            };
+            Trouble::file(path, &error).help(help)
         })?;
-    file.write_all(text.expose().as_bytes()).map_err(|error| Trouble::file(path, &error))?;
-    Ok(key)
+        Ok(Self { path, file, kept: false })
+    }
+
+    /// Makes an ES256 key and writes its private half: as a private JWK where the file's name ends in `.jwk` or
+    /// `.json`, else as PKCS#8 PEM.
+    pub(crate) fn write(&mut self) -> Result<SigningKey, Trouble> {
+        let key = SigningKey::generate(Algorithm::Es256)
+            .map_err(|fault| Trouble::new(Exit::Failed, fault.to_string()))?;
+        let jwk = self.path.extension().is_some_and(|extension| extension == "jwk" || extension == "json");
+        let text = if jwk { private_jwk(&key)? } else { pem(&key)? };
+        let written = self.file.write_all(text.expose().as_bytes()).and_then(|()| self.file.sync_all());
+        written.map_err(|error| Trouble::file(self.path, &error))?;
+        Ok(key)
+    }
+
+    /// Where it is.
+    pub(crate) const fn path(&self) -> &Path {
+        self.path
+    }
+
+    /// Lets the file stay.
+    pub(crate) fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for NewKeyFile<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            // A file that cannot be removed holds a key that nobody trusts.
+            drop(std::fs::remove_file(self.path));
+        }
+    }
 }
 
 fn pkcs8(key: &SigningKey) -> Result<impl std::ops::Deref<Target = Vec<u8>>, Trouble> {
@@ -123,29 +163,50 @@ fn key_of_jwk(text: &str) -> Option<SigningKey> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use super::{new_private_key, private_key};
+    use std::path::Path;
+
+    use wire::jose::SigningKey;
+
+    use super::{NewKeyFile, private_key};
+
+    fn new_private_key(path: &Path) -> SigningKey {
+        let mut file = NewKeyFile::reserve(path).unwrap();
+        let key = file.write().unwrap();
+        file.keep();
+        key
+    }
 
     #[test]
     fn keys_are_private_and_read_back_the_same() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["a.pem", "a.jwk", "b.json", "plain"] {
             let path = folder.path().join(name);
-            let made = new_private_key(&path).unwrap();
+            let made = new_private_key(&path);
             assert_eq!(private_key(&path).unwrap().kid(), made.kid(), "{name}");
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
-            assert!(new_private_key(&path).is_err(), "{name} is not overwritten");
+            assert!(NewKeyFile::reserve(&path).is_err(), "{name} is not overwritten");
         }
+    }
+
+    #[test]
+    fn a_key_that_was_not_to_be_leaves_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pem");
+        let mut file = NewKeyFile::reserve(&path).unwrap();
+        file.write().unwrap();
+        drop(file);
+        assert!(!path.exists());
     }
 
     #[test]
     fn what_is_no_private_key_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        let made = new_private_key(&folder.path().join("good.jwk")).unwrap();
+        let made = new_private_key(&folder.path().join("good.jwk"));
         let public = made.public().required_members().to_text();
         let good = std::fs::read_to_string(folder.path().join("good.jwk")).unwrap();
         // The private number of another key: the point no longer belongs to it.
-        let other = new_private_key(&folder.path().join("other.jwk")).unwrap();
+        let other = new_private_key(&folder.path().join("other.jwk"));
         let (x, mixed) = (made.public().required_members().get("x").unwrap().as_str().unwrap(), other);
         let mixed = good.replace(x, mixed.public().required_members().get("x").unwrap().as_str().unwrap());
         for text in [

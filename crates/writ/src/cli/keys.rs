@@ -1,14 +1,11 @@
 //! Credentials and API tokens: `keys` of agents and workloads, `token` of people and workloads.
 
-use std::path::{Path, PathBuf};
-
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
-use wire::json::Json;
 
-use super::exit::{Exit, Outcome, Trouble};
-use super::file;
+use super::exit::Outcome;
 use super::output::Column;
+use super::ready_key::{KeyArgs, registration};
 use super::setting::Setting;
 use super::things::{Named, given, seconds};
 
@@ -18,7 +15,7 @@ const KEY_COLUMNS: &[Column] = &[
     Column::new("KIND", "/kind"),
     Column::new("CREATED", "/created"),
     Column::new("EXPIRES", "/expires"),
-    Column::new("REVOKED", "/revoked"),
+    Column::new("STATE", "/state"),
     Column::wide("THUMBPRINT", "/thumbprint"),
 ];
 
@@ -27,16 +24,16 @@ const TOKEN_COLUMNS: &[Column] = &[
     Column::new("LABEL", "/label"),
     Column::new("CREATED", "/created"),
     Column::new("EXPIRES", "/expires"),
-    Column::new("REVOKED", "/revoked"),
+    Column::new("STATE", "/state"),
 ];
 
 /// The keys and secrets by which a principal proves itself at the token endpoint.
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
-    /// Register a public key, or have a client secret made
-    #[command(before_help = "$ writ agent keys add ada --key-file ada.jwk --expires-in 90d")]
+    /// Register a public key, make a new one, or have a client secret made
+    #[command(before_help = "$ writ agent keys add ada --generate-key ada-2.pem --expires-in 90d")]
     Add(AddKey),
-    /// List them
+    /// List them with their state; what is dead after a stop stays dead
     #[command(before_help = "$ writ agent keys list ada")]
     List(Named),
     /// End one; what was issued for it dies too
@@ -49,17 +46,17 @@ pub(crate) enum KeysCommand {
 
 /// What to register.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").args(["key_file", "generate_key", "secret"]).required(true))]
 pub(crate) struct AddKey {
     /// The principal's name or id
     name: String,
     /// What to call it
     #[arg(long, default_value = "cli")]
     label: String,
-    /// A public key as JWK, or a private one as PKCS#8 PEM, of which only the public half is sent
-    #[arg(long, value_name = "FILE", required_unless_present = "secret")]
-    key_file: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyArgs,
     /// Have a shared secret made instead; discouraged, shown once
-    #[arg(long, conflicts_with = "key_file")]
+    #[arg(long)]
     secret: bool,
     /// When it ends by itself
     #[arg(long, value_name = "SPAN", value_parser = seconds)]
@@ -71,17 +68,20 @@ impl KeysCommand {
         let client = setting.client()?;
         match self {
             Self::Add(add) => {
-                let jwk = add.key_file.as_deref().map(public_jwk).transpose()?;
-                let body = registration(&add.label, jwk, add.expires_in);
-                let answer = client.post(&client.at(&[plural, &add.name, "credentials"]), &body).await?;
-                if add.secret {
+                let target = client.at(&[plural, &add.name, "credentials"]);
+                let Some(key) = add.key.ready()? else {
+                    let answer =
+                        client.post(&target, &registration(&add.label, None, add.expires_in)).await?;
                     return setting.secret("secret", &answer, "the client secret, shown this once:");
-                }
+                };
+                let answer = key.register(&client, &target, &add.label, add.expires_in).await?;
                 let id = answer["id"].as_str().unwrap_or_default();
                 setting.done(&format!("key {id} registered for {}", add.name), &answer)
             }
-            Self::List(named) => setting
-                .list(KEY_COLUMNS, &client.get(&client.at(&[plural, &named.name, "credentials"])).await?),
+            Self::List(named) => {
+                let keys = client.get(&client.at(&[plural, &named.name, "credentials"])).await?;
+                setting.list_as(KEY_COLUMNS, &keys, state_in_words)
+            }
             Self::Revoke { id } => {
                 let answer = client.delete(&client.at(&["credentials", &id])).await?;
                 setting.done(&format!("key {id} revoked"), &answer)
@@ -90,33 +90,15 @@ impl KeysCommand {
     }
 }
 
-/// The body that registers a key, or asks for a secret when there is none.
-pub(crate) fn registration(label: &str, jwk: Option<Value>, expires_seconds: Option<i64>) -> Value {
-    let secret = jwk.is_none().then_some(json!(true));
-    given([
-        ("label", Some(json!(label))),
-        ("jwk", jwk),
-        ("secret", secret),
-        ("expires_seconds", expires_seconds.map(Value::from)),
-    ])
-}
-
-/// The public key in a file.
-///
-/// SECURITY: a private key never leaves this machine: of a PEM only the public half is sent, and a JWK with private
-/// members is refused.
-pub(crate) fn public_jwk(path: &Path) -> Result<Value, Trouble> {
-    let text = file::text(path)?;
-    let shown = path.display();
-    let jwk = if text.contains("-----BEGIN") {
-        file::private_key(path)?.public().required_members().clone()
-    } else {
-        let jwk =
-            Json::parse(text.as_bytes()).map_err(|error| Trouble::usage(format!("`{shown}`: {error}")))?;
-        wire::jose::PublicJwk::parse(&jwk).map_err(|error| Trouble::usage(format!("`{shown}`: {error}")))?;
-        jwk
-    };
-    serde_json::from_str(&jwk.to_text()).map_err(|error| Trouble::new(Exit::Failed, error.to_string()))
+/// A row for people: what is dead says since when.
+fn state_in_words(mut row: Value) -> Value {
+    if row["state"] == "dead" {
+        row["state"] = match row["dead_since"].as_i64() {
+            Some(position) => json!(format!("dead since position {position}")),
+            None => json!("dead: from before the database was restored"),
+        };
+    }
+    row
 }
 
 /// The API tokens of a person or a workload.
@@ -156,7 +138,8 @@ impl TokenCommand {
                 setting.secret("token", &answer, "the token, shown this once:")
             }
             Self::List(named) => {
-                setting.list(TOKEN_COLUMNS, &client.get(&client.at(&[plural, &named.name, "tokens"])).await?)
+                let tokens = client.get(&client.at(&[plural, &named.name, "tokens"])).await?;
+                setting.list_as(TOKEN_COLUMNS, &tokens, state_in_words)
             }
             Self::Revoke { id } => {
                 let answer = client.delete(&client.at(&["tokens", &id])).await?;

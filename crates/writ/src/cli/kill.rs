@@ -5,11 +5,19 @@ use serde_json::json;
 
 use super::environment::stopwatch;
 use super::exit::{Outcome, Trouble};
+use super::output::talk;
 use super::setting::Setting;
+
+/// What `writ kill all` ends, said before it does.
+const EVERYTHING: &str =
+    "every task and every credential issued so far, your own and every other API token included";
 
 /// Ends authority at once: calls, open streams and credentials.
 #[derive(Debug, Args)]
-#[command(before_help = "$ writ kill agent ada --reason \"mails strangers\" --yes")]
+#[command(
+    before_help = "$ writ kill agent ada --reason \"mails strangers\" --yes",
+    after_help = "`writ kill all` ends every task and every credential issued so far, your own and every other API token included.\nAfterwards restart `writ up`: where no administrator's token is left, it writes a new DATA/admin.token."
+)]
 pub(crate) struct Kill {
     /// What to stop
     #[arg(value_enum)]
@@ -36,7 +44,7 @@ pub(crate) enum Kind {
     Tool,
     /// Stopped
     Server,
-    /// Every task, and every credential issued so far
+    /// Every task and every credential issued so far, your own and every other API token included
     All,
 }
 
@@ -56,9 +64,11 @@ impl Kill {
 /// Asks, stops, and says how long it took from the request to the acknowledgement. From then on no call whose
 /// decision is older is forwarded.
 pub(crate) async fn stop(setting: &Setting, kind: &str, name: &str, reason: &str) -> Outcome {
+    let all = kind == "all";
     let (shown, typed) =
-        if name.is_empty() { ("everything".to_owned(), "all") } else { (format!("{kind} `{name}`"), name) };
-    setting.confirm(&format!("{shown} will be stopped at once"), typed)?;
+        if all { ("everything".to_owned(), "all") } else { (format!("{kind} `{name}`"), name) };
+    let means = if all { format!(": {EVERYTHING}") } else { String::new() };
+    setting.confirm(&format!("{shown} will be stopped at once{means}"), typed)?;
     let client = setting.client()?;
     let watch = stopwatch();
     let body = json!({ "kind": kind, "name": name, "reason": reason });
@@ -72,5 +82,9 @@ pub(crate) async fn stop(setting: &Setting, kind: &str, name: &str, reason: &str
         "{shown} stopped in {ms}.{tenths} ms; open tasks ended: {}; nothing older than position {} counts",
         answer["tasks_ended"], answer["position"]
     );
-    setting.done(&sentence, &answer)
+    let outcome = setting.done(&sentence, &answer)?;
+    if all {
+        talk("your own token is dead too; restart `writ up`: it writes a new DATA/admin.token");
+    }
+    Ok(outcome)
 }

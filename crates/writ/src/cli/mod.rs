@@ -7,12 +7,14 @@ mod check;
 mod completion;
 mod context;
 mod contexts;
+mod coverage;
 mod difference;
 mod discovery;
 mod doctor;
 mod documents;
 pub(crate) mod environment;
 pub(crate) mod exit;
+mod explain;
 mod file;
 mod grant;
 mod group;
@@ -20,8 +22,10 @@ mod key;
 mod keys;
 mod kill;
 pub(crate) mod output;
+mod owned;
 mod person;
 mod policy;
+mod ready_key;
 mod role;
 mod secret;
 mod server;
@@ -38,7 +42,7 @@ mod workload;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use environment::Environment;
 use exit::{Exit, Outcome, Trouble};
@@ -53,6 +57,7 @@ use setting::{Globals, Setting};
     max_term_width = 110,
     propagate_version = false,
     arg_required_else_help = true,
+    before_help = "$ writ demo",
     after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 login needed, 5 approval pending, 6 verification failed, 7 conflict, 8 unavailable."
 )]
 pub(crate) struct Cli {
@@ -112,9 +117,23 @@ enum Command {
     Version,
 }
 
+/// The tree of commands. A page about a noun begins with the example of its first verb: every page shows how.
+fn tree() -> clap::Command {
+    with_examples(Cli::command())
+}
+
+fn with_examples(command: clap::Command) -> clap::Command {
+    let command = command.mut_subcommands(with_examples);
+    let first = command.get_subcommands().next().and_then(|first| first.get_before_help().cloned());
+    match first {
+        Some(example) if command.get_before_help().is_none() => command.before_help(example),
+        Some(_) | None => command,
+    }
+}
+
 /// Runs what the process was asked for.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::from_arg_matches(&tree().get_matches()).unwrap_or_else(|error| error.exit());
     let environment = Environment::read();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {

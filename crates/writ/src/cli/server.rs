@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::exit::Outcome;
-use super::output::Column;
+use super::output::{Column, talk};
 use super::setting::{DryRun, Setting};
 use super::things::{Changed, Named, Noun, given, seconds};
 
@@ -109,7 +109,22 @@ impl Add {
             ("timeout_seconds", self.timeout.map(Into::into)),
         ]);
         let made = SERVER.create(setting, &self.name, &spec, self.how).await?;
-        if self.discover { discover(setting, &self.name).await } else { Ok(made) }
+        let next = format!("`writ server discover {}`", self.name);
+        if self.discover {
+            return discover(setting, &self.name).await.map_err(|trouble| {
+                let there = format!(
+                    "server {} is in the catalogue, without its tools; when it answers: {next}",
+                    self.name
+                );
+                let help =
+                    trouble.help.as_ref().map_or_else(|| there.clone(), |help| format!("{there}\n{help}"));
+                trouble.help(help)
+            });
+        }
+        if !self.how.dry_run {
+            talk(&format!("next: {next} asks it for its tools"));
+        }
+        Ok(made)
     }
 }
 

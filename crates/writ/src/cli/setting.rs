@@ -110,10 +110,24 @@ impl Setting {
 
     /// Prints a list.
     pub(crate) fn list(&self, columns: &[Column], rows: &Value) -> Outcome {
+        self.list_as(columns, rows, |row| row)
+    }
+
+    /// Prints a list: programs get the rows as they are, people get them in these words.
+    pub(crate) fn list_as(
+        &self,
+        columns: &[Column],
+        rows: &Value,
+        words: impl Fn(Value) -> Value,
+    ) -> Outcome {
         let rows = rows
             .as_array()
             .ok_or_else(|| Trouble::new(Exit::Failed, "the server did not answer with a list"))?;
-        emit(&self.format().list(columns, rows))
+        if self.format().is_for_programs() {
+            return emit(&self.format().list(columns, rows));
+        }
+        let rows: Vec<Value> = rows.iter().cloned().map(words).collect();
+        emit(&self.format().list(columns, &rows))
     }
 
     /// Prints one thing.

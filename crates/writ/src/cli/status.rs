@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::exit::{Exit, Outcome};
-use super::output::talk;
+use super::output::{Format, emit, talk};
 use super::setting::Setting;
 
 /// Shows how the server is.
@@ -18,7 +18,10 @@ impl Status {
     pub(crate) async fn run(self, setting: &Setting) -> Outcome {
         let client = setting.client()?;
         let status = client.get(&client.at(&["status"])).await?;
-        setting.one(&status)?;
+        match (setting.format(), status["issuer"].as_str()) {
+            (Format::Name, Some(issuer)) => emit(&format!("{issuer}\n"))?,
+            _ => setting.one(&status)?,
+        };
         if status["fresh"] == true {
             return Ok(Exit::Done);
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use super::coverage;
 use super::exit::{Outcome, Trouble};
 use super::file;
 use super::kill;
@@ -104,7 +105,7 @@ pub(crate) struct Create {
 pub(crate) struct ScopeArgs {
     /// A tool that may be called; `*` stands for all of them; may be given several times
     #[arg(long = "tool", value_name = "SERVER/TOOL", value_parser = server_and_tool)]
-    tools: Vec<(String, String)>,
+    pub(crate) tools: Vec<(String, String)>,
     /// Only those of these tools that have this effect; may be given several times
     #[arg(long = "effect", value_parser = EFFECTS, requires = "tools")]
     effects: Vec<String>,
@@ -118,6 +119,7 @@ impl TaskCommand {
         let client = setting.client()?;
         match self {
             Self::Create(create) => {
+                coverage::warn_of_unknown(&client, &create.scope.tools).await;
                 let answer = client.post(&client.at(&["tasks"]), &create.body()?).await?;
                 let id = answer["id"].as_str().unwrap_or_default();
                 setting.done(&format!("task {id} created"), &answer)

@@ -134,7 +134,11 @@ impl Noun {
         warn(self.word, name, answer);
         let outcome = answer["outcome"].as_str().unwrap_or("changed");
         let trial = if how.dry_run { " (dry run: nothing was changed)" } else { "" };
-        setting.done(&format!("{} {name} {outcome}{trial}", self.word), answer)
+        let said = setting.done(&format!("{} {name} {outcome}{trial}", self.word), answer)?;
+        if let Some(help) = answer["help"].as_str() {
+            talk(&printable(help));
+        }
+        Ok(said)
     }
 }
 

@@ -10,14 +10,16 @@ use wire::dpop::{TargetUri, make_proof};
 use wire::jose::SigningKey;
 use wire::oauth::{TASK_DETAILS_TYPE, make_client_assertion};
 
+use super::coverage;
 use super::discovery::{Discovered, discover};
 use super::environment::{nonce, now};
 use super::exit::{Exit, Outcome, Trouble};
 use super::file;
+use super::output::talk;
 use super::setting::Setting;
 use super::task::ScopeArgs;
 use super::things::{given, seconds};
-use crate::api_client::ApiClient;
+use crate::api_client::{ApiClient, ApiError};
 
 /// How clients prove themselves (RFC 7523).
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -25,7 +27,8 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 /// Asks for an access token as an agent does: with its key (`private_key_jwt`), for one resource and one task.
 #[derive(Debug, Args)]
 #[command(
-    before_help = "$ writ token --agent ada --key ada.pem --resource shop --purpose \"answer ticket 4711\" --tool shop/read_ticket"
+    before_help = "$ writ token --agent ada --key ada.pem --resource shop --purpose \"answer ticket 4711\" --tool shop/read_ticket",
+    after_help = "Without --task and --purpose the token is for the agent's open task, or for a new one that covers everything the agent was granted.\nThe token goes to standard output; the task and what it covers are said on standard error."
 )]
 pub(crate) struct Token {
     /// The agent: its name or id
@@ -37,7 +40,7 @@ pub(crate) struct Token {
     /// What the token is for: a URL, or the name of a server behind Writ
     #[arg(long, value_name = "URL|SERVER")]
     resource: String,
-    /// The task to work on; the agent's open one when nothing is said of a task
+    /// The task to work on
     #[arg(long, value_name = "ID", conflicts_with_all = ["purpose", "parent", "tools", "scope", "seconds"])]
     task: Option<String>,
     /// Begin a new task for this purpose
@@ -77,7 +80,10 @@ impl Token {
         let key = file::private_key(&self.key)?;
         let dpop = self.dpop_key.as_deref().map(file::private_key).transpose()?;
         let details = self.details()?;
-        let (client, _) = setting.connect()?;
+        let (client, has_token) = setting.connect()?;
+        if has_token {
+            coverage::warn_of_unknown(&client, &self.scope.tools).await;
+        }
         let wish = Wish {
             client_id: &self.agent,
             key: &key,
@@ -89,6 +95,9 @@ impl Token {
         let answer = request(&client, &wish).await?;
         let lives = answer["expires_in"].as_i64().unwrap_or_default();
         let kind = answer["token_type"].as_str().unwrap_or_default();
+        if let Some(said) = coverage::of_token(&answer, &self.agent) {
+            talk(&said);
+        }
         setting.secret("access_token", &answer, &format!("an access token ({kind}) for the next {lives} s:"))
     }
 
@@ -104,6 +113,10 @@ impl Token {
             }
             return Ok(None);
         };
+        if !covers {
+            return Err(Trouble::usage("a new task covers what it is given, and nothing was given")
+                .help("add --tool SERVER/TOOL, or --scope FILE"));
+        }
         let mut details = given([
             ("type", Some(json!(TASK_DETAILS_TYPE))),
             ("purpose", Some(json!(purpose))),
@@ -137,7 +150,18 @@ pub(crate) async fn request(client: &ApiClient, wish: &Wish<'_>) -> Result<Value
     form.extend(details.as_deref().map(|details| ("authorization_details", details)));
     let proof = wish.dpop.map(|key| proof_for_token(key, &endpoint)).transpose()?;
     let headers: Vec<_> = proof.iter().map(|proof| (HeaderName::from_static("dpop"), proof)).collect();
-    Ok(client.form(&endpoint, &form, &headers).await?)
+    client.form(&endpoint, &form, &headers).await.map_err(|error| unknown_client(error, wish.client_id))
+}
+
+/// The token endpoint does not say why it does not know a client; its owner may look.
+fn unknown_client(error: ApiError, name: &str) -> Trouble {
+    let is_it = matches!(&error, ApiError::Refused { code, .. } if code == "invalid_client");
+    let mut trouble = Trouble::from(error);
+    if is_it {
+        let see = format!("see `writ agent show {name}` and `writ agent keys list {name}`");
+        trouble.help = Some(trouble.help.map_or_else(|| see.clone(), |help| format!("{help}\n{see}")));
+    }
+    trouble
 }
 
 fn proof_for_token(key: &SigningKey, endpoint: &str) -> Result<Secret, Trouble> {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::difference::difference;
 use super::exit::Outcome;
-use super::output::{Column, talk};
+use super::output::{Column, printable, talk};
 use super::setting::Setting;
 use super::things::server_and_tool;
 use crate::api_client::ApiClient;
@@ -98,7 +98,15 @@ impl OneTool {
         setting.confirm(&what, &self.to_string())?;
         let target = client.at(&[&self.path()[..], &["approve"]].concat());
         let answer = client.post(&target, &json!({ "digest": text("digest") })).await?;
-        setting.done(&format!("tool {self} approved"), &answer)
+        let said = setting.done(&format!("tool {self} approved"), &answer)?;
+        let now = client.get(&client.at(&self.path())).await?;
+        if now["spec"]["effect_source"] == "guessed" {
+            let effect = printable(now["spec"]["effect"].as_str().unwrap_or_default());
+            talk(&format!(
+                "what it does was guessed again from the new definition: `{effect}`; confirm it: `writ tool label {self} {effect}`"
+            ));
+        }
+        Ok(said)
     }
 
     fn path(&self) -> [&str; 3] {

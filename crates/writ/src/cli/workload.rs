@@ -72,7 +72,7 @@ impl WorkloadCommand {
             Self::Create { name, owner, purpose, how } => {
                 WORKLOAD.create(setting, &name, &json!({ "owner": owner, "purpose": purpose }), how).await
             }
-            Self::List => WORKLOAD.list(setting).await,
+            Self::List => WORKLOAD.list_owned(setting).await,
             Self::Show(named) => WORKLOAD.show(setting, &named).await,
             Self::Suspend(changed) => WORKLOAD.set_state(setting, &changed, "suspended").await,
             Self::Resume(named) => WORKLOAD.bring_back(setting, &named, "resume").await,

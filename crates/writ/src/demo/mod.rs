@@ -42,6 +42,10 @@ impl Demo {
     pub(crate) async fn run(self, log: Option<&str>, colour: bool) -> Outcome {
         let failed =
             |error: anyhow::Error| Trouble::new(Exit::Failed, format!("the demonstration failed: {error:#}"));
+        if let Some(folder) = self.data.as_deref().filter(|folder| !is_free(folder)) {
+            return Err(Trouble::usage(format!("`{}` is not an empty folder", folder.display()))
+                .help("name one that is empty, or not there yet; without `--data` a temporary one is used"));
+        }
         // The server's own log would run through the story; its warnings are part of what is shown.
         crate::up::start_logging(Some(log.unwrap_or("error"))).map_err(failed)?;
         let temporary = self.data.is_none();
@@ -82,6 +86,14 @@ impl Demo {
         }
         let stopped = stage.server.stop().await.context("stopping the server");
         played.and(stopped)
+    }
+}
+
+/// Whether a folder can be made here, or is there and empty.
+fn is_free(folder: &std::path::Path) -> bool {
+    match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }
 

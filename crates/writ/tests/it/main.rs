@@ -25,5 +25,6 @@ mod kill;
 mod left;
 mod mutations;
 mod openapi;
+mod operator;
 mod policies;
 mod up;

@@ -206,11 +206,10 @@ fn read_tile<R: BufRead>(
 fn read_record<R: BufRead>(lines: &mut Lines<R>, walk: &Walk, position: u64) -> Result<(), ExportError> {
     lines.expect(Some(position), "a record")?;
     let prefix = format!("{{\"position\":{position},\"record\":");
-    let body = lines
-        .text()?
-        .strip_prefix(&prefix)
-        .and_then(|rest| rest.strip_suffix('}'))
-        .ok_or_else(|| lines.error(Some(position), format!("not the line of record {position}")))?;
+    let body =
+        lines.text()?.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix('}')).ok_or_else(|| {
+            lines.error(Some(position), not_the_line_of(position, lines.text().unwrap_or_default()))
+        })?;
     let index = position - 1;
     let tile = Tile { level: 0, index: index / 256 };
     let place = usize::try_from(index % 256).unwrap_or_default();
@@ -219,6 +218,22 @@ fn read_record<R: BufRead>(lines: &mut Lines<R>, walk: &Walk, position: u64) -> 
         Ok(())
     } else {
         Err(lines.error(Some(position), "the record is not the one that the tree holds".into()))
+    }
+}
+
+/// What stands where a record should be: another one tells which is missing.
+fn not_the_line_of(position: u64, line: &str) -> String {
+    let other =
+        line.strip_prefix("{\"position\":").and_then(|rest| rest.split(',').next()?.parse::<u64>().ok());
+    match other {
+        Some(other) if other > position + 1 => {
+            format!("records {position} to {} are missing: the line is that of record {other}", other - 1)
+        }
+        Some(other) if other > position => {
+            format!("record {position} is missing: the line is that of record {other}")
+        }
+        Some(other) if other < position => format!("the line is that of record {other}, which stood before"),
+        Some(_) | None => format!("not the line of record {position}"),
     }
 }
 

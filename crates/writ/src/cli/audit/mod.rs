@@ -1,30 +1,24 @@
 //! `writ audit`: reading the log, and checking it without trusting the server.
 
+mod search;
 mod verify;
+mod words;
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use base::DecisionId;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::exit::{Exit, Outcome, Trouble};
-use super::output::{Column, Format, emit, talk};
+use super::output::{Format, emit, talk};
 use super::setting::Setting;
 use crate::api_client::{ApiClient, Pieces, Target};
 
+use search::Search;
 use verify::Verify;
-
-const COLUMNS: &[Column] = &[
-    Column::new("POSITION", "/position"),
-    Column::new("TIME", "/record/time"),
-    Column::new("KIND", "/record/kind"),
-    Column::new("ACTOR", "/record/actor"),
-    Column::new("SUBJECT", "/record/subject"),
-    Column::new("TASK", "/record/task"),
-    Column::wide("DATA", "/record/data"),
-];
 
 /// How many records are asked for at once while following.
 const PAGE: i64 = 500;
@@ -45,13 +39,14 @@ pub(crate) enum AuditCommand {
         follow: bool,
     },
     /// Find records
-    #[command(before_help = "$ writ audit search --kind call.denied --limit 50")]
-    Search(Search),
+    #[command(before_help = "$ writ audit search --kind call.denied --agent ada --tool shop/send_mail")]
+    Search(Box<Search>),
     /// Show one record with the payload that it names
-    #[command(before_help = "$ writ audit show 4711")]
+    #[command(before_help = "$ writ audit show dec_01k9m3x8q2v4t6y8b0d2f4h6j8")]
     Show {
-        /// Its position
-        position: i64,
+        /// Its position, or the id of the decision that a refused agent was told
+        #[arg(value_name = "POSITION|DECISION", value_parser = position_or_decision)]
+        which: String,
     },
     /// Verify an export, offline; without a file, what the server exports now
     #[command(before_help = "$ writ audit verify log.jsonl --key log.vkey")]
@@ -65,32 +60,6 @@ pub(crate) enum AuditCommand {
         /// Its position
         position: i64,
     },
-}
-
-/// Which records to find; everything that is given must match.
-#[derive(Debug, Args)]
-pub(crate) struct Search {
-    /// Of this kind, for example call.denied
-    #[arg(long)]
-    kind: Option<String>,
-    /// Caused by this actor: an id
-    #[arg(long, value_name = "ID")]
-    actor: Option<String>,
-    /// About this id
-    #[arg(long, value_name = "ID")]
-    subject: Option<String>,
-    /// Within this task
-    #[arg(long, value_name = "ID")]
-    task: Option<String>,
-    /// From this position on
-    #[arg(long, value_name = "POSITION")]
-    from: Option<i64>,
-    /// Up to this position
-    #[arg(long, value_name = "POSITION")]
-    until: Option<i64>,
-    /// At most so many, the newest first
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..=1000))]
-    limit: i64,
 }
 
 /// Which part of the log, and whereto.
@@ -111,13 +80,10 @@ impl AuditCommand {
     pub(crate) async fn run(self, setting: &Setting) -> Outcome {
         match self {
             Self::Tail { lines, follow } => tail(setting, lines, follow).await,
-            Self::Search(search) => {
+            Self::Search(search) => search.run(setting).await,
+            Self::Show { which } => {
                 let client = setting.client()?;
-                setting.list(COLUMNS, &records(&client, &search.target(&client)).await?)
-            }
-            Self::Show { position } => {
-                let client = setting.client()?;
-                setting.one(&client.get(&client.at(&["audit", "records", &position.to_string()])).await?)
+                setting.one(&client.get(&client.at(&["audit", "records", &which])).await?)
             }
             Self::Verify(verify) => verify.run(setting).await,
             Self::Export(export) => export.run(setting).await,
@@ -127,20 +93,6 @@ impl AuditCommand {
                 copy(proof, &mut std::io::stdout().lock()).await.map(|_| Exit::Done)
             }
         }
-    }
-}
-
-impl Search {
-    fn target(self, client: &ApiClient) -> Target {
-        client
-            .at(&["audit", "records"])
-            .with("kind", self.kind)
-            .with("actor", self.actor)
-            .with("subject", self.subject)
-            .with("task", self.task)
-            .with("from", self.from)
-            .with("until", self.until)
-            .with("limit", Some(self.limit))
     }
 }
 
@@ -177,6 +129,13 @@ async fn copy(mut pieces: Pieces, out: &mut impl Write) -> Result<usize, Trouble
     Ok(bytes)
 }
 
+fn position_or_decision(text: &str) -> Result<String, String> {
+    if text.parse::<i64>().is_ok_and(|position| position > 0) || text.parse::<DecisionId>().is_ok() {
+        return Ok(text.to_owned());
+    }
+    Err("give a position, for example 4711, or the id of a decision: `dec_` and 26 letters".to_owned())
+}
+
 async fn records(client: &ApiClient, target: &Target) -> Result<Value, Trouble> {
     Ok(client.get(target).await?["records"].take())
 }
@@ -185,7 +144,7 @@ async fn tail(setting: &Setting, lines: i64, follow: bool) -> Outcome {
     let client = setting.client()?;
     let mut newest = records(&client, &client.at(&["audit", "records"]).with("limit", Some(lines))).await?;
     oldest_first(&mut newest);
-    setting.list(COLUMNS, &newest)?;
+    emit(&words::table(setting.format(), &newest))?;
     if !follow {
         return Ok(Exit::Done);
     }
@@ -202,10 +161,7 @@ async fn tail(setting: &Setting, lines: i64, follow: bool) -> Outcome {
         oldest_first(&mut more);
         if let Some(position) = last_position(&more) {
             last = position;
-            emit(&without_header(
-                setting.format(),
-                &setting.format().list(COLUMNS, more.as_array().map_or(&[], Vec::as_slice)),
-            ))?;
+            emit(&without_header(setting.format(), &words::table(setting.format(), &more)))?;
         }
     }
 }
