@@ -181,7 +181,8 @@ async fn an_owner_who_leaves_takes_everything_along() {
         let own = rex.own_token(&app, CRM).await.token();
         let target = control::revoke::Target::Person("bob".into());
         app.control.kill(&app.system(), &target, "test").await.unwrap();
-        assert_eq!(app.caller(&of_bobs_agent, "crm").unwrap_err(), "owner_inactive");
+        assert_eq!(app.caller(&of_bobs_agent, "crm").unwrap_err(), "task_ended");
+        assert_eq!(app.open_tasks("max"), 0, "what cannot work does not look as if it did");
         assert!(app.caller(&for_bob, "crm").is_err());
         assert!(app.caller(&own, "crm").is_ok());
         assert_eq!(max.own_token(&app, CRM).await.error(), "invalid_client");

@@ -80,3 +80,20 @@ async fn a_list_says_what_became_of_each_credential() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_owner_who_is_disabled_by_a_document_takes_their_agents_along() {
+    each_database(|app| async move {
+        app.populate().await;
+        let of_bobs_agent = app.client("max").await.own_token(&app, CRM).await.token();
+        let disabled = json!([{
+            "apiVersion": "writ/v1", "kind": "Person", "metadata": { "name": "bob" },
+            "spec": { "display_name": "Bob", "state": "disabled" },
+        }]);
+        app.control.apply(&app.system(), serde_json::from_value(disabled).unwrap(), false).await.unwrap();
+        assert_eq!(app.caller(&of_bobs_agent, "crm").unwrap_err(), "owner_inactive");
+        let said = answered(&app, &of_bobs_agent);
+        assert!(said.contains("stop") && !said.contains("new token"), "{said}");
+    })
+    .await;
+}

@@ -373,8 +373,7 @@ fn a_line_that_was_taken_out_is_named() {
     let without = |positions: std::ops::RangeInclusive<u64>| {
         let is_one =
             |line: &&str| positions.clone().any(|at| line.starts_with(&format!("{{\"position\":{at},")));
-        let kept: String =
-            text.lines().filter(|line| !is_one(line)).map(|line| format!("{line}\n")).collect();
+        let kept: String = text.split_inclusive('\n').filter(|line| !is_one(line)).collect();
         verify_export(kept.as_bytes(), None).expect_err("a line is missing")
     };
     let one = without(5..=5);

@@ -32,7 +32,7 @@ pub(super) fn explained(answer: &Value) -> String {
             .filter_map(Value::as_str)
             .map(|command| format!("to change it: {command}")),
     );
-    lines.iter().map(|line| format!("  {}\n", printable(line))).collect()
+    lines.iter().map(|line| "  ".to_owned() + &printable(line) + "\n").collect()
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {

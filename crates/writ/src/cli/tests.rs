@@ -81,7 +81,7 @@ fn a_page_about_a_noun_begins_with_an_example_too() {
     all.retain(|(_, command)| !command.is_hide_set());
     for (path, command) in all {
         let help = command.get_before_help().map(ToString::to_string).unwrap_or_default();
-        assert!(help.starts_with(&format!("$ {path}").trim_end()), "`{path}` begins with `{help}`");
+        assert!(help.starts_with(format!("$ {path}").trim_end()), "`{path}` begins with `{help}`");
     }
 }
 
