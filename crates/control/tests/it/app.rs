@@ -115,12 +115,13 @@ impl App {
         self.send(Method::GET, path, headers, Body::empty()).await
     }
 
-    /// Sends a JSON body.
+    /// Sends a JSON body; none where it is null.
     pub(crate) async fn api(&self, method: Method, path: &str, token: &str, body: &Value) -> Answer {
         let mut headers = HeaderMap::new();
         headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
         headers.insert("content-type", "application/json".parse().unwrap());
-        self.send(method, path, headers, Body::from(body.to_string())).await
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        self.send(method, path, headers, body).await
     }
 
     /// Sends a form.

@@ -245,10 +245,8 @@ async fn a_dry_run_says_what_would_happen_and_changes_nothing() {
     assert_eq!(created.unwrap()["name"], "for-a-while", "{plan}");
     assert!(plan["position"].is_null() && plan["dry_run"] == true);
     assert_eq!(writ(admin, &home, &["diff", "-f", folder.to_str().unwrap()]).exit, 6);
-    for (method, path) in [("PUT", "groups/new?dry_run=true"), ("DELETE", "groups/writers?dry_run=true")] {
-        let spec = json!({ "of": "agent", "description": "x" });
-        admin.ask(method, path).json(&spec).send().await.done();
-    }
+    admin.put("groups/new?dry_run=true", &json!({ "of": "agent", "description": "x" })).await.done();
+    admin.ask("DELETE", "groups/writers?dry_run=true").send().await.done();
     assert_eq!((admin.position().await, admin.get("export").await.body), before);
 }
 
@@ -277,7 +275,7 @@ async fn documents_do_not_lift_a_stop() {
             "server" => "start",
             _ => "resume",
         };
-        admin.post(&format!("{key}/{name}/{back}"), &json!({})).await.done();
+        admin.act(&format!("{key}/{name}/{back}")).await.done();
         apply(admin, &home, &folder, &[]).done();
     }
     // A tool that was stopped is none that a label set lets go.

@@ -51,7 +51,7 @@ async fn whatever_is_stopped_is_dead_on_the_next_call_and_after_a_power_cut() {
                     4,
                     "{kind}"
                 );
-                world.admin.post(back, &json!({})).await.done();
+                world.admin.act(back).await.done();
                 assert!(is_dead(&world, &mcp).await, "{kind}: old credentials live again with the principal");
                 renew(&mut world, kind).await;
             }

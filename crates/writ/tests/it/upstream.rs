@@ -82,6 +82,11 @@ impl Upstream {
         self.heard.lock().unwrap().len()
     }
 
+    /// How many sessions it was told to end.
+    pub(crate) fn ended(&self) -> usize {
+        self.heard.lock().unwrap().iter().filter(|heard| heard.starts_with("DELETE ")).count()
+    }
+
     /// Whether a text stood in anything that arrived: headers or bodies.
     pub(crate) fn heard(&self, text: &str) -> bool {
         self.heard.lock().unwrap().iter().any(|heard| heard.contains(text))
@@ -149,7 +154,11 @@ async fn enter(
         "tools/call" => return upstream.call(&message, id),
         _ => json!({}),
     };
-    axum::Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response()
+    let answer = axum::Json(json!({ "jsonrpc": "2.0", "id": id, "result": result }));
+    if method == "initialize" {
+        return ([("mcp-session-id", format!("upstream-{}", upstream.messages()))], answer).into_response();
+    }
+    answer.into_response()
 }
 
 impl Upstream {

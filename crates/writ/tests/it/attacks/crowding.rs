@@ -93,7 +93,8 @@ async fn second_http(world: &World, path: &str) -> u16 {
     status
 }
 
-async fn metric(world: &World, name: &str) -> f64 {
+/// A number that the server shows; zero when it does not.
+pub(super) async fn metric(world: &World, name: &str) -> f64 {
     let answer = Ask::new("GET", format!("{}/metrics", world.node.url())).send().await;
     let line = answer.text().lines().find(|line| line.starts_with(name)).map(str::to_owned);
     line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()

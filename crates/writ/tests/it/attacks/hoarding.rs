@@ -1,4 +1,5 @@
-//! Bodies that are sent and never ended: what they make the server hold is bounded, and others are served meanwhile.
+//! Bodies that are sent and never ended, and sessions that are opened and never used: what they make the server hold is
+//! bounded, and others are served meanwhile.
 
 use std::{
     convert::Infallible,
@@ -9,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::{
@@ -19,11 +21,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use tokio::{net::TcpSocket, task::JoinSet, time::timeout};
 
-use super::{credential, session};
+use super::{credential, crowding::metric, kill, session, wish};
 use crate::{
     mcp::{Mcp, Pass, is_done},
     node::{On, Setup, read},
-    world::World,
+    world::{World, access_token},
 };
 
 const MIB: usize = 1024 * 1024;
@@ -212,4 +214,38 @@ async fn a_reserved_connection_carries_one_request_over_http_2() {
     let served = answers.iter().filter(|(status, _)| *status == 200).count();
     assert!(answers.iter().all(|(status, _)| [200, 503].contains(&status.as_u16())), "{answers:?}");
     assert_eq!(served, 1, "{answers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_hoards_sessions_keeps_nobody_out_and_a_kill_frees_them() {
+    /// Of one agent within one task.
+    const SESSIONS_MAX: usize = 256;
+    let world = World::new(On::Sqlite).await;
+    let (_, eve) = credential(&world, "eve").await;
+    let token = access_token(&wish(&world, "eve", &eve, None, "mcp/notes").send().await.done());
+    let before = world.upstream.ended();
+    let hoarder = Mcp::new(&world.node.url(), Pass::Bearer(token));
+    for _ in 0..13 {
+        let answers = (0..20).map(|_| hoarder.initialize());
+        assert!(join_all(answers).await.iter().all(|answer| answer.status == 200));
+    }
+    // What she has too many of is given up at the server as well.
+    until(async || world.upstream.ended() - before == 13 * 20 - SESSIONS_MAX).await;
+    let mcp = world.session(&world.wide_task().await).await;
+    assert!(is_done(&mcp.called("read_note", &json!({})).await));
+
+    kill(&world, "agent", "eve").await;
+    until(async || metric(&world, "writ_mcp_sessions").await < 1.5).await;
+    until(async || world.upstream.ended() - before == 13 * 20).await;
+    assert!(is_done(&mcp.called("read_note", &json!({})).await));
+}
+
+/// Waits until something is so.
+async fn until(is_so: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), waiting).await.expect("it does not become so");
 }
