@@ -78,7 +78,7 @@ pub fn serialize<S: Serializer>(time: &Option<Timestamp>, to: S) -> Result<S::Ok
     }
 }
 
-/// Reads an optional time: RFC 3339, or milliseconds since 1970-01-01T00:00:00Z.
+/// Reads an optional time in RFC 3339.
 pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
     struct Reader;
 
@@ -91,14 +91,6 @@ pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestam
 
         fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
             text.parse().map(Some).map_err(|error| E::custom(format!("`{text}`: {error}")))
-        }
-
-        fn visit_i64<E: de::Error>(self, ms: i64) -> Result<Self::Value, E> {
-            Ok(Some(Timestamp::from_millis(ms)))
-        }
-
-        fn visit_u64<E: de::Error>(self, ms: u64) -> Result<Self::Value, E> {
-            i64::try_from(ms).map(|ms| Some(Timestamp::from_millis(ms))).map_err(E::custom)
         }
 
         fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {

@@ -54,7 +54,7 @@ pub struct AgentSpec {
     #[serde(default)]
     pub state: AgentState,
     /// When it ends by itself, RFC 3339.
-    #[serde(default, alias = "expires_ms", with = "base::rfc3339", skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "base::rfc3339", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub expires: Option<Timestamp>,
 }

@@ -47,7 +47,7 @@ async fn idle_agents(app: &App) -> [(&'static str, &'static str); 5] {
         agent("asleep", json!({})),
         agent("new", json!({ "state": "staged" })),
         agent("gone", json!({})),
-        agent("over", json!({ "expires_ms": 1 })),
+        agent("over", json!({ "expires": "1970-01-01T00:00:01Z" })),
         agent("orphan", json!({ "owner": "eve" })),
     ]);
     let documents: Vec<Document> = serde_json::from_value(documents).unwrap();

@@ -118,13 +118,13 @@ impl Create {
             Some(name) => name.clone(),
             None => usual_blueprint(&client).await?,
         };
-        let ends = self.expires_in.map(|seconds| json!(now().plus_seconds(seconds).millis()));
+        let ends = self.expires_in.map(|seconds| json!(now().plus_seconds(seconds).to_string()));
         let spec = given([
             ("owner", Some(json!(self.owner))),
             ("blueprint", Some(json!(blueprint))),
             ("purpose", Some(json!(self.purpose))),
             ("state", self.staged.then(|| json!("staged"))),
-            ("expires_ms", ends),
+            ("expires", ends),
         ]);
         let mut answer = AGENT.make(&client, &self.name, &spec, self.how).await?;
         let add = format!("`writ agent keys add {0} --generate-key {0}.pem`", self.name);

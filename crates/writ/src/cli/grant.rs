@@ -71,13 +71,13 @@ impl GrantCommand {
     pub(crate) async fn run(self, setting: &Setting) -> Outcome {
         match self {
             Self::Create(Create { name, to, role, on, reason, expires_in, how }) => {
-                let ends = expires_in.map(|seconds| json!(now().plus_seconds(seconds).millis()));
+                let ends = expires_in.map(|seconds| json!(now().plus_seconds(seconds).to_string()));
                 let spec = given([
                     ("to", Some(json!(to))),
                     ("role", Some(json!(role))),
                     ("on", Some(json!(on))),
                     ("reason", Some(json!(reason))),
-                    ("expires_ms", ends),
+                    ("expires", ends),
                 ]);
                 GRANT.create(setting, &name, &spec, how).await
             }

@@ -184,13 +184,13 @@ mod tests {
     const COLUMNS: &[Column] = &[
         Column::new("NAME", "/name"),
         Column::new("OWNER", "/spec/owner"),
-        Column::wide("ENDS", "/spec/expires_ms"),
+        Column::wide("ENDS", "/spec/expires"),
     ];
 
     fn rows() -> Vec<serde_json::Value> {
         vec![
-            json!({"name": "ada", "id": "agt_1", "spec": {"owner": "maya", "expires_ms": 0, "tools": ["a", "b"]}}),
-            json!({"name": "bob", "id": "agt_2", "spec": {"owner": "a\u{1b}[31mb\nc", "expires_ms": null}}),
+            json!({"name": "ada", "id": "agt_1", "spec": {"owner": "maya", "expires": "2026-12-31T23:59:59Z", "tools": ["a", "b"]}}),
+            json!({"name": "bob", "id": "agt_2", "spec": {"owner": "a\u{1b}[31mb\nc", "expires": null}}),
         ]
     }
 
@@ -203,7 +203,7 @@ mod tests {
         ");
         insta::assert_snapshot!(Format::Wide.list(COLUMNS, &rows()), @r"
         NAME  OWNER      ENDS
-        ada   maya       1970-01-01T00:00:00.000Z
+        ada   maya       2026-12-31T23:59:59Z
         bob   a�[31mb�c  -
         ");
         assert_eq!(Format::Name.list(COLUMNS, &rows()), "ada\nbob\n");
@@ -216,11 +216,11 @@ mod tests {
     #[test]
     fn one_thing_shows_all_of_its_members_in_the_order_of_the_answer() {
         insta::assert_snapshot!(Format::Table.one(&rows()[0]), @r"
-        name             ada
-        id               agt_1
-        spec.owner       maya
-        spec.expires_ms  1970-01-01T00:00:00.000Z
-        spec.tools       a,b
+        name          ada
+        id            agt_1
+        spec.owner    maya
+        spec.expires  2026-12-31T23:59:59Z
+        spec.tools    a,b
         ");
     }
 
