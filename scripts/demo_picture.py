@@ -16,8 +16,8 @@ WIDTH = 118
 LINE_HEIGHT = 19
 SECONDS = 22
 COLOURS = {"ALLOW": "#3fb950", "DENY": "#f85149", "holds": "#58a6ff"}
-VARYING = re.compile(r"tsk_\w+|[0-9a-f]{8,}(?:\.\.\.)?|[\w-]{43}|/tmp/\S+|\d+(?:\.\d+)?\s?(?:ns|µs|us|ms|s)\b|:\d{4,5}|\d+ records"
-                     r"|before that answer was there|after that|\d+ calls allowed|line \d+, record \d+|\d+ denied")
+VARYING = re.compile(r"before that answer was there|[\d.]+\w+ after that|tsk_\w+|[0-9a-f]{8,}(?:\.\.\.)?|[\w-]{43}|/tmp/\S+|\d+(?:\.\d+)?\s?(?:ns|µs|us|ms|s)\b|:\d{4,5}|\d+ records"
+                     r"|\d+ calls allowed|line \d+, record \d+|\d+ denied")
 
 
 def lines_of(text: str) -> list[str]:
