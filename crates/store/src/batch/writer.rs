@@ -74,7 +74,9 @@ async fn write(inner: &Inner, mut items: Vec<Item>) {
             Ok(Attempt::Moved) => {
                 let (moved, rest): (Vec<_>, Vec<_>) = items.into_iter().partition(Item::is_moved);
                 items = rest;
-                moved.into_iter().for_each(|item| drop(item.answer()));
+                for item in moved {
+                    drop(item.answer());
+                }
             }
             Err(fault) if is_busy(&fault) && attempts < ATTEMPTS => attempts += 1,
             // One of them clashes with a row that exists. Rare: find it by going one by one.
