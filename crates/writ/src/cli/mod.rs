@@ -163,8 +163,9 @@ async fn run(cli: Cli, environment: Environment) -> Outcome {
     let (log, colour, database) = (environment.log.clone(), environment.colour, environment.database.clone());
     let setting = &Setting::new(cli.globals, environment);
     match cli.command {
-        Command::Up(up) => up.run(log.as_deref(), database).await,
-        Command::Demo(demo) => demo.run(log.as_deref(), colour).await,
+        // The server whole is much larger than any other command.
+        Command::Up(up) => Box::pin(up.run(log.as_deref(), database)).await,
+        Command::Demo(demo) => Box::pin(demo.run(log.as_deref(), colour)).await,
         Command::Status(status) => status.run(setting).await,
         Command::Doctor(doctor) => doctor.run(setting).await,
         Command::Context(context) => context.run(setting),
