@@ -195,7 +195,7 @@ mod tests {
             }
             for position in 0..=at + 2 {
                 prop_assert_eq!(usages.is_own(Position(position)), own.contains(&position));
-                let until = (position + 1..).take_while(|next| own.contains(next)).last().unwrap_or(position);
+                let until = (position + 1..=at).take_while(|next| own.contains(next)).last().unwrap_or(position);
                 prop_assert_eq!(usages.own_until(Position(position)), Position(until));
             }
         }
