@@ -102,10 +102,10 @@ impl<P: Plane> Gateway<P> {
             Ok(Ok(_)) => {}
             // It may refuse to end sessions (405).
             Ok(Err(trouble)) => {
-                tracing::debug!(server = %upstream.name, %trouble, "the server did not end a session")
+                tracing::debug!(server = %upstream.name, %trouble, "the server did not end a session");
             }
             Err(_elapsed) => {
-                tracing::debug!(server = %upstream.name, "the server takes too long to end a session")
+                tracing::debug!(server = %upstream.name, "the server takes too long to end a session");
             }
         }
     }

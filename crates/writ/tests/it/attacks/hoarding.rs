@@ -89,7 +89,7 @@ impl Flood {
     /// The next answer; nothing when there is none before everything else under way is over.
     async fn answer(&mut self) -> Option<Answered> {
         loop {
-            let next = timeout(Duration::from_secs(60), self.running.join_next()).await.expect("an end")?;
+            let next = timeout(Duration::from_mins(1), self.running.join_next()).await.expect("an end")?;
             if let Some(answered) = next.unwrap() {
                 return Some(answered);
             }
