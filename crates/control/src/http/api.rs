@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use axum::{
     Router,
-    body::{Body, Bytes, HttpBody as _},
-    extract::{Request, State},
+    body::Bytes,
     handler::Handler,
     http::{StatusCode, header},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
+    middleware,
     routing::{self, MethodRouter},
 };
-use base::{HeldBody, limit};
 use serde_json::{Value, json};
 use utoipa::{PartialSchema, ToSchema, openapi::RefOr, openapi::schema::Schema};
 
-use super::{asker, body, error::ApiError};
+use super::{
+    error::ApiError,
+    gate::{self, Gate},
+};
 use crate::control::Control;
 
 /// What an operation asks of its asker, before anything else happens.
@@ -246,7 +246,7 @@ impl Api {
         };
         let takes_body = operation.request.is_some();
         let gate = Gate { control: self.control.clone(), need: operation.need, takes_body };
-        let guard = middleware::from_fn_with_state(gate, guard);
+        let guard = middleware::from_fn_with_state(gate, gate::guard);
         self.router = self.router.route(&operation.path, route.route_layer(guard));
         self.operations.push(operation);
         self
@@ -297,45 +297,5 @@ impl Api {
             .route("/api/{*rest}", routing::any(nowhere))
             .method_not_allowed_fallback(|| std::future::ready(ApiError::method()))
             .with_state(self.control)
-    }
-}
-
-/// What stands in front of an operation.
-#[derive(Clone)]
-struct Gate {
-    control: Control,
-    need: Need,
-    takes_body: bool,
-}
-
-/// Stands in front of each operation: authenticates, asks for what the operation needs, reads the body, and hands the
-/// asker on.
-async fn guard(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    match gate.admit(request).await {
-        Ok((request, held)) => {
-            let response = next.run(request).await;
-            drop(held);
-            response
-        }
-        Err(error) => error.into_response(),
-    }
-}
-
-impl Gate {
-    async fn admit(&self, request: Request) -> Result<(Request, Option<HeldBody>), ApiError> {
-        let (mut parts, body) = request.into_parts();
-        let mut asked = asker::authenticate(&self.control, &parts, self.need).await?;
-        let (body, held) = if self.takes_body {
-            let sender = asked.sender().unwrap_or_else(|| body::stranger(&parts));
-            let mut held = body::read(&parts, body, sender, limit::BODY_BYTES_MAX).await?;
-            asked = asked.renewed(&self.control)?;
-            (Body::from(held.take()), Some(held))
-        } else if body.is_end_stream() {
-            (body, None)
-        } else {
-            return Err(ApiError::bodiless());
-        };
-        parts.extensions.insert(asked);
-        Ok((Request::from_parts(parts, body), held))
     }
 }

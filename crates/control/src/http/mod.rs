@@ -9,6 +9,7 @@ mod check;
 mod credentials;
 mod documents;
 mod error;
+mod gate;
 mod keys;
 mod kill;
 mod kinds;

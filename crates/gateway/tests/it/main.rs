@@ -6,6 +6,7 @@ mod acts;
 mod input;
 mod live;
 mod plane;
+mod room;
 mod servers;
 mod sessions;
 mod trouble;

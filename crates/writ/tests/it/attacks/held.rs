@@ -49,6 +49,29 @@ async fn a_credential_that_ends_while_the_body_is_held_back_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_held_back_is_asked_for_by_those_who_may_and_answered_to_those_who_still_may() {
+    let world = World::new(On::Sqlite).await;
+    let ines = world.node.api(&token_of(&world.admin, "people/ines").await);
+    let check = json!({ "agent": "ada", "server": "notes", "tool": "read_note" });
+    // Nobody and those who may not are answered before they send a body, as is one that nobody takes.
+    let kill = Ask::new("POST", format!("{}/api/v1/kill", world.node.url())).json(&json!({}));
+    let nobody = kill.header("expect", "100-continue").announce(100).await;
+    assert!(nobody.starts_with("HTTP/1.1 401"), "{nobody}");
+    let denied = world.maya.ask("POST", "check").json(&check).header("expect", "100-continue");
+    let denied = denied.announce(100).await;
+    assert!(denied.starts_with("HTTP/1.1 403"), "{denied}");
+    let unwanted = world.admin.ask("GET", "status").announce(100).await;
+    assert!(unwanted.starts_with("HTTP/1.1 400") && unwanted.contains("takes no body"), "{unwanted}");
+    let large = world.admin.ask("POST", "kill").json(&json!({})).announce(1024 * 1024 + 1).await;
+    assert!(large.starts_with("HTTP/1.1 400") && large.contains("larger"), "{large}");
+    // Reading ends with the right to it, too.
+    let held = ines.ask("POST", "check").json(&check).hold().await;
+    revoke_tokens(&world, "people/ines").await;
+    let answer = held.release().await;
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "full size: make verify"]
 async fn a_body_that_never_comes_is_answered() {
     let world = World::new(On::Sqlite).await;
