@@ -72,6 +72,12 @@ impl Tx {
         Ok(Self { view: View { conn }, origin: Origin::from(ctx), inner, begun })
     }
 
+    /// The commit's patience counts from here: whoever wrote has waited since then already.
+    #[must_use]
+    pub fn waiting_since(self, begun: Instant) -> Self {
+        Self { begun, ..self }
+    }
+
     /// Runs a statement; says how many rows it touched.
     pub async fn exec(&mut self, sql: &'static str, args: &[Value]) -> Result<u64, Fault> {
         self.view.conn.exec(sql, args).await

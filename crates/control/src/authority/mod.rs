@@ -8,13 +8,17 @@
 
 mod turns;
 
-use std::{convert::Infallible, ops::ControlFlow};
+use std::{convert::Infallible, ops::ControlFlow, time::Duration};
+
+use tokio::time::Instant;
 
 use crate::{control::Control, snapshot::Snapshot};
 use base::{Actor, Class, Ctx, Error, Refuse};
 
 pub(crate) use turns::{Turns, Write};
 
+/// How long a write may wait until it begins.
+const PATIENCE: Duration = Duration::from_millis(1500);
 /// How often a change is planned again because another node changed something meanwhile, before the asker is told to
 /// come back.
 const ATTEMPTS_MAX: usize = 8;
@@ -133,21 +137,30 @@ impl Control {
         };
         // The first plan before the turn: it may take a while, and mostly nothing comes in between.
         let mut planned = plan()?;
-        let turn = self.inner().turns.take(by).await?;
-        for _ in 0..ATTEMPTS_MAX {
-            let (planned_at, what) = planned;
-            let what = match what {
-                ControlFlow::Continue(what) => what,
-                ControlFlow::Break(found) => return Ok(ControlFlow::Break(found)),
-            };
-            let mut tx = self.store().begin(by.ctx()).await?;
-            if tx.head().await?.state <= planned_at {
-                return Ok(ControlFlow::Continue((Write::new(tx, turn), what)));
+        let since = Instant::now();
+        let begun = async {
+            let turn = self.inner().turns.take(by).await?;
+            for _ in 0..ATTEMPTS_MAX {
+                let (planned_at, what) = planned;
+                let what = match what {
+                    ControlFlow::Continue(what) => what,
+                    ControlFlow::Break(found) => return Ok(ControlFlow::Break(found)),
+                };
+                let mut tx = self.store().begin(by.ctx()).await?;
+                if tx.head().await?.state <= planned_at {
+                    let tx = tx.waiting_since(since);
+                    return Ok(ControlFlow::Continue((Write::new(tx, turn), what)));
+                }
+                tx.rollback().await?;
+                self.catch_up().await?;
+                planned = plan()?;
             }
-            tx.rollback().await?;
-            self.catch_up().await?;
-            planned = plan()?;
+            Err(AuthorityRefusal::Moved.into())
+        };
+        // One patience for all of it: the turn, the database, and what other nodes change meanwhile.
+        match tokio::time::timeout(PATIENCE, begun).await {
+            Ok(begun) => begun,
+            Err(_) => Err(AuthorityRefusal::Crowded.into()),
         }
-        Err(AuthorityRefusal::Moved.into())
     }
 }

@@ -5,7 +5,6 @@ use std::{
     collections::HashMap,
     ops::{Deref, DerefMut},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use base::{Error, Fault};
@@ -14,8 +13,6 @@ use tokio::sync::{Mutex as Line, OwnedMutexGuard};
 
 use super::{Authority, AuthorityRefusal};
 
-/// How long a write may wait for its turn.
-const WAIT: Duration = Duration::from_millis(1500);
 /// How many writes of one actor may wait.
 const WAITING_PER_ACTOR_MAX: usize = 64;
 
@@ -34,21 +31,15 @@ pub(crate) struct Turns {
 pub(crate) struct Turn(#[expect(dead_code, reason = "held, not read")] OwnedMutexGuard<()>);
 
 impl Turns {
-    /// Waits for a turn.
+    /// Waits for a turn, for as long as the caller does.
     pub(super) async fn take(&self, by: &impl Authority) -> Result<Turn, Error> {
         let mine = Arc::clone(&self.turn).lock_owned();
-        let waiting = async {
-            if by.is_urgent() {
-                return Ok(Turn(mine.await));
-            }
-            let _counted = self.stand(by.ctx().actor.to_string())?;
-            let _first = self.line.lock().await;
-            Ok(Turn(mine.await))
-        };
-        match tokio::time::timeout(WAIT, waiting).await {
-            Ok(turn) => turn,
-            Err(_) => Err(AuthorityRefusal::Crowded.into()),
+        if by.is_urgent() {
+            return Ok(Turn(mine.await));
         }
+        let _counted = self.stand(by.ctx().actor.to_string())?;
+        let _first = self.line.lock().await;
+        Ok(Turn(mine.await))
     }
 
     /// Counts one more who waits.

@@ -14,7 +14,13 @@ enum Kind {
 use Kind::{Counter, Gauge};
 
 /// All meters: name, kind, what it counts.
-const METERS: [(&str, Kind, &str); 15] = [
+const METERS: [(&str, Kind, &str); 17] = [
+    (
+        "writ_bodies_refused_total",
+        Counter,
+        "bodies that were not read, because too much is held already or they are too large",
+    ),
+    ("writ_mcp_sessions", Gauge, "MCP sessions that are open"),
     ("writ_call_faults_total", Counter, "calls that were refused because something failed on our side"),
     ("writ_connections", Gauge, "open connections, by lane"),
     (
