@@ -73,7 +73,6 @@ impl Tx {
     }
 
     /// The commit's patience counts from here: whoever wrote has waited since then already.
-    #[must_use]
     pub fn waiting_since(self, begun: Instant) -> Self {
         Self { begun, ..self }
     }
