@@ -92,6 +92,16 @@ pub fn is_undecided(fault: &Fault) -> bool {
     fault.source().is_some_and(<dyn std::error::Error>::is::<SqlUndecided>)
 }
 
+/// Another fault of the same kind, for another caller: a fault cannot be copied.
+pub(crate) fn alike(doing: &'static str, fault: &Fault) -> Fault {
+    let text = fault.to_string();
+    match fault.source() {
+        Some(source) if source.is::<SqlGone>() => Fault::new(doing, SqlGone(text)),
+        Some(source) if source.is::<SqlUndecided>() => Fault::new(doing, SqlUndecided(text)),
+        _ => Fault::new(doing, text),
+    }
+}
+
 /// A driver's error as a fault.
 pub(crate) fn fault(doing: &'static str, error: sqlx::Error) -> Fault {
     match &error {

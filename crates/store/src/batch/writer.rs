@@ -10,7 +10,7 @@ use super::{
     apply::{Attempt, attempt},
     item::Item,
 };
-use crate::{conflict, is_busy, store::Inner};
+use crate::{conflict, error::alike, is_busy, store::Inner};
 
 /// Entries of one commit.
 const BATCH: usize = 256;
@@ -109,12 +109,11 @@ fn fail(mut items: Vec<Item>, fault: Fault) {
         items.into_iter().for_each(Item::put_off);
         return;
     }
-    let text = fault.to_string();
+    let others: Vec<Fault> = (1..items.len()).map(|_| alike("writing a batch", &fault)).collect();
     if let Some(first) = items.pop() {
-        // A fault cannot be copied; one caller gets it with its cause, the others in words.
         first.fail(fault);
     }
-    for item in items {
-        item.fail(Fault::new("writing a batch", text.clone()));
+    for (item, fault) in items.into_iter().zip(others) {
+        item.fail(fault);
     }
 }
