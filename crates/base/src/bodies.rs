@@ -13,6 +13,8 @@ use crate::Actor;
 
 /// What a waiting request costs beside the bytes of its head and body.
 const REQUEST_BYTES: usize = 4 * 1024;
+/// What a sender may hold as long as anything at all is left: several forms, or a call.
+const LITTLE_BYTES: usize = 64 * 1024;
 /// The least room that is made for a body.
 const ROOM_BYTES_MIN: usize = 1024;
 
@@ -28,7 +30,7 @@ pub enum Sender {
 /// How many bytes may be held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// By all senders of a sort together.
+    /// By all senders of a sort together; by those who hold more than a little, three quarters of it.
     pub all: usize,
     /// By one of them.
     pub one: usize,
@@ -186,7 +188,9 @@ impl Part {
             return Err(BodyRefusal::Share);
         }
         let held = self.held.saturating_add(bytes);
-        if held > self.share.all {
+        // The last quarter is for those who hold little: a few who take all that one may must not shut out the others.
+        let all = if of_sender > LITTLE_BYTES { self.share.all / 4 * 3 } else { self.share.all };
+        if held > all {
             return Err(BodyRefusal::Spent);
         }
         self.held = held;

@@ -152,3 +152,18 @@ fn the_room_comes_back_from_a_thread_that_panics() {
     assert!(panicked.join().is_err());
     assert_eq!(held(&bodies), (0, 0));
 }
+
+#[test]
+fn a_few_who_take_all_they_may_leave_something_for_those_who_need_little() {
+    const MIB: usize = 1024 * 1024;
+    let bodies = Bodies::new(shares(16 * MIB, 4 * MIB));
+    let mut greedy = Vec::new();
+    for number in 0..8 {
+        let Ok(mut body) = bodies.begin(stranger(number), 0, 4 * MIB) else { continue };
+        while body.push(&[b' '; 16 * 1024]).is_ok() {}
+        greedy.push(body);
+    }
+    assert!(held(&bodies).0 > 11 * MIB, "they took what they could");
+    let mut modest = bodies.begin(stranger(9), 500, MIB).expect("room for one more");
+    modest.push(&[b'x'; 8 * 1024]).expect("room for a form");
+}
