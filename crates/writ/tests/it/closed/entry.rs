@@ -234,9 +234,10 @@ pub(super) fn table(came: &[(Entry, Came)]) -> String {
 /// The part of a refusal that does not depend on who came first: whether the node is stale by now, whether a wait or
 /// the database's answer ended it.
 pub(super) fn steady(how: &str) -> &str {
-    match how.split_once(' ') {
-        Some((status, _)) => status,
-        None if ["fault", "node_stale", "busy"].contains(&how) => "not now",
-        None => how,
+    match how.split_once(' ').map_or(how, |(status, _)| status) {
+        "500" | "503" => "5xx",
+        status if how.contains(' ') => status,
+        "fault" | "node_stale" | "busy" => "not now",
+        how => how,
     }
 }
