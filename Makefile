@@ -11,6 +11,10 @@ export CARGO_TARGET_DIR ?= $(WRIT_CACHE)/target
 # nextest is quicker and prints better; it does not run documentation tests, so those follow.
 RUN_TESTS := $(shell command -v cargo-nextest >/dev/null && echo 'nextest run --no-fail-fast' || echo 'test --lib --bins --tests')
 
+# The same with those of full size.
+RUN_ALL_TESTS := $(shell command -v cargo-nextest >/dev/null && echo 'nextest run --no-fail-fast --workspace --run-ignored all' \
+	|| echo 'test --workspace --lib --bins --tests -- --include-ignored')
+
 .PHONY: help setup demo install run test verify bench tidy fmt fmt-check lint unit clients docs
 
 help: ## list the commands
@@ -37,7 +41,7 @@ test: setup tidy fmt-check lint unit demo clients docs ## everything that must b
 	@echo "make test: tidy, format, lints, tests, demo, real clients and documents are green"
 
 verify: test ## the same and the long tests at full size: crash rounds, mutations, more property cases
-	PROPTEST_CASES=4096 cargo test --workspace --lib --bins --tests -- --include-ignored
+	PROPTEST_CASES=4096 cargo $(RUN_ALL_TESTS)
 	@echo "make verify: the long tests are green"
 
 bench: ## micro-benchmarks, then the load run next to its reference points
