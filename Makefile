@@ -74,7 +74,7 @@ clients: ## real MCP clients against a real MCP server, through Writ
 	@scripts/setup.sh clients
 	tests/conformance/run.sh
 
-docs: ## every command that the tutorial shows
+docs: ## every command that the pages show, and the picture
 	@scripts/setup.sh clients
 	cargo build --package writ
 	tests/docs/run.sh

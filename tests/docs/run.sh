@@ -23,6 +23,9 @@ main() {
         run_page "$page"
         echo "docs: $page runs"
     done
+    # Of what the README shows, the picture too is what happens.
+    writ demo 2>&1 | scripts/demo_picture.py --check docs/pictures/demo.svg
+    echo "docs: docs/pictures/demo.svg shows what the demo prints"
 }
 
 run_page() {
