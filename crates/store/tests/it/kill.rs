@@ -58,7 +58,8 @@ fn acknowledge(what: &str, position: Position) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "run by `no_acknowledged_record_is_lost` as its child"]
 async fn child() {
-    let config = read_config(&environment(CHILD).expect("told what to open"));
+    let Some(config) = environment(CHILD) else { return };
+    let config = read_config(&config);
     let clock = Arc::new(FixedClock::default());
     let dice = Arc::new(SeededDice::new(u64::from(std::process::id())));
     let store = Store::open(config, clock, dice.clone()).await.unwrap();
