@@ -10,10 +10,10 @@ mod turns;
 
 use std::{convert::Infallible, ops::ControlFlow, time::Duration};
 
+use base::{Actor, Class, Ctx, Error, Refuse};
 use tokio::time::Instant;
 
 use crate::{control::Control, snapshot::Snapshot};
-use base::{Actor, Class, Ctx, Error, Refuse};
 
 pub(crate) use turns::{Turns, Write};
 
@@ -133,19 +133,22 @@ impl Control {
         let mut plan = move || {
             let known = self.snapshot();
             by.stands(&known)?;
-            Ok::<_, Error>((known.position, plan(&known)?))
+            Ok::<_, Error>(match plan(&known)? {
+                ControlFlow::Continue(what) => ControlFlow::Continue((known.position, what)),
+                ControlFlow::Break(found) => ControlFlow::Break(found),
+            })
         };
-        // The first plan before the turn: it may take a while, and mostly nothing comes in between.
-        let mut planned = plan()?;
+        // The first plan before the turn: it may take a while, mostly nothing comes in between, and who finds nothing to
+        // write takes no turn from others.
+        let mut planned = match plan()? {
+            ControlFlow::Continue(planned) => planned,
+            ControlFlow::Break(found) => return Ok(ControlFlow::Break(found)),
+        };
         let since = Instant::now();
         let begun = async {
             let turn = self.inner().turns.take(by).await?;
             for _ in 0..ATTEMPTS_MAX {
                 let (planned_at, what) = planned;
-                let what = match what {
-                    ControlFlow::Continue(what) => what,
-                    ControlFlow::Break(found) => return Ok(ControlFlow::Break(found)),
-                };
                 let mut tx = self.store().begin(by.ctx()).await?;
                 if tx.head().await?.state <= planned_at {
                     let tx = tx.waiting_since(since);
@@ -153,7 +156,10 @@ impl Control {
                 }
                 tx.rollback().await?;
                 self.catch_up().await?;
-                planned = plan()?;
+                planned = match plan()? {
+                    ControlFlow::Continue(planned) => planned,
+                    ControlFlow::Break(found) => return Ok(ControlFlow::Break(found)),
+                };
             }
             Err(AuthorityRefusal::Moved.into())
         };
