@@ -91,7 +91,7 @@ impl Follower {
         for id in changed {
             let read = match &mut read {
                 Some(read) => read,
-                None => read.insert(inner.store.read().await?),
+                None => read.insert(inner.store.read_ahead().await?),
             };
             reload(&inner.store, read, &mut after, id).await?;
         }
@@ -99,7 +99,7 @@ impl Follower {
         if !used.is_empty() {
             let mut read = match read {
                 Some(read) => read,
-                None => inner.store.read().await?,
+                None => inner.store.read_ahead().await?,
             };
             inner.store.refresh_usage(&mut read, &used).await?;
         }

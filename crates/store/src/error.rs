@@ -15,6 +15,13 @@ pub struct SqlConflict(String);
 #[error("the database is busy: {0}")]
 pub struct SqlBusy(String);
 
+impl SqlBusy {
+    /// It says nothing, and whoever asked has given up.
+    pub(crate) fn silent() -> Self {
+        Self("it did not answer in time".into())
+    }
+}
+
 /// The database is not there: no connection could be made, or one broke. What was asked of it was not kept, except by a
 /// commit, which is [undecided](is_undecided) then.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +64,7 @@ pub(crate) async fn patiently<T>(
     // On the heap: this would otherwise weigh on every future that waits for the database.
     match tokio::time::timeout(PATIENCE, Box::pin(work)).await {
         Ok(done) => done,
-        Err(_) => Err(Fault::new(doing, SqlBusy("it did not answer in time".into()))),
+        Err(_) => Err(Fault::new(doing, SqlBusy::silent())),
     }
 }
 

@@ -6,8 +6,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use base::{Ctx, Fault};
+use tokio::time::Instant;
 
-use crate::{Store, Unrecorded, conflict, error::patiently, log::lock_head};
+use crate::{Store, Unrecorded, conflict, deadline::Deadline, log::lock_head};
 
 /// Positions begin at one, so nobody ever sees this one.
 const INSERT: &str = "insert into record (position, time, kind, tenant, actor, body, leaf) \
@@ -21,6 +22,11 @@ pub(crate) struct Health {
 }
 
 impl Health {
+    /// Takes note that a write had no answer.
+    pub(crate) fn fails(&self) {
+        self.fails.store(true, Ordering::Relaxed);
+    }
+
     /// Takes note of how a write ended. One that clashed with a row shows that the database works.
     pub(crate) fn note<T>(&self, written: &Result<T, Fault>) {
         let works = written.as_ref().map_or_else(|fault| conflict(fault).is_some(), |_| true);
@@ -34,26 +40,27 @@ impl Health {
 impl Store {
     /// Whether the last write was kept.
     pub fn takes_writes(&self) -> bool {
-        !self.inner().health.fails.load(Ordering::Relaxed)
+        !self.inner().engine.health().fails.load(Ordering::Relaxed)
     }
 
     /// How many writes were kept since the start; stands still when nothing is written, or nothing can be.
     pub fn writes_kept(&self) -> u64 {
-        self.inner().health.kept.load(Ordering::Relaxed)
+        self.inner().engine.health().kept.load(Ordering::Relaxed)
     }
 
     /// Writes a record and takes it back in the same transaction, to see whether the database takes one.
     pub async fn probe(&self, ctx: &Ctx) -> Result<(), Fault> {
-        let probed = patiently("probing the database", async {
-            let mut conn = self.inner().engine.begin_alone().await?;
+        let probed = async {
+            let deadline = Deadline::of_change(Instant::now());
+            let mut conn = self.inner().engine.begin_alone(deadline).await?;
             lock_head(&mut conn).await?;
             conn.exec(INSERT, &[ctx.now.into(), [0_u8; 32].into()]).await?;
             conn.exec("delete from record where position = 0", &[]).await?;
             conn.commit().await
-        })
+        }
         .await;
         tracing::trace!(trace = %ctx.trace, kept = probed.is_ok(), "probed the database");
-        self.inner().health.note(&probed);
+        self.inner().engine.health().note(&probed);
         if probed.is_ok() {
             self.inner().count_unrecorded(Unrecorded::Node);
         }

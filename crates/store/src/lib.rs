@@ -13,6 +13,7 @@
 #![warn(missing_docs)]
 
 mod batch;
+mod deadline;
 mod engine;
 mod error;
 mod file;

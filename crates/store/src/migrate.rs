@@ -28,6 +28,8 @@ impl Migration {
     }
 }
 
+const MIGRATING: &str = "changing the database's tables";
+
 /// Brings the database to this version's tables, all steps in one transaction.
 ///
 /// A step that ran before must be the one that is built in, and a database that knows more steps than this
@@ -39,6 +41,7 @@ pub(crate) async fn migrate(engine: &Engine) -> Result<(), Fault> {
         conn.rows("select 1 from (select pg_advisory_xact_lock(2003986804)) as held", &[]).await?;
     }
     conn.script(
+        MIGRATING,
         "create table if not exists migration (name text not null primary key, digest text not null)",
     )
     .await?;
@@ -66,7 +69,7 @@ pub(crate) async fn migrate(engine: &Engine) -> Result<(), Fault> {
             continue;
         }
         tracing::info!(step = name, "migrating the database");
-        conn.script(text).await?;
+        conn.script(MIGRATING, text).await?;
         conn.exec("insert into migration (name, digest) values ($1, $2)", &[name.into(), digest.into()])
             .await?;
     }

@@ -12,9 +12,9 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{
     Database, Head, Origin, Sealed, Store, batch,
+    deadline::Deadline,
     engine::{Conn, Engine},
     file,
-    health::Health,
     log::{Draft, append, lock_head},
     mark::{self, Keeper, Mark},
     migrate::migrate,
@@ -62,7 +62,7 @@ impl Store {
 
         let floor = mark.as_ref().map_or(Timestamp::default(), |mark| mark.time);
         let now = clock.now().max(floor);
-        let mut conn = engine.begin_alone().await?;
+        let mut conn = engine.begin_alone(Deadline::of_read()).await?;
         let found = lock_or_make_head(&mut conn).await?;
         let time_floor = floor.max(found.time);
         let head = match reason_to_begin_anew(&mut conn, &found, mark.as_ref()).await? {
@@ -83,7 +83,6 @@ impl Store {
             node,
             positions: watch::Sender::new(head.position),
             time_floor,
-            health: Health::default(),
             unrecorded: Default::default(),
             usages: Arc::default(),
             claim: Mutex::new(Some(claim)),
@@ -117,7 +116,7 @@ fn node_name(config: &StoreConfig, dice: &dyn Dice) -> Result<String, Fault> {
 
 /// Opens the KEK and proves that it is the one this database was sealed with.
 async fn open_kek(engine: &Engine, config: &StoreConfig, dice: &dyn Dice) -> Result<Kek, Fault> {
-    let mut conn = engine.begin_alone().await?;
+    let mut conn = engine.begin_alone(Deadline::of_read()).await?;
     let row = conn.row("select sealed from kek_check where id = 1", &[]).await?;
     let kek = Kek::open(&config.data_dir, row.is_none(), dice)?;
     if let Some(row) = row {

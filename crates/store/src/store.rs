@@ -14,9 +14,8 @@ use zeroize::Zeroizing;
 use crate::{
     Entry, Head, Read, Record, Sealed, Submitted, Tx, Unrecorded,
     batch::Job,
-    engine::Engine,
+    engine::{Engine, Reader},
     error::{PATIENCE, SqlUndecided, patiently},
-    health::Health,
     log::read_head,
     mark::Keeper,
     seal::Kek,
@@ -44,7 +43,6 @@ pub(crate) struct Inner {
     pub(crate) node: String,
     pub(crate) positions: watch::Sender<Position>,
     pub(crate) time_floor: Timestamp,
-    pub(crate) health: Health,
     pub(crate) unrecorded: [AtomicU64; Unrecorded::ALL.len()],
     /// What tasks have used.
     pub(crate) usages: Arc<Usages>,
@@ -87,12 +85,21 @@ impl Store {
 
     /// Begins a write transaction. It waits its turn; no two run at once.
     pub async fn begin(&self, ctx: &Ctx) -> Result<Tx, Fault> {
-        patiently("beginning a write transaction", Tx::begin(self.inner.clone(), ctx)).await
+        Tx::begin(self.inner.clone(), ctx).await
     }
 
     /// Begins a consistent read.
     pub async fn read(&self) -> Result<Read, Fault> {
-        patiently("beginning a read", Read::begin(&self.inner)).await
+        self.read_as(Reader::Anyone).await
+    }
+
+    /// The same on connections that nobody else has, for those who keep this node fresh.
+    pub async fn read_ahead(&self) -> Result<Read, Fault> {
+        self.read_as(Reader::Follower).await
+    }
+
+    async fn read_as(&self, reader: Reader) -> Result<Read, Fault> {
+        patiently("beginning a read", Read::begin(&self.inner, reader)).await
     }
 
     /// The records behind `after`, at most `limit` of them (and at most 4,096), in order.
@@ -100,7 +107,7 @@ impl Store {
         const SQL: &str = "select position, time, kind, tenant, actor, subject, task, body, leaf from record \
                            where position > $1 order by position limit $2";
         let limit = i64::try_from(limit.min(FOLLOW_MAX)).unwrap_or(i64::MAX);
-        let rows = self.read().await?.rows(SQL, &[after.into(), limit.into()]).await?;
+        let rows = self.read_ahead().await?.rows(SQL, &[after.into(), limit.into()]).await?;
         rows.iter().map(Record::from_row).collect()
     }
 
@@ -116,7 +123,7 @@ impl Store {
     pub async fn head(&self) -> Result<Head, Fault> {
         let known = self.inner.keeper.known();
         let head = patiently("reading the log's head", async {
-            let mut conn = self.inner.engine.begin_read().await?;
+            let mut conn = self.inner.engine.begin_read(Reader::Follower).await?;
             read_head(&mut conn).await
         })
         .await?;
@@ -140,7 +147,7 @@ impl Store {
         }
         let Ok(answer) = tokio::time::timeout(PATIENCE, answer).await else {
             let late = Err(Fault::new("submitting to the log", SqlUndecided::late()));
-            self.inner.health.note(&late);
+            self.inner.engine.health().note(&late);
             return late;
         };
         answer.map_err(|_| Fault::new("submitting to the log", "the batch writer has stopped"))?

@@ -4,9 +4,11 @@ use std::sync::LazyLock;
 
 use base::{Actor, AnyId, Event, EventKind, Fault, Position, Timestamp, TraceId};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::{
     Origin, Row, Store, Unrecorded, Value,
+    deadline::Deadline,
     engine::Shaped,
     log::{Draft, append, lock_head},
     store::Inner,
@@ -14,6 +16,8 @@ use crate::{
 
 /// Intents that one transaction ends.
 const CHUNK: i64 = 256;
+/// Proofs that one transaction forgets: others wait for its end.
+const PROOFS: u64 = 4096;
 
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +41,7 @@ impl Store {
         if intents.is_empty() {
             return Ok(());
         }
-        let mut conn = self.inner().engine.begin_alone().await?;
+        let mut conn = self.inner().engine.begin_alone(Deadline::of_change(Instant::now())).await?;
         lock_head(&mut conn).await?;
         for (sql, positions) in TOUCH.split(intents) {
             let args: Vec<Value> =
@@ -58,13 +62,27 @@ impl Store {
         );
         let unknown = end_intents(self.inner(), SQL, &[older_than.into(), CHUNK.into()], now).await?;
 
-        let mut conn = self.inner().engine.begin_alone().await?;
-        let proofs = conn.exec("delete from proof where expires < $1", &[now.into()]).await?;
+        let mut proofs = 0;
+        loop {
+            let forgotten = self.forget_proofs(now).await?;
+            proofs += forgotten;
+            if forgotten < PROOFS {
+                return Ok(Swept { unknown, proofs });
+            }
+        }
+    }
+
+    async fn forget_proofs(&self, now: Timestamp) -> Result<u64, Fault> {
+        const SQL: &str = "delete from proof where digest in \
+                           (select digest from proof where expires < $1 limit $2)";
+        let mut conn = self.inner().engine.begin_alone(Deadline::of_change(Instant::now())).await?;
+        let forgotten =
+            conn.exec(SQL, &[now.into(), i64::try_from(PROOFS).unwrap_or(i64::MAX).into()]).await?;
         conn.commit().await?;
-        if proofs > 0 {
+        if forgotten > 0 {
             self.inner().count_unrecorded(Unrecorded::Expired);
         }
-        Ok(Swept { unknown, proofs })
+        Ok(forgotten)
     }
 }
 
@@ -80,7 +98,7 @@ pub(crate) async fn own_intents(inner: &Inner, now: Timestamp) -> Result<u64, Fa
 async fn end_intents(inner: &Inner, sql: &'static str, args: &[Value], now: Timestamp) -> Result<u64, Fault> {
     let mut ended = 0;
     loop {
-        let mut conn = inner.engine.begin_alone().await?;
+        let mut conn = inner.engine.begin_alone(Deadline::of_change(Instant::now())).await?;
         // Before the rows of open intents, which the batch writer touches under this lock.
         let head = lock_head(&mut conn).await?;
         let rows = conn.rows(sql, args).await?;

@@ -11,16 +11,15 @@ use tokio::time::Instant;
 
 use crate::{
     Head, Row, Value,
-    engine::Conn,
-    error::{PATIENCE, SqlUndecided},
+    deadline::Deadline,
+    engine::{Conn, Reader},
+    error::SqlUndecided,
     log::{Draft, Origin, append, lock_head, read_head},
     store::{Inner, refuse_older},
 };
 
-/// The least time that a commit has.
-const COMMIT_TIME: Duration = Duration::from_millis(300);
-/// The further time that each of its records gives it.
-const RECORD_TIME: Duration = Duration::from_millis(2);
+/// How much later than a commit's own end its caller gives up waiting for word of it.
+const WORD_TIME: Duration = Duration::from_millis(100);
 
 /// A write transaction. It runs alone among its like: what it read stays true until it commits.
 ///
@@ -31,7 +30,6 @@ pub struct Tx {
     view: View,
     origin: Origin,
     inner: Arc<Inner>,
-    begun: Instant,
 }
 
 /// Why a write needs no record. Closed, and counted per reason.
@@ -67,14 +65,14 @@ impl Unrecorded {
 
 impl Tx {
     pub(crate) async fn begin(inner: Arc<Inner>, ctx: &Ctx) -> Result<Self, Fault> {
-        let begun = Instant::now();
-        let conn = inner.engine.begin_alone().await?;
-        Ok(Self { view: View { conn }, origin: Origin::from(ctx), inner, begun })
+        let conn = inner.engine.begin_alone(Deadline::of_change(Instant::now())).await?;
+        Ok(Self { view: View { conn }, origin: Origin::from(ctx), inner })
     }
 
-    /// The commit's patience counts from here: whoever wrote has waited since then already.
-    pub fn waiting_since(self, begun: Instant) -> Self {
-        Self { begun, ..self }
+    /// The patience counts from here: whoever writes has waited since then already.
+    pub fn waiting_since(mut self, begun: Instant) -> Self {
+        *self.view.conn.deadline() = Deadline::of_change(begun);
+        self
     }
 
     /// Runs a statement; says how many rows it touched.
@@ -95,16 +93,17 @@ impl Tx {
     /// A caller that goes away in the middle does not cut it in two: the commit runs to its end regardless. When that
     /// takes too long, the fault [says that it is undecided](crate::is_undecided).
     pub async fn commit(self, events: impl IntoIterator<Item = Event>) -> Result<Position, Fault> {
-        let Self { view: View { conn }, origin, inner, begun } = self;
+        let Self { view: View { mut conn }, origin, inner } = self;
         let drafts =
             events.into_iter().map(|event| Draft::new(&origin, event)).collect::<Result<Vec<_>, _>>()?;
         if drafts.is_empty() {
             return Err(Fault::new("committing", "a change was to be kept without a record"));
         }
-        let until = patience_ends(begun, drafts.len());
+        *conn.deadline() = conn.deadline().to_commit(drafts.len());
+        let until = conn.deadline().until() + WORD_TIME;
         let work = tokio::spawn(async move {
             let written = write(&inner, conn, &drafts).await;
-            inner.health.note(&written);
+            inner.engine.health().note(&written);
             written
         });
         match tokio::time::timeout_at(until, work).await {
@@ -115,9 +114,12 @@ impl Tx {
 
     /// Keeps the writes without a record, for one of the few reasons for which that is right.
     pub async fn commit_unrecorded(self, reason: Unrecorded) -> Result<(), Fault> {
-        let Self { view: View { conn }, inner, .. } = self;
+        let Self { view: View { mut conn }, inner, .. } = self;
+        *conn.deadline() = conn.deadline().to_commit(0);
         let work = tokio::spawn(conn.commit());
-        work.await.map_err(|error| Fault::new("committing", error))??;
+        let written = work.await.map_err(|error| Fault::new("committing", error))?;
+        inner.engine.health().note(&written);
+        written?;
         inner.count_unrecorded(reason);
         Ok(())
     }
@@ -126,13 +128,6 @@ impl Tx {
     pub async fn rollback(self) -> Result<(), Fault> {
         self.view.conn.rollback().await
     }
-}
-
-/// Until when the commit of a transaction may take: beginning and committing share one patience, but a commit has some
-/// time of its own, and large changes have more.
-fn patience_ends(begun: Instant, records: usize) -> Instant {
-    let records = u32::try_from(records).unwrap_or(u32::MAX);
-    (begun + PATIENCE).max(Instant::now() + COMMIT_TIME) + RECORD_TIME.saturating_mul(records)
 }
 
 /// Appends the records of a change and makes both durable.
@@ -153,8 +148,8 @@ pub struct Read {
 }
 
 impl Read {
-    pub(crate) async fn begin(inner: &Inner) -> Result<Self, Fault> {
-        let mut conn = inner.engine.begin_read().await?;
+    pub(crate) async fn begin(inner: &Inner, reader: Reader) -> Result<Self, Fault> {
+        let mut conn = inner.engine.begin_read(reader).await?;
         // SQLite and PostgreSQL both take the snapshot at the first statement: this one.
         let head = read_head(&mut conn).await?;
         Ok(Self { view: View { conn }, head })

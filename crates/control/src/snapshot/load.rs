@@ -22,7 +22,7 @@ use crate::{
 
 /// Reads everything, in one state of the database.
 pub(crate) async fn load(store: &Store) -> Result<Snapshot, Fault> {
-    let mut read = store.read().await?;
+    let mut read = store.read_ahead().await?;
     let head = read.head();
     let mut snapshot =
         Snapshot { position: head.position, generation: head.generation, ..Snapshot::default() };

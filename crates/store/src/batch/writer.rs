@@ -62,7 +62,7 @@ async fn write(inner: &Inner, mut items: Vec<Item>) {
         }
         let attempted = bounded_attempt(inner, &mut items).await;
         if attempted.is_err() || items.iter().any(Item::is_written) {
-            inner.health.note(&attempted);
+            inner.engine.health().note(&attempted);
         }
         match attempted {
             // What nobody waited for gets its end in the same way; that has no caller, so this ends.

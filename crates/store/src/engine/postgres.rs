@@ -4,24 +4,34 @@ use std::{str::FromStr, time::Duration};
 
 use base::{Fault, Secret};
 use sqlx::{
-    ConnectOptions as _, Connection as _, Row as _,
-    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
+    ConnectOptions as _, Connection as _, Postgres, Row as _,
+    postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions},
 };
 
-use super::Engine;
+use super::Lines;
 use crate::error::{fault, in_words};
 
-const CONNECTIONS: u32 = 16;
+/// Connections for changes: one goes on, upkeep waits behind it, and one may be on its way back.
+const CHANGES: u32 = 4;
+/// Connections of the batch writer: the one at work, and one that is given up.
+const BATCHES: u32 = 2;
+/// Connections of those who follow the log.
+const FOLLOWERS: u32 = 4;
+/// Connections of those who read what somebody asked for.
+const READERS: u32 = 6;
 const TURN: Duration = Duration::from_secs(10);
+/// How long an idle connection may take to show that it is alive.
+const PING_TIME: Duration = Duration::from_millis(300);
 
-/// Milliseconds. A holder of the writer's lock whose node has died must not stop the others for long.
-const TIMEOUTS: [(&str, &str); 3] = [
-    ("lock_timeout", "1500"),
-    ("statement_timeout", "30000"),
-    ("idle_in_transaction_session_timeout", "10000"),
-];
+/// Milliseconds. Whoever waits for a lock hears of it before they count the connection as dead.
+const TIMEOUTS: [(&str, &str); 2] = [("lock_timeout", "1300"), ("statement_timeout", "30000")];
+/// Milliseconds that a transaction may be open without a statement. One that writes holds locks: where its node has died
+/// or went silent, the others must not stand still for long.
+const IDLE_WRITING: (&str, &str) = ("idle_in_transaction_session_timeout", "2000");
+/// The same of one that reads, which keeps nobody waiting.
+const IDLE_READING: (&str, &str) = ("idle_in_transaction_session_timeout", "10000");
 
-pub(super) async fn open(url: &Secret) -> Result<Engine, Fault> {
+pub(super) async fn open(url: &Secret) -> Result<Lines<Postgres>, Fault> {
     // SECURITY: the URL holds a password; neither it nor the parser's words about it go into the fault.
     if !["postgres://", "postgresql://"].iter().any(|scheme| url.expose().starts_with(scheme)) {
         return Err(Fault::new(
@@ -40,14 +50,32 @@ pub(super) async fn open(url: &Secret) -> Result<Engine, Fault> {
         .statement_cache_capacity(512)
         .options(TIMEOUTS);
     probe(&options).await?;
-    let pool = PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
+    let (writing, reading) = (options.clone().options([IDLE_WRITING]), options.options([IDLE_READING]));
+    let changes = pool(CHANGES, writing.clone()).await?;
+    refuse_loose_commits(&changes).await?;
+    Ok(Lines {
+        changes,
+        batches: pool(BATCHES, writing).await?,
+        follower: pool(FOLLOWERS, reading.clone()).await?,
+        readers: pool(READERS, reading).await?,
+    })
+}
+
+async fn pool(connections: u32, options: PgConnectOptions) -> Result<PgPool, Fault> {
+    PgPoolOptions::new()
+        .max_connections(connections)
         .acquire_timeout(TURN)
+        .test_before_acquire(false)
+        .before_acquire(|conn, _| Box::pin(answers(conn)))
         .connect_with(options)
         .await
-        .map_err(|error| fault("connecting to PostgreSQL", error))?;
-    refuse_loose_commits(&pool).await?;
-    Ok(Engine::Postgres(pool))
+        .map_err(|error| fault("connecting to PostgreSQL", error))
+}
+
+/// Whether a connection that lay idle still leads anywhere. Firewalls forget such connections without a word, and one of
+/// them must not cost the patience of whoever gets it.
+async fn answers(conn: &mut PgConnection) -> sqlx::Result<bool> {
+    tokio::time::timeout(PING_TIME, conn.ping()).await.map_err(|_| sqlx::Error::PoolTimedOut)?.map(|()| true)
 }
 
 /// Makes one connection before the pool would: the pool takes a server that refuses for one that starts, and tries again

@@ -3,20 +3,24 @@
 use std::{path::Path, time::Duration};
 
 use base::Fault;
-use sqlx::Connection as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{
+    Pool, Sqlite,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
 
-use super::Engine;
+use super::Lines;
 use crate::error::fault;
 
-/// Reader connections; each is a thread.
+/// Connections of those who read what somebody asked for; each is a thread.
 const READERS: u32 = 4;
+/// Connections of those who follow the log.
+const FOLLOWERS: u32 = 2;
 /// How long the file may be locked by another process, which only happens when somebody works on it by hand.
 const BUSY: Duration = Duration::from_secs(1);
 /// How long a writer waits for its turn.
 const TURN: Duration = Duration::from_secs(10);
 
-pub(super) async fn open(path: &Path, pages_max: Option<u32>) -> Result<Engine, Fault> {
+pub(super) async fn open(path: &Path, pages_max: Option<u32>) -> Result<Lines<Sqlite>, Fault> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .foreign_keys(true)
@@ -34,25 +38,24 @@ pub(super) async fn open(path: &Path, pages_max: Option<u32>) -> Result<Engine, 
     if let Some(pages) = pages_max {
         writing = writing.pragma("max_page_count", pages.to_string());
     }
-    let pool = || {
-        SqlitePoolOptions::new()
-            .acquire_timeout(TURN)
-            .test_before_acquire(false)
-            // SQLite gives a transaction up by itself when the disk is full or broken. The driver still counts it as
-            // open then, and would refuse every later one: such a connection makes way for a new one.
-            .before_acquire(|conn, _| Box::pin(std::future::ready(Ok(!conn.is_in_transaction()))))
-            .idle_timeout(None)
-            .max_lifetime(None)
-    };
-    let writer = pool()
-        .max_connections(1)
-        .connect_with(writing)
+    let writer = pool(1, writing).await?;
+    let reading = options.read_only(true);
+    Ok(Lines {
+        changes: writer.clone(),
+        batches: writer,
+        follower: pool(FOLLOWERS, reading.clone()).await?,
+        readers: pool(READERS, reading).await?,
+    })
+}
+
+async fn pool(connections: u32, options: SqliteConnectOptions) -> Result<Pool<Sqlite>, Fault> {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(TURN)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options)
         .await
-        .map_err(|error| fault("opening the SQLite database", error))?;
-    let readers = pool()
-        .max_connections(READERS)
-        .connect_with(options.read_only(true))
-        .await
-        .map_err(|error| fault("opening the SQLite database for reading", error))?;
-    Ok(Engine::Sqlite { writer, readers })
+        .map_err(|error| fault("opening the SQLite database", error))
 }

@@ -4,7 +4,7 @@ use base::{Dice, Fault};
 use wire::tlog::NoteSigner;
 use zeroize::Zeroizing;
 
-use crate::{Sealed, engine::Engine, seal::Kek};
+use crate::{Sealed, deadline::Deadline, engine::Engine, seal::Kek};
 
 /// The only row; also the associated data of its seal.
 const ID: &str = "log_key";
@@ -16,7 +16,7 @@ pub(crate) async fn open_key(
     origin: &str,
     dice: &dyn Dice,
 ) -> Result<NoteSigner, Fault> {
-    let mut conn = engine.begin_alone().await?;
+    let mut conn = engine.begin_alone(Deadline::of_read()).await?;
     let row = conn.row("select origin, seed_sealed from log_key where id = $1", &[ID.into()]).await?;
     if let Some(row) = row {
         let seed = kek.open_sealed(ID, &Sealed::from_bytes(row.bytes(1)?))?;
