@@ -5,11 +5,11 @@ use std::{ops::ControlFlow, sync::Arc};
 use arc_swap::{ArcSwap, Guard};
 use base::{Actor, Clock, Ctx, Error, Event, Fault, Position, SharedDice, TenantId, Timestamp, TraceId};
 use store::Store;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use url::Url;
 
 use crate::{
-    authority::{Authority, System, Turns, Write},
+    authority::{Authority, PATIENCE, System, Turns, Write},
     catalogue::AskTools,
     decide::UnderWay,
     draft::Draft,
@@ -146,17 +146,28 @@ impl Control {
     /// Waits until this node's snapshot holds the record at `position`, so that whoever is answered finds what they
     /// wrote. The write is durable already: when the follower is slow or gone, the answer does not wait for ever.
     pub async fn settle(&self, position: Position) {
-        let mut applied = self.inner.applied.subscribe();
-        let seen = applied.wait_for(|&applied| applied >= position);
         let patience = std::time::Duration::from_millis(Self::STALE_MS_MAX.unsigned_abs());
-        drop(tokio::time::timeout(patience, seen).await);
+        self.settle_by(position, Instant::now() + patience).await;
     }
 
-    /// Waits until the snapshot holds what moved the log past a decision.
+    /// The same until an instant; whether it holds the record.
+    async fn settle_by(&self, position: Position, until: Instant) -> bool {
+        let mut applied = self.inner.applied.subscribe();
+        let seen = applied.wait_for(|&applied| applied >= position);
+        tokio::time::timeout_at(until, seen).await.is_ok_and(|seen| seen.is_ok())
+    }
+
+    /// Waits until the snapshot holds what moved the log past a decision or a plan.
     pub(crate) async fn catch_up(&self) -> Result<(), Fault> {
+        self.has_caught_up().await.map(drop)
+    }
+
+    /// Waits until the snapshot holds all that any node has changed up to now, for as long as a write waits; whether it
+    /// does.
+    pub(crate) async fn has_caught_up(&self) -> Result<bool, Fault> {
+        let until = Instant::now() + PATIENCE;
         let head = self.inner.store.head().await?;
-        self.settle(head.state).await;
-        Ok(())
+        Ok(self.settle_by(head.state, until).await)
     }
 
     /// Makes changes and keeps them, all or none. Policies and the catalogue are compiled first: a set that does not
@@ -203,10 +214,12 @@ impl Control {
     ///
     /// The turn ends here: whoever comes next plans on a state that knows this change.
     pub(crate) async fn keep(&self, write: Write, events: Vec<Event>) -> Result<Position, Error> {
-        let (tx, turn) = write.into_parts();
+        let (tx, turn, until) = write.into_parts();
         let position = tx.commit(events).await?;
-        self.settle(position).await;
+        // No longer than others wait for it. A plan that does not know this change is made again.
+        self.settle_by(position, until).await;
         drop(turn);
+        self.settle(position).await;
         Ok(position)
     }
 }

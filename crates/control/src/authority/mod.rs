@@ -8,20 +8,23 @@
 
 mod turns;
 
-use std::{convert::Infallible, ops::ControlFlow, time::Duration};
+use std::{
+    convert::Infallible,
+    ops::ControlFlow,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use base::{Actor, Class, Ctx, Error, Refuse};
 use tokio::time::Instant;
 
 use crate::{control::Control, snapshot::Snapshot};
 
+pub use turns::Haste;
 pub(crate) use turns::{Turns, Write};
 
 /// How long a write may wait until it begins.
-const PATIENCE: Duration = Duration::from_millis(1500);
-/// How often a change is planned again because another node changed something meanwhile, before the asker is told to
-/// come back.
-const ATTEMPTS_MAX: usize = 8;
+pub(crate) const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// A right to write, whoever has it.
 ///
@@ -34,9 +37,14 @@ pub trait Authority: Send + Sync {
     /// Whether the right holds in this state of the world.
     fn stands(&self, known: &Snapshot) -> Result<(), Error>;
 
-    /// Whether the write goes before all that waits: it takes authority away, and others are flooding.
-    fn is_urgent(&self) -> bool {
+    /// Whether it is the right of somebody who may change everything.
+    fn is_administrators(&self) -> bool {
         false
+    }
+
+    /// Before whom the write goes.
+    fn haste(&self) -> Haste {
+        Haste::None
     }
 }
 
@@ -54,21 +62,8 @@ impl Authority for System {
     fn stands(&self, _known: &Snapshot) -> Result<(), Error> {
         Ok(())
     }
-}
 
-/// Somebody's right, for a write that goes before all that waits.
-pub(crate) struct Urgent<'a, A>(pub(crate) &'a A);
-
-impl<A: Authority> Authority for Urgent<'_, A> {
-    fn ctx(&self) -> &Ctx {
-        self.0.ctx()
-    }
-
-    fn stands(&self, known: &Snapshot) -> Result<(), Error> {
-        self.0.stands(known)
-    }
-
-    fn is_urgent(&self) -> bool {
+    fn is_administrators(&self) -> bool {
         true
     }
 }
@@ -145,15 +140,17 @@ impl Control {
             ControlFlow::Break(found) => return Ok(ControlFlow::Break(found)),
         };
         let since = Instant::now();
+        let was_moved = AtomicBool::new(false);
         let begun = async {
             let turn = self.inner().turns.take(by).await?;
-            for _ in 0..ATTEMPTS_MAX {
+            loop {
                 let (planned_at, what) = planned;
                 let mut tx = self.store().begin(by.ctx()).await?;
                 if tx.head().await?.state <= planned_at {
-                    let tx = tx.waiting_since(since);
-                    return Ok(ControlFlow::Continue((Write::new(tx, turn), what)));
+                    let write = Write::new(tx.waiting_since(since), turn, since + PATIENCE);
+                    return Ok(ControlFlow::Continue((write, what)));
                 }
+                was_moved.store(true, Ordering::Relaxed);
                 tx.rollback().await?;
                 self.catch_up().await?;
                 planned = match plan()? {
@@ -161,12 +158,48 @@ impl Control {
                     ControlFlow::Break(found) => return Ok(ControlFlow::Break(found)),
                 };
             }
-            Err(AuthorityRefusal::Moved.into())
         };
         // One patience for all of it: the turn, the database, and what other nodes change meanwhile.
-        match tokio::time::timeout(PATIENCE, begun).await {
+        match tokio::time::timeout_at(since + PATIENCE, begun).await {
             Ok(begun) => begun,
+            Err(_) if was_moved.into_inner() => Err(AuthorityRefusal::Moved.into()),
             Err(_) => Err(AuthorityRefusal::Crowded.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base::{Event, EventKind};
+    use serde_json::json;
+    use testkit::Bench;
+    use tokio::time::Instant;
+
+    use super::PATIENCE;
+    use crate::control::{Control, Settings};
+
+    #[tokio::test]
+    async fn a_change_that_nobody_sees_does_not_keep_the_turn_longer_than_others_wait() {
+        let bench = Bench::sqlite().await;
+        let settings = Settings { public_url: "https://writ.example".parse().unwrap() };
+        let (clock, dice) = (bench.clock.clone(), bench.dice.clone());
+        // The follower is stuck: it is never run.
+        let (control, _follower) = Control::start(bench.store.clone(), settings, clock, dice).await.unwrap();
+        let mut positions = bench.store.positions();
+        let system = control.system("test");
+        let began = Instant::now();
+        let note = control.note(&system, Event::global(EventKind::NodeStarted, json!({})));
+        tokio::pin!(note);
+        tokio::select! {
+            _ = &mut note => unreachable!("nobody has seen it"),
+            _ = positions.changed() => {}
+        }
+        tokio::time::pause();
+        let turn = control.inner().turns.take(&system);
+        tokio::select! {
+            _ = &mut note => unreachable!("nobody has seen it"),
+            turn = turn => drop(turn.unwrap()),
+        }
+        assert!(began.elapsed() <= PATIENCE + PATIENCE / 10, "the turn was kept for {:?}", began.elapsed());
     }
 }

@@ -108,6 +108,10 @@ impl Authority for Asked {
     fn stands(&self, known: &Snapshot) -> Result<(), Error> {
         self.again(known).map(drop).map_err(ApiError::into_error)
     }
+
+    fn is_administrators(&self) -> bool {
+        self.may_administer
+    }
 }
 
 /// What [`Asked::provided`] gives.
@@ -127,6 +131,10 @@ where
     fn stands(&self, known: &Snapshot) -> Result<(), Error> {
         let asked = self.asked.again(known);
         asked.and_then(|asked| (self.rule)(&asked, known)).map_err(ApiError::into_error)
+    }
+
+    fn is_administrators(&self) -> bool {
+        self.asked.may_administer
     }
 }
 

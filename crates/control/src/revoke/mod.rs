@@ -4,11 +4,16 @@
 //! every credential from before. It is durable, with the high-water mark, before it is acknowledged; from then on
 //! no call whose decision is older is forwarded, on any node.
 
+mod dead;
+
+use std::ops::ControlFlow;
+
 use base::{AgentId, AnyId, Class, Error, Event, EventKind, PersonId, Position, Refuse, TaskId, TenantId};
 use serde_json::json;
 
+use self::dead::dead_since;
 use crate::{
-    authority::{Authority, Urgent},
+    authority::Authority,
     catalogue::{Server, ServerBody, ServerState, Tool, ToolBody, ToolState},
     control::Control,
     draft::Draft,
@@ -80,14 +85,25 @@ impl Control {
     /// Stops a target.
     pub async fn kill(&self, by: &impl Authority, target: &Target, reason: &str) -> Result<Killed, Error> {
         let reason = line("reason", reason)?;
+        let by = self.inner().turns.hurry(by)?;
+        // SECURITY: what is dead already is answered without a turn, but only from a state in which nobody on any node
+        // can have brought it back to life before this was asked.
+        let seems_dead = dead_since(&self.snapshot(), by.ctx(), target).is_some();
+        let is_known_dead = seems_dead && self.has_caught_up().await?;
         let plan = |known: &Snapshot| {
+            if let Some(at) = dead_since(known, by.ctx(), target).filter(|_| is_known_dead) {
+                return Ok(ControlFlow::Break(Killed { position: at.0, tasks_ended: 0 }));
+            }
             let mut draft = Draft::new(by.ctx(), known);
             let subject = stop(&mut draft, target)?;
             draft.check()?;
             let owned = owned_agents(known, &subject);
-            Ok((draft, subject, owned))
+            Ok(ControlFlow::Continue((draft, subject, owned)))
         };
-        let (mut tx, (draft, subject, owned)) = self.begin(&Urgent(by), plan).await?;
+        let (mut tx, (draft, subject, owned)) = match self.begin_unless(&by, plan).await? {
+            ControlFlow::Continue(begun) => begun,
+            ControlFlow::Break(killed) => return Ok(killed),
+        };
         let mut events =
             vec![Event::new(EventKind::AuthorityRevoked, subject.clone(), json!({ "reason": reason }))];
         // The change of state says by itself that authority ends; here it is said once, with the reason.

@@ -14,6 +14,7 @@ mod race;
 mod refusals;
 mod standing;
 mod states;
+mod stops;
 mod tasks;
 mod token;
 mod verify;
