@@ -174,11 +174,7 @@ impl Control {
 
     /// Ends an API token.
     pub async fn revoke_api_token(&self, by: &impl Authority, id: &TokenId) -> Result<(), Error> {
-        let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
-        if !store::revoke_api_token(&mut tx, id).await? {
-            return Err(CredentialRefusal::Missing.into());
-        }
-        self.keep(tx, vec![Event::new(EventKind::ApiTokenRevoked, id, json!({}))]).await.map(drop)
+        self.revoke(by, store::REVOKE_API_TOKEN, EventKind::ApiTokenRevoked, id.into()).await
     }
 
     /// Registers a public key by which an agent or a workload proves itself (`private_key_jwt`).
@@ -244,11 +240,21 @@ impl Control {
 
     /// Ends a credential.
     pub async fn revoke_credential(&self, by: &impl Authority, id: &CredentialId) -> Result<(), Error> {
+        self.revoke(by, store::REVOKE_CREDENTIAL, EventKind::CredentialRevoked, id.into()).await
+    }
+
+    async fn revoke(
+        &self,
+        by: &impl Authority,
+        sql: &'static str,
+        kind: EventKind,
+        id: AnyId,
+    ) -> Result<(), Error> {
         let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
-        if !store::revoke_credential(&mut tx, id).await? {
+        if !store::revoke(&mut tx, sql, &id).await? {
             return Err(CredentialRefusal::Missing.into());
         }
-        self.keep(tx, vec![Event::new(EventKind::CredentialRevoked, id, json!({}))]).await.map(drop)
+        self.keep(tx, vec![Event::new(kind, id, json!({}))]).await.map(drop)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base::{AnyId, CredentialId, Fault, TokenId};
+use base::{AnyId, Fault};
 use store::{Read, Row, Tx};
 
 use super::model::{ApiToken, Credential};
@@ -64,9 +64,14 @@ pub(super) async fn insert_credential(tx: &mut Tx, credential: &Credential) -> R
     tx.exec(sql, &args).await.map(drop)
 }
 
-/// Ends a credential; false when there is none that was not ended.
-pub(super) async fn revoke_credential(tx: &mut Tx, id: &CredentialId) -> Result<bool, Fault> {
-    let sql = "update credential set revoked = $2 where id = $1 and revoked = $3";
+/// Ends a credential.
+pub(super) const REVOKE_CREDENTIAL: &str =
+    "update credential set revoked = $2 where id = $1 and revoked = $3";
+/// Ends an API token.
+pub(super) const REVOKE_API_TOKEN: &str = "update api_token set revoked = $2 where id = $1 and revoked = $3";
+
+/// Ends one of either sort by its statement; false when there is none that was not ended.
+pub(super) async fn revoke(tx: &mut Tx, sql: &'static str, id: &AnyId) -> Result<bool, Fault> {
     Ok(tx.exec(sql, &[id.into(), true.into(), false.into()]).await? == 1)
 }
 
@@ -76,12 +81,6 @@ pub(super) async fn insert_api_token(tx: &mut Tx, token: &ApiToken, digest: &[u8
     let args =
         [(&token.id).into(), (&token.principal).into(), digest.into(), false.into(), document(token)?.into()];
     tx.exec(sql, &args).await.map(drop)
-}
-
-/// Ends an API token; false when there is none that was not ended.
-pub(super) async fn revoke_api_token(tx: &mut Tx, id: &TokenId) -> Result<bool, Fault> {
-    let sql = "update api_token set revoked = $2 where id = $1 and revoked = $3";
-    Ok(tx.exec(sql, &[id.into(), true.into(), false.into()]).await? == 1)
 }
 
 fn document<T: serde::Serialize>(value: &T) -> Result<String, Fault> {
