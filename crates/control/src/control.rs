@@ -15,6 +15,7 @@ use crate::{
     draft::Draft,
     follow::Follower,
     judge::Judge,
+    readers::Readers,
     snapshot::Snapshot,
 };
 
@@ -57,6 +58,8 @@ pub(crate) struct Inner {
     pub(crate) fresh: watch::Sender<Timestamp>,
     /// Who of this node may write next.
     pub(crate) turns: Turns,
+    /// Who may read the database now.
+    pub(crate) readers: Readers,
     /// Intents whose acts are under way here.
     pub(crate) under_way: UnderWay,
 }
@@ -80,6 +83,7 @@ impl Control {
             fresh: watch::Sender::new(clock.now()),
             ask_tools: std::sync::OnceLock::new(),
             turns: Turns::default(),
+            readers: Readers::default(),
             under_way: UnderWay::default(),
             tokens: crate::oauth::token_cache(),
             judge: ArcSwap::from_pointee(judge),

@@ -24,6 +24,7 @@ pub mod key;
 pub mod kind;
 pub mod oauth;
 pub mod principal;
+mod readers;
 pub mod revoke;
 mod row;
 pub mod rule;

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     Database, Head, Origin, Sealed, Store, batch,
     deadline::Deadline,
-    engine::{Conn, Engine},
+    engine::{Conn, Engine, Reader},
     file,
     log::{Draft, append, lock_head},
     mark::{self, Keeper, Mark},
@@ -21,7 +21,7 @@ use crate::{
     seal::Kek,
     store::Inner,
     sweep,
-    tree::open_key,
+    tree::{newest_checkpoint, open_key},
 };
 
 /// Entries that may wait for the batch writer; more are answered with `Busy`.
@@ -71,6 +71,8 @@ impl Store {
         };
         conn.commit().await?;
 
+        let newest = newest_checkpoint(&mut engine.begin_read(Reader::Follower).await?).await?;
+
         let keeper = Keeper::new(&config.data_dir);
         keeper.note(head);
         keeper.reach(head.position).await?;
@@ -82,6 +84,7 @@ impl Store {
             keeper,
             node,
             positions: watch::Sender::new(head.position),
+            newest: watch::Sender::new(newest),
             time_floor,
             unrecorded: Default::default(),
             usages: Arc::default(),

@@ -19,6 +19,7 @@ use crate::{
     log::read_head,
     mark::Keeper,
     seal::Kek,
+    tree::Newest,
     usage::Usages,
 };
 
@@ -42,6 +43,8 @@ pub(crate) struct Inner {
     /// This node's name in the database, kept in the data folder.
     pub(crate) node: String,
     pub(crate) positions: watch::Sender<Position>,
+    /// The newest checkpoint that this node made or found.
+    pub(crate) newest: watch::Sender<Option<Newest>>,
     pub(crate) time_floor: Timestamp,
     pub(crate) unrecorded: [AtomicU64; Unrecorded::ALL.len()],
     /// What tasks have used.
@@ -114,6 +117,11 @@ impl Store {
     /// The last position that this process committed or saw. Records of other nodes show in [`Store::head`].
     pub fn positions(&self) -> watch::Receiver<Position> {
         self.inner.positions.subscribe()
+    }
+
+    /// The last position that this node has written or seen, calls included.
+    pub fn known_position(&self) -> Position {
+        self.inner.keeper.known().map_or(Position::ZERO, |head| head.position)
     }
 
     /// Where the log stands, asked of the database: a node that has applied all records up to here is fresh.

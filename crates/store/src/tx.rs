@@ -168,6 +168,10 @@ pub struct View {
 }
 
 impl View {
+    pub(crate) const fn conn(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+
     /// All rows of a statement's answer.
     pub async fn rows(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>, Fault> {
         self.conn.rows(sql, args).await

@@ -8,10 +8,12 @@ pub use wanted::{AuditRefusal, Wanted};
 
 use std::collections::BTreeMap;
 
+use ::store::Export;
 use base::{DecisionId, Error, Fault, PayloadId, Position};
 use serde::Serialize;
+use wire::tlog::OfflineProof;
 
-use crate::control::Control;
+use crate::{control::Control, readers::Reader};
 use store::Row;
 
 /// A record as the API shows it.
@@ -48,6 +50,7 @@ impl Control {
             let known = self.snapshot();
             (wanted.resolved(&known)?, known.position)
         };
+        let _place = self.inner().readers.admit(Reader::Auditor).await?;
         let mut read = self.store().read().await?;
         let (rows, searched_from) = match &search.decision {
             Some(decision) => (store::of_decision(&mut read, decision).await?, None),
@@ -62,6 +65,7 @@ impl Control {
         &self,
         position: Position,
     ) -> Result<Option<(RecordView, Option<String>)>, Error> {
+        let _place = self.inner().readers.admit(Reader::Auditor).await?;
         let row = store::one(&mut self.store().read().await?, position).await?;
         Ok(self.shown(row).await?)
     }
@@ -71,6 +75,7 @@ impl Control {
         &self,
         decision: &DecisionId,
     ) -> Result<Option<(RecordView, Option<String>)>, Error> {
+        let _place = self.inner().readers.admit(Reader::Auditor).await?;
         let row = store::of_decision(&mut self.store().read().await?, decision).await?.pop();
         Ok(self.shown(row).await?)
     }
@@ -98,10 +103,39 @@ impl Control {
         RecordView { position: row.position, record: row.record, leaf: row.leaf, names }
     }
 
-    /// The size of the log under the newest checkpoint.
-    pub async fn checkpoint_size(&self) -> Result<Option<u64>, Error> {
-        // A checkpoint's second line is its size (C2SP tlog-checkpoint).
-        let note = self.store().checkpoint().await?;
-        Ok(note.and_then(|note| note.lines().nth(1).and_then(|size| size.parse().ok())))
+    /// A proof, verifiable offline, that a record is in the log.
+    pub async fn prove_record(&self, position: Position) -> Result<Option<OfflineProof>, Error> {
+        if position > self.store().known_position() {
+            return Ok(None);
+        }
+        if !self.store().covers(position).await {
+            return Err(AuditRefusal::NotCovered.into());
+        }
+        let _place = self.inner().readers.admit(Reader::Auditor).await?;
+        Ok(self.store().inclusion_proof(position).await?)
+    }
+
+    /// The part of the log from `from` to `to`, as far as there are records, in pieces.
+    pub async fn export_records(&self, from: Position, to: Position) -> Result<Option<Pieces>, Error> {
+        let newest = self.store().known_position();
+        // What is not covered in time is not in it; the export says up to where it goes.
+        self.store().covers(to.min(newest)).await;
+        let _place = self.inner().readers.admit(Reader::Auditor).await?;
+        let export = self.store().export(from, to).await?;
+        Ok(export.map(|export| Pieces { control: self.clone(), export }))
+    }
+}
+
+/// An export under way. Between its pieces it has no place among the readers, however slowly they are taken.
+pub struct Pieces {
+    control: Control,
+    export: Export,
+}
+
+impl Pieces {
+    /// The next piece; none at the end.
+    pub async fn next(&mut self) -> Result<Option<String>, Error> {
+        let _place = self.control.inner().readers.wait(Reader::Auditor).await?;
+        Ok(self.export.next().await?)
     }
 }

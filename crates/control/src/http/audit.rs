@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing,
 };
-use base::{Actor, DecisionId, Fault, Position};
+use base::{DecisionId, Error, Position};
 use serde::{Deserialize, Serialize};
 use wire::tlog::TilePath;
 
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     audit::{RecordView, Records, Wanted},
     control::Control,
+    readers::Reader,
 };
 
 /// One record with what it names.
@@ -114,13 +115,11 @@ async fn export(
     _asked: Asked,
     Params(part): Params<Part>,
 ) -> Result<Response, ApiError> {
-    integrate(&control).await?;
-    let to = Position(part.to.unwrap_or(i64::MAX));
-    let pieces =
-        control.store().export(Position(part.from.unwrap_or(1)), to).await?.ok_or_else(ApiError::missing)?;
+    let (from, to) = (Position(part.from.unwrap_or(1)), Position(part.to.unwrap_or(i64::MAX)));
+    let pieces = control.export_records(from, to).await?.ok_or_else(ApiError::missing)?;
     let stream = futures_util::stream::try_unfold(pieces, |mut pieces| async move {
         let piece = pieces.next().await?;
-        Ok::<_, Fault>(piece.map(|piece| (piece, pieces)))
+        Ok::<_, Error>(piece.map(|piece| (piece, pieces)))
     });
     Ok(([(header::CONTENT_TYPE, "application/jsonl")], Body::from_stream(stream)).into_response())
 }
@@ -130,14 +129,8 @@ async fn proof(
     _asked: Asked,
     At(position): At<i64>,
 ) -> Result<Response, ApiError> {
-    integrate(&control).await?;
-    let proof = control.store().inclusion_proof(Position(position)).await?.ok_or_else(ApiError::missing)?;
+    let proof = control.prove_record(Position(position)).await?.ok_or_else(ApiError::missing)?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], proof.to_string()).into_response())
-}
-
-/// Brings the tree up to the newest record, so that an export or a proof covers it.
-async fn integrate(control: &Control) -> Result<(), Fault> {
-    control.store().integrate(&control.ctx(Actor::System("integrate the log".into()))).await.map(drop)
 }
 
 /// The public half: checkpoints and hash tiles (C2SP tlog-tiles). Entries need the right to read and are not here.
@@ -148,8 +141,9 @@ pub fn public(control: &Control) -> Router {
         .with_state(control.clone())
 }
 
+/// From memory: it costs nothing to be asked often.
 async fn checkpoint(State(control): State<Control>) -> Result<Response, ApiError> {
-    let note = control.store().checkpoint().await?.ok_or_else(ApiError::missing)?;
+    let note = control.store().checkpoint().ok_or_else(ApiError::missing)?;
     let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
     Ok((headers, note).into_response())
 }
@@ -158,7 +152,9 @@ async fn tile(State(control): State<Control>, At(path): At<String>) -> Result<Re
     let path: TilePath = format!("tile/{path}").parse().map_err(|_| ApiError::missing())?;
     // Entries need the right to read records; they are had through the API.
     let TilePath::Hashes { tile, width } = path else { return Err(ApiError::missing()) };
+    let place = control.inner().readers.admit(Reader::Stranger).await?;
     let hashes = control.store().tile(tile, width).await?.ok_or_else(ApiError::missing)?;
+    drop(place);
     let mut response = (StatusCode::OK, hashes).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));

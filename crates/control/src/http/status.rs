@@ -8,7 +8,7 @@ use super::{
     asker::{Asked, Asker},
     error::ApiError,
 };
-use crate::control::Control;
+use crate::{control::Control, readers::Reader};
 
 /// How the server is.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -71,8 +71,9 @@ pub(super) fn operations(api: Api) -> Api {
 }
 
 async fn status(State(control): State<Control>, asked: Asked) -> Result<Json<Status>, ApiError> {
+    let place = control.inner().readers.admit(Reader::Auditor).await?;
     let head = control.store().head().await?;
-    let checkpoint_size = control.checkpoint_size().await?;
+    drop(place);
     let known = control.snapshot();
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION"),
@@ -88,7 +89,7 @@ async fn status(State(control): State<Control>, asked: Asked) -> Result<Json<Sta
         grants: known.grants.len(),
         tasks_open: known.tasks.values().filter(|task| task.state == crate::task::TaskState::Open).count(),
         log_key: control.store().log_key().to_string(),
-        checkpoint_size,
+        checkpoint_size: control.store().checkpoint_size(),
     }))
 }
 

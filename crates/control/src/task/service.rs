@@ -12,7 +12,7 @@ use super::{
     store,
 };
 use crate::{
-    authority::Authority, control::Control, credential::ApiToken, principal::BlueprintBody,
+    authority::Authority, control::Control, credential::ApiToken, principal::BlueprintBody, readers::Reader,
     snapshot::Snapshot,
 };
 
@@ -161,6 +161,7 @@ impl Control {
 
     /// What a task has used: calls and bytes.
     pub async fn task_usage(&self, id: &TaskId) -> Result<(i64, i64), Error> {
+        let _place = self.inner().readers.admit(Reader::Owner).await?;
         Ok(store::usage(&mut self.store().read().await?, id).await?)
     }
 
@@ -170,6 +171,7 @@ impl Control {
         if let Some(task) = open {
             return Ok((*task).clone());
         }
+        let _place = self.inner().readers.admit(Reader::Owner).await?;
         let task = store::load_task(&mut self.store().read().await?, id).await?;
         Ok(task.ok_or_else(|| TaskRefusal::Missing(id.to_string()))?)
     }

@@ -21,7 +21,7 @@ async fn what_is_dead_is_not_killed_again() {
         let rex = app.client("rex").await;
         rex.own_token(&app, crate::client::CRM).await.token();
         for target in
-            [Target::Agent("rex".into()), Target::Server("crm".into()), Target::Person("eve".into())]
+            [Target::Agent("rex".into()), Target::Server("crm".into()), Target::Person("ada".into())]
         {
             let first = kill(&app, &target).await;
             let records = app.records(EventKind::AuthorityRevoked).await;

@@ -18,7 +18,7 @@ const BATCHES: u32 = 2;
 /// Connections of those who follow the log.
 const FOLLOWERS: u32 = 4;
 /// Connections of those who read what somebody asked for.
-const READERS: u32 = 6;
+const READERS: u32 = 5;
 const TURN: Duration = Duration::from_secs(10);
 /// How long an idle connection may take to show that it is alive.
 const PING_TIME: Duration = Duration::from_millis(300);

@@ -12,7 +12,7 @@ use super::Lines;
 use crate::error::fault;
 
 /// Connections of those who read what somebody asked for; each is a thread.
-const READERS: u32 = 4;
+const READERS: u32 = 5;
 /// Connections of those who follow the log.
 const FOLLOWERS: u32 = 2;
 /// How long the file may be locked by another process, which only happens when somebody works on it by hand.

@@ -3,7 +3,11 @@
 use base::{Fault, Position};
 use wire::tlog::export::{Header, Step, checkpoint_line, plan, record_line, tile_line};
 
-use super::{load, serve::newest, signed, unsigned};
+use super::{
+    load,
+    serve::{Newest, newest},
+    signed, unsigned,
+};
 use crate::Store;
 
 /// An export under way: JSON lines in pieces of at most 256 records. See [`wire::tlog::export`] for the form and
@@ -17,9 +21,9 @@ pub struct Export {
 
 impl Store {
     /// Begins an export of `from..=to`, as far as the newest checkpoint covers it; `None` when it covers nothing
-    /// of the range. Call [`Store::integrate`] before, for the newest records to be covered.
+    /// of the range. Ask [`Store::covers`] before, for the newest records to be covered.
     pub async fn export(&self, from: Position, to: Position) -> Result<Option<Export>, Fault> {
-        let Some((size, note)) = newest(&mut *self.read().await?).await? else { return Ok(None) };
+        let Some(Newest { size, note }) = newest(&mut *self.read().await?).await? else { return Ok(None) };
         let (from, to) = (unsigned(from.0.max(1)), unsigned(to.0).min(size));
         if from > to {
             return Ok(None);

@@ -5,7 +5,11 @@ use std::{collections::BTreeSet, sync::LazyLock};
 use base::{Ctx, Fault};
 use wire::tlog::{Checkpoint, Hash, Tile, Tiles, tree_root};
 
-use super::{flat, load, signed, unsigned};
+use super::{
+    flat, load,
+    serve::{Newest, newest},
+    signed, unsigned,
+};
 use crate::{
     Store, Tx, Unrecorded, Value,
     engine::{Shaped, values},
@@ -33,21 +37,29 @@ impl Store {
     pub async fn integrate(&self, ctx: &Ctx) -> Result<u64, Fault> {
         loop {
             let mut tx = self.begin(ctx).await?;
-            let size = size(&mut tx).await?;
+            let found = newest(&mut tx).await?;
+            let size = found.as_ref().map_or(0, |found| found.size);
             let head = unsigned(tx.head().await?.position.0);
             if head <= size {
+                self.knows(found);
                 return Ok(size);
             }
             let next = head.min(size + STEP);
-            self.step(&mut tx, ctx, size, next).await?;
+            let made = self.step(&mut tx, ctx, size, next).await?;
             tx.commit_unrecorded(Unrecorded::Derived).await?;
+            self.knows(Some(made));
             if next == head {
                 return Ok(next);
             }
         }
     }
 
-    async fn step(&self, tx: &mut Tx, ctx: &Ctx, size: u64, next: u64) -> Result<(), Fault> {
+    /// A checkpoint that is durable; an older database may have come back with a smaller one.
+    fn knows(&self, newest: Option<Newest>) {
+        self.inner().newest.send_replace(newest);
+    }
+
+    async fn step(&self, tx: &mut Tx, ctx: &Ctx, size: u64, next: u64) -> Result<Newest, Fault> {
         const INSERT: &str = "insert into checkpoint (size, root, note, time) values ($1, $2, $3, $4)";
         const PRUNE: &str = "delete from checkpoint where size <= \
                              (select size from checkpoint order by size desc limit 1 offset $1)";
@@ -61,16 +73,10 @@ impl Store {
         let signer = &self.inner().signer;
         let checkpoint = Checkpoint { origin: signer.verifier().name().to_owned(), size: next, root };
         let note = checkpoint.sign(signer).map_err(|error| Fault::new("signing a checkpoint", error))?;
-        tx.exec(INSERT, &[signed(next).into(), root.into(), note.into(), ctx.now.into()]).await?;
+        tx.exec(INSERT, &[signed(next).into(), root.into(), note.as_str().into(), ctx.now.into()]).await?;
         tx.exec(PRUNE, &[CHECKPOINTS.into()]).await?;
-        Ok(())
+        Ok(Newest { size: next, note })
     }
-}
-
-/// The size of the newest checkpoint.
-async fn size(tx: &mut Tx) -> Result<u64, Fault> {
-    let row = tx.row("select size from checkpoint order by size desc limit 1", &[]).await?;
-    row.map_or(Ok(0), |row| row.int(0).map(unsigned))
 }
 
 async fn leaves(tx: &mut Tx, size: u64, next: u64) -> Result<Vec<Hash>, Fault> {

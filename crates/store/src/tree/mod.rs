@@ -12,6 +12,7 @@ use base::Fault;
 use wire::tlog::{Hash, Tile, Tiles};
 
 pub(crate) use key::open_key;
+pub(crate) use serve::{Newest, newest_checkpoint};
 
 pub use export::Export;
 

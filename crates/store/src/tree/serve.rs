@@ -7,12 +7,26 @@ use wire::tlog::{
 };
 
 use super::{flat, load, signed, unsigned};
-use crate::{Store, tx::View};
+use crate::{Store, engine::Conn, error::PATIENCE, tx::View};
 
-/// The newest checkpoint: size and note.
-pub(super) async fn newest(view: &mut View) -> Result<Option<(u64, String)>, Fault> {
-    let row = view.row("select size, note from checkpoint order by size desc limit 1", &[]).await?;
-    row.map(|row| Ok((unsigned(row.int(0)?), row.text(1)?))).transpose()
+/// A checkpoint.
+#[derive(Clone, Debug)]
+pub(crate) struct Newest {
+    /// How many records it covers.
+    pub(crate) size: u64,
+    /// What is signed.
+    pub(crate) note: String,
+}
+
+/// The newest checkpoint in the database.
+pub(crate) async fn newest_checkpoint(conn: &mut Conn) -> Result<Option<Newest>, Fault> {
+    let row = conn.row("select size, note from checkpoint order by size desc limit 1", &[]).await?;
+    row.map(|row| Ok(Newest { size: unsigned(row.int(0)?), note: row.text(1)? })).transpose()
+}
+
+/// The same as a view sees it.
+pub(super) async fn newest(view: &mut View) -> Result<Option<Newest>, Fault> {
+    newest_checkpoint(view.conn()).await
 }
 
 impl Store {
@@ -21,16 +35,31 @@ impl Store {
         self.inner().signer.verifier()
     }
 
-    /// The newest signed checkpoint; `None` before the first [`Store::integrate`].
-    pub async fn checkpoint(&self) -> Result<Option<String>, Fault> {
-        Ok(newest(&mut *self.read().await?).await?.map(|(_, note)| note))
+    /// The newest signed checkpoint that this node knows, from memory: each [`Store::integrate`] brings it up to date.
+    /// `None` before the first.
+    pub fn checkpoint(&self) -> Option<String> {
+        self.inner().newest.borrow().as_ref().map(|newest| newest.note.clone())
+    }
+
+    /// How many records that checkpoint covers.
+    pub fn checkpoint_size(&self) -> Option<u64> {
+        self.inner().newest.borrow().as_ref().map(|newest| newest.size)
+    }
+
+    /// Waits until a checkpoint that this node knows covers the record at `position`, but not for long; whether one
+    /// does. Nobody who waits here brings it about: [`Store::integrate`] does, for all of them at once.
+    pub async fn covers(&self, position: Position) -> bool {
+        let mut newest = self.inner().newest.subscribe();
+        let covering = newest
+            .wait_for(|newest| newest.as_ref().is_some_and(|newest| newest.size >= unsigned(position.0)));
+        tokio::time::timeout(PATIENCE, covering).await.is_ok_and(|found| found.is_ok())
     }
 
     /// The first `width` hashes of a tile, one after another; `None` where the newest checkpoint does not cover
     /// them.
     pub async fn tile(&self, tile: Tile, width: u16) -> Result<Option<Vec<u8>>, Fault> {
         let mut read = self.read().await?;
-        let size = newest(&mut read).await?.map_or(0, |(size, _)| size);
+        let size = newest(&mut read).await?.map_or(0, |newest| newest.size);
         if width == 0 || width > tile.width(size) {
             return Ok(None);
         }
@@ -43,7 +72,7 @@ impl Store {
     pub async fn entries(&self, index: u64, width: u16) -> Result<Option<Vec<u8>>, Fault> {
         const SQL: &str = "select body from record where position > $1 and position <= $2 order by position";
         let mut read = self.read().await?;
-        let size = newest(&mut read).await?.map_or(0, |(size, _)| size);
+        let size = newest(&mut read).await?.map_or(0, |newest| newest.size);
         if width == 0 || width > (Tile { level: 0, index }).width(size) {
             return Ok(None);
         }
@@ -62,7 +91,7 @@ impl Store {
     /// checkpoint does not cover it.
     pub async fn inclusion_proof(&self, position: Position) -> Result<Option<OfflineProof>, Fault> {
         let mut read = self.read().await?;
-        let Some((size, checkpoint)) = newest(&mut read).await? else { return Ok(None) };
+        let Some(Newest { size, note: checkpoint }) = newest(&mut read).await? else { return Ok(None) };
         let index = unsigned(position.0.saturating_sub(1));
         if position.0 < 1 || index >= size {
             return Ok(None);
@@ -78,7 +107,7 @@ impl Store {
     /// checkpoint; `None` where there is no such checkpoint.
     pub async fn consistency_proof(&self, old: u64) -> Result<Option<(Vec<Hash>, String)>, Fault> {
         let mut read = self.read().await?;
-        let Some((size, checkpoint)) = newest(&mut read).await? else { return Ok(None) };
+        let Some(Newest { size, note: checkpoint }) = newest(&mut read).await? else { return Ok(None) };
         if old > size {
             return Ok(None);
         }

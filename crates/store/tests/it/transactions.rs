@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use base::{Event, EventKind, PersonId, Position, Timestamp};
 use serde_json::json;
-use store::{Bind as _, Record, Unrecorded, Value, View};
+use store::{Bind as _, Record, Submitted, Unrecorded, Value, View};
 use testkit::each_database;
+use tokio::{sync::watch, task::JoinSet};
 use wire::tlog::leaf_hash;
 
-use crate::support::{keeps, narrows, number};
+use crate::support::{intent, keeps, narrows, number, submit};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_begins_with_its_generation() {
@@ -243,4 +244,31 @@ async fn values_come_back_as_they_went_in() {
 #[test]
 fn columns_of_records_are_as_documented() {
     assert_eq!(Record::COLUMNS.split(", ").count(), 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_holds_all_readers_keeps_neither_the_follower_nor_writers_waiting() {
+    each_database(async |bench| {
+        let (held, mut readers) = (watch::Sender::new(0), JoinSet::new());
+        for _ in 0..32 {
+            let (store, held) = (bench.store.clone(), held.clone());
+            readers.spawn(async move {
+                let _read = store.read().await;
+                held.send_modify(|held| *held += 1);
+                std::future::pending::<()>().await;
+            });
+        }
+        held.subscribe().wait_for(|&held| held >= 4).await.unwrap();
+        for number in 0..8 {
+            let tx = bench.store.begin(&bench.ctx()).await.unwrap();
+            let position = tx.commit([keeps(number)]).await.unwrap();
+            assert_eq!(bench.store.head().await.unwrap().position, position);
+            assert_eq!(bench.store.follow(Position::ZERO, 100).await.unwrap().len() as i64, position.0);
+            let intent = submit(&bench.store, intent(&bench, position)).await;
+            assert!(matches!(intent, Submitted::Durable(_)), "{intent:?}");
+        }
+        readers.shutdown().await;
+        bench.store.read().await.unwrap();
+    })
+    .await;
 }

@@ -20,7 +20,7 @@ async fn grow(bench: &Bench, to: i64) {
 }
 
 async fn checkpoint(store: &Store) -> Checkpoint {
-    Checkpoint::verify(&store.checkpoint().await.unwrap().unwrap(), store.log_key()).unwrap()
+    Checkpoint::verify(&store.checkpoint().unwrap(), store.log_key()).unwrap()
 }
 
 async fn model(store: &Store) -> Frontier {
@@ -49,7 +49,7 @@ async fn export(store: &Store, from: i64, to: i64) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tree_follows_the_log_in_steps_of_any_size() {
     each_database(async |bench| {
-        assert!(bench.store.checkpoint().await.unwrap().is_none());
+        assert!(bench.store.checkpoint().is_none());
         let mut before: Option<Checkpoint> = None;
         for to in [1, 2, 255, 256, 257, 700, 9000] {
             grow(&bench, to).await;
@@ -198,4 +198,27 @@ async fn every_mutation_of_an_export_is_found_and_located() {
         let error = verify_export(&changed[..], Some(bench.store.log_key())).expect_err("a changed export");
         assert!(error.line <= line + 1 || line == 1, "byte {at} of line {line}: {error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_knows_the_newest_checkpoint_by_heart() {
+    each_database(async |bench| {
+        assert_eq!(bench.store.checkpoint_size(), None);
+        let second = bench.second_node().await.unwrap();
+        bench.store.integrate(&bench.ctx()).await.unwrap();
+        assert_eq!((bench.store.checkpoint_size(), second.checkpoint_size()), (Some(1), None));
+        second.integrate(&bench.ctx()).await.unwrap();
+        assert_eq!(second.checkpoint(), bench.store.checkpoint(), "made by another node");
+
+        bench.store.begin(&bench.ctx()).await.unwrap().commit([keeps(1)]).await.unwrap();
+        assert!(bench.store.covers(Position(1)).await);
+        let ctx = bench.ctx();
+        let (covered, size) = tokio::join!(bench.store.covers(Position(2)), bench.store.integrate(&ctx));
+        assert!(covered && size.unwrap() == 2);
+        assert_eq!(second.checkpoint_size(), Some(1));
+        second.close().await.unwrap();
+        let third = bench.second_node().await.unwrap();
+        assert_eq!(third.checkpoint_size(), Some(2), "at its start");
+    })
+    .await;
 }
