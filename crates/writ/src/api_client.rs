@@ -14,6 +14,7 @@ use hyper_util::rt::TokioExecutor;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
+use tokio::time::Instant;
 use url::{Host, Url};
 use wire::json::{Json, Limits};
 
@@ -21,6 +22,10 @@ use wire::json::{Json, Limits};
 const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long the next piece of an answer may take.
 const PIECE_TIME_MAX: Duration = Duration::from_secs(30);
+/// For how long a stop is asked for again.
+const INSIST_TIME: Duration = Duration::from_secs(3);
+/// How long to wait before it is.
+const INSIST_PAUSE: Duration = Duration::from_millis(100);
 /// The largest answer that is read as one, in bytes: an export of a large configuration fits.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -62,6 +67,20 @@ pub(crate) enum ApiError {
     /// The answer is not what a Writ server says.
     #[error("the answer is not one of a Writ server: {0}")]
     Malformed(String),
+}
+
+impl ApiError {
+    /// Whether the same request may go through a moment later, and nothing was done so far that was not asked for.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { status, code, .. } => {
+                *status == StatusCode::SERVICE_UNAVAILABLE
+                    && ["busy", "authority_moved"].contains(&code.as_str())
+            }
+            Self::Address(..) | Self::Trust(..) | Self::Token | Self::Silent(_) | Self::Malformed(_) => false,
+        }
+    }
 }
 
 /// A client of one server.
@@ -143,6 +162,20 @@ impl ApiClient {
 
     pub(crate) async fn post(&self, target: &Target, body: &Value) -> Result<Value, ApiError> {
         self.call(Method::POST, target, Some(body)).await
+    }
+
+    /// A POST that may be repeated, because what it asks for is so after the first time. Where the server has no room for
+    /// it, it is asked again for a while.
+    pub(crate) async fn insist(&self, target: &Target, body: &Value) -> Result<Value, ApiError> {
+        let until = Instant::now() + INSIST_TIME;
+        loop {
+            match self.post(target, body).await {
+                Err(error) if error.may_pass() && Instant::now() < until => {
+                    tokio::time::sleep(INSIST_PAUSE).await;
+                }
+                done => return done,
+            }
+        }
     }
 
     /// A POST without a body.

@@ -72,7 +72,7 @@ pub(crate) async fn stop(setting: &Setting, kind: &str, name: &str, reason: &str
     let client = setting.client()?;
     let watch = stopwatch();
     let body = json!({ "kind": kind, "name": name, "reason": reason });
-    let mut answer = client.post(&client.at(&["kill"]), &body).await?;
+    let mut answer = client.insist(&client.at(&["kill"]), &body).await?;
     let elapsed_us = u64::try_from(watch.elapsed().as_micros()).unwrap_or(u64::MAX);
     if let Some(members) = answer.as_object_mut() {
         members.insert("elapsed_us".to_owned(), json!(elapsed_us));

@@ -2,19 +2,17 @@
 
 use std::{
     convert::Infallible,
-    pin::{Pin, pin},
+    pin::pin,
     sync::atomic::{AtomicBool, Ordering},
-    task::{Context, Poll},
     time::Duration,
 };
 
 use axum::{
     Json, Router,
-    body::{Body, Bytes},
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderValue, Request, StatusCode, Version, header};
-use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use hyper_util::{rt::TokioExecutor, rt::TokioIo, server::conn::auto};
 use serde_json::json;
 use tokio::{
@@ -24,7 +22,10 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
-use super::places::{Lane, Place};
+use super::{
+    places::{Lane, Place},
+    unread::Offers,
+};
 
 /// How long a connection of the reserved lane may be without a request: those who need the lane know what they want.
 const RESERVED_IDLE: Duration = Duration::from_secs(3);
@@ -53,7 +54,7 @@ impl Host {
         }
     }
 
-    /// Serves a connection until its peer leaves, it is idle for too long, or `stopped` says so and nothing is under
+    /// Serves a connection until its peer leaves, it is idle or takes nothing of an answer for too long, or `stopped` says so and nothing is under
     /// way any more. In the reserved lane: for one request.
     pub(super) async fn serve(
         self,
@@ -77,8 +78,12 @@ impl Host {
         let (count, mut requests) = watch::channel(0_usize);
         let (router, idle) = (self.router.clone(), self.idle(lane));
         let is_used = AtomicBool::new(false);
+        let offers = Offers::default();
+        let untaken = offers.clone();
+        let asked = place.asked();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-            let (under_way, router) = (UnderWay::begin(&count), router.clone());
+            asked.note();
+            let (under_way, router, offers) = (UnderWay::begin(&count), router.clone(), offers.clone());
             // SECURITY: a peer of HTTP/2 may have sent more before it learns that the connection ends.
             let is_first = !is_used.swap(true, Ordering::Relaxed);
             request.extensions_mut().insert(sender.clone());
@@ -92,7 +97,7 @@ impl Host {
                 if says_close {
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<_, Infallible>(response.map(|body| Watched { body, _under_way: under_way }))
+                Ok::<_, Infallible>(response.map(|body| offers.offer(body, under_way)))
             }
         });
         let server = match lane {
@@ -109,6 +114,7 @@ impl Host {
         };
         tokio::select! {
             ended = connection.as_mut() => return note(ended),
+            () = untaken.untaken(idle) => return,
             () = is_idle(&mut requests, idle) => {}
             () = end_after_one => {}
             _ = stopped.wait_for(|&stopped| stopped) => {}
@@ -116,6 +122,7 @@ impl Host {
         connection.as_mut().graceful_shutdown();
         tokio::select! {
             ended = connection => note(ended),
+            () = untaken.untaken(idle) => {}
             () = is_idle(&mut requests, PARTING) => {}
         }
     }
@@ -180,32 +187,6 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count -= 1);
-    }
-}
-
-/// An answer's body, which keeps its request under way.
-struct Watched {
-    body: Body,
-    _under_way: UnderWay,
-}
-
-impl hyper::body::Body for Watched {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

@@ -91,7 +91,15 @@ impl Listener {
                 metrics::counter!("writ_connections_refused_total").increment(1);
                 continue;
             };
-            tokio::spawn(carry(host.clone(), stream, self.tls.clone(), place, stopping.clone()));
+            let (host, tls, stopping) = (host.clone(), self.tls.clone(), stopping.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = carry(host, stream, tls, &place, stopping) => {}
+                    () = place.replaced() => {
+                        metrics::counter!("writ_connections_refused_total").increment(1);
+                    }
+                }
+            });
         }
         drop((self.socket, stopping));
         stop.send_replace(true);
@@ -120,15 +128,15 @@ async fn carry(
     host: Host,
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
-    place: Place,
+    place: &Place,
     stopped: watch::Receiver<bool>,
 ) {
     drop(stream.set_nodelay(true));
     match tls {
-        None => host.serve(stream, &place, stopped).await,
+        None => host.serve(stream, place, stopped).await,
         Some(tls) => {
             if let Ok(Ok(stream)) = timeout(host.idle(place.lane()), tls.accept(stream)).await {
-                host.serve(stream, &place, stopped).await;
+                host.serve(stream, place, stopped).await;
             }
         }
     }

@@ -10,6 +10,7 @@ mod panics;
 mod places;
 mod room;
 mod telemetry;
+mod unread;
 mod upkeep;
 
 pub(crate) use documents::{Placed, parse_documents, read_documents};

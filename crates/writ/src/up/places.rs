@@ -1,15 +1,20 @@
 //! Who may be connected: places, counted by lane and by the peer's address.
 //!
 //! The general lane is for everybody. When it has no place for a peer, the reserved lane has a few, so that whoever
-//! floods the server with connections does not shut out those who want to stop something.
+//! floods the server with connections does not shut out those who want to stop something. There a newcomer takes the place
+//! of a connection from the same address that has asked for nothing yet.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use base::Sender;
+use tokio::sync::watch;
 
 /// What a connection may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,19 +53,46 @@ pub(super) struct Place {
     places: Places,
     network: Network,
     lane: Lane,
+    seat: Seat,
+}
+
+/// What a connection has done with its place, and whether another has it now.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seat(Arc<Occupied>);
+
+#[derive(Debug, Default)]
+struct Occupied {
+    has_asked: AtomicBool,
+    is_replaced: watch::Sender<bool>,
+}
+
+impl Seat {
+    /// Notes that a request came: from now on nobody else gets the place.
+    pub(super) fn note(&self) {
+        self.0.has_asked.store(true, Ordering::Relaxed);
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl Places {
     pub(super) fn new(general: Caps, reserved: Caps) -> Self {
-        Self(Arc::new(Mutex::new(Ledger { general: Taken::new(general), reserved: Taken::new(reserved) })))
+        Self(Arc::new(Mutex::new(Ledger {
+            general: Taken::new(general),
+            reserved: Taken::new(reserved),
+            seats: HashMap::new(),
+        })))
     }
 
     /// A place for a connection from `peer`, in the first lane that has one.
     pub(super) fn take(&self, peer: IpAddr) -> Option<Place> {
         let network = Network::of(peer);
-        let lane = self.with(|ledger| ledger.take(network))?;
+        let seat = Seat::default();
+        let lane = self.with(|ledger| ledger.take(network, &seat))?;
         metrics::gauge!("writ_connections", "lane" => lane.as_str()).increment(1.0);
-        Some(Place { places: self.clone(), network, lane })
+        Some(Place { places: self.clone(), network, lane, seat })
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
@@ -74,6 +106,17 @@ impl Place {
         self.lane
     }
 
+    /// Where to note that a request came.
+    pub(super) fn asked(&self) -> Seat {
+        self.seat.clone()
+    }
+
+    /// Returns when a newcomer has the place.
+    pub(super) async fn replaced(&self) {
+        // The sender is here: this ends in no other way.
+        drop(self.seat.0.is_replaced.subscribe().wait_for(|&is_replaced| is_replaced).await);
+    }
+
     /// Whose the connection is while nobody is known: its address, as far as it counts as one.
     pub(super) fn sender(&self) -> Sender {
         Sender::Stranger(format!("{:?}", self.network).into())
@@ -82,7 +125,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.places.with(|ledger| ledger.of(self.lane).give_back(self.network));
+        self.places.with(|ledger| ledger.give_back(self.lane, self.network, &self.seat));
         metrics::gauge!("writ_connections", "lane" => self.lane.as_str()).decrement(1.0);
     }
 }
@@ -112,11 +155,42 @@ impl Network {
 struct Ledger {
     general: Taken,
     reserved: Taken,
+    /// Who has the reserved places of each address, the first who came first.
+    seats: HashMap<Network, VecDeque<Seat>>,
 }
 
 impl Ledger {
-    fn take(&mut self, network: Network) -> Option<Lane> {
-        [Lane::General, Lane::Reserved].into_iter().find(|&lane| self.of(lane).take(network))
+    fn take(&mut self, network: Network, seat: &Seat) -> Option<Lane> {
+        if self.general.take(network) {
+            return Some(Lane::General);
+        }
+        if !self.reserved.take(network) && !self.replace(network) {
+            return None;
+        }
+        self.seats.entry(network).or_default().push_back(seat.clone());
+        Some(Lane::Reserved)
+    }
+
+    /// Turns out the one who has asked for nothing for longest; whether there was one.
+    fn replace(&mut self, network: Network) -> bool {
+        let Some(seats) = self.seats.get_mut(&network) else { return false };
+        let quiet = seats.iter().position(|seat| !seat.0.has_asked.load(Ordering::Relaxed));
+        let Some(left) = quiet.and_then(|at| seats.remove(at)) else { return false };
+        left.0.is_replaced.send_replace(true);
+        true
+    }
+
+    fn give_back(&mut self, lane: Lane, network: Network, seat: &Seat) {
+        if lane == Lane::Reserved {
+            let Some(seats) = self.seats.get_mut(&network) else { return };
+            // Another has it already.
+            let Some(at) = seats.iter().position(|each| each.is(seat)) else { return };
+            seats.remove(at);
+            if seats.is_empty() {
+                self.seats.remove(&network);
+            }
+        }
+        self.of(lane).give_back(network);
     }
 
     const fn of(&mut self, lane: Lane) -> &mut Taken {
@@ -161,7 +235,7 @@ impl Taken {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashMap, net::IpAddr};
+    use std::{collections::HashMap, net::IpAddr, sync::atomic::Ordering};
 
     use proptest::prelude::*;
 
@@ -183,10 +257,15 @@ mod tests {
     enum Step {
         Come(u8),
         Go(usize),
+        Ask(usize),
     }
 
     fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![3 => (0_u8..6).prop_map(Step::Come), 2 => any::<usize>().prop_map(Step::Go)]
+        prop_oneof![
+            3 => (0_u8..6).prop_map(Step::Come),
+            2 => any::<usize>().prop_map(Step::Go),
+            1 => any::<usize>().prop_map(Step::Ask),
+        ]
     }
 
     fn count(held: &[(u8, Place)], lane: Lane, address: Option<u8>) -> usize {
@@ -214,12 +293,20 @@ mod tests {
                             .into_iter()
                             .find(|&(lane, caps)| has_place(lane, caps))
                             .map(|(lane, _)| lane);
+                        let is_quiet = |(of, place): &(u8, Place)| {
+                            *of == address && place.lane() == Lane::Reserved
+                                && !place.seat.0.has_asked.load(Ordering::Relaxed)
+                        };
+                        let expected =
+                            expected.or_else(|| held.iter().any(is_quiet).then_some(Lane::Reserved));
                         let place = places.take(IpAddr::from([127, 0, 0, address]));
                         prop_assert_eq!(place.as_ref().map(Place::lane), expected);
                         held.extend(place.map(|place| (address, place)));
+                        held.retain(|(_, place)| !*place.seat.0.is_replaced.borrow());
                     }
+                    Step::Ask(which) if !held.is_empty() => held[which % held.len()].1.asked().note(),
                     Step::Go(which) if !held.is_empty() => drop(held.swap_remove(which % held.len())),
-                    Step::Go(_) => {}
+                    Step::Go(_) | Step::Ask(_) => {}
                 }
                 let mut by_address: HashMap<u8, usize> = HashMap::new();
                 for (address, place) in &held {
@@ -232,6 +319,7 @@ mod tests {
             for lane in [Lane::General, Lane::Reserved] {
                 prop_assert_eq!(taken(&places, lane), (0, 0), "something is left of those who went");
             }
+            prop_assert!(places.with(|ledger| ledger.seats.is_empty()));
         }
     }
 
@@ -253,6 +341,25 @@ mod tests {
             assert!(task.await.is_err());
             assert_eq!(taken(&places, Lane::General), (0, 0));
         }
+    }
+
+    #[tokio::test]
+    async fn a_newcomer_takes_the_reserved_place_that_was_quiet_for_longest() {
+        let places = Places::new(caps(1, 1), caps(3, 3));
+        let _general = places.take(ip("127.0.0.1")).unwrap();
+        let held: Vec<Place> = (0..3).map(|_| places.take(ip("127.0.0.1")).unwrap()).collect();
+        held[0].asked().note();
+        let newcomer = places.take(ip("127.0.0.1")).unwrap();
+        held[1].replaced().await;
+        assert!(!*held[0].seat.0.is_replaced.borrow() && !*held[2].seat.0.is_replaced.borrow());
+        drop(held);
+        assert_eq!(
+            taken(&places, Lane::Reserved),
+            (1, 1),
+            "the place of whoever was replaced came back twice"
+        );
+        drop(newcomer);
+        assert_eq!(taken(&places, Lane::Reserved), (0, 0));
     }
 
     #[test]
