@@ -144,6 +144,14 @@ impl HeldBody {
         Ok(())
     }
 
+    /// Whether its sender holds half of what one may, or more.
+    pub fn is_of_hoarder(&self) -> bool {
+        self.bodies.with(|ledger| {
+            let part = ledger.of(&self.sender);
+            part.by_sender.get(&self.sender).is_some_and(|&held| held >= part.share.one / 2)
+        })
+    }
+
     /// The bytes, for those who serve the request. They stay counted until this is dropped.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)

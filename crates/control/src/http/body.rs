@@ -13,12 +13,18 @@ use axum::{
 use base::{Bodies, BodyRefusal, HeldBody, Sender, limit};
 use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use wire::json::Json;
 
 use super::error::ApiError;
 
 /// How long a client may take to send a body.
 const BODY_WAIT: Duration = Duration::from_secs(10);
+/// The same for whoever holds half of what one sender may: what they send slowly keeps their own requests out, and those of
+/// all behind the same address.
+const HOARDER_WAIT: Duration = Duration::from_secs(2);
+/// How often that is asked.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a request has no body that could be served.
 #[derive(Clone, Copy, Debug)]
@@ -53,14 +59,19 @@ pub(crate) async fn read(
     }
     let mut held = bodies.begin(sender, head_bytes(parts), bytes_max).map_err(refused)?;
     let mut pieces = body.into_data_stream();
-    let reading = async {
-        while let Some(piece) = pieces.next().await {
-            held.push(&piece.map_err(|_| Unread::Broken)?).map_err(refused)?;
+    let begun = Instant::now();
+    loop {
+        let until = begun + if held.is_of_hoarder() { HOARDER_WAIT } else { BODY_WAIT };
+        let now = Instant::now();
+        if until <= now {
+            return Err(Unread::Late);
         }
-        Ok(())
-    };
-    tokio::time::timeout(BODY_WAIT, reading).await.map_err(|_elapsed| Unread::Late)??;
-    Ok(held)
+        match tokio::time::timeout_at(until.min(now + LOOK_EVERY), pieces.next()).await {
+            Ok(Some(piece)) => held.push(&piece.map_err(|_| Unread::Broken)?).map_err(refused)?,
+            Ok(None) => return Ok(held),
+            Err(_) => {}
+        }
+    }
 }
 
 /// Where a request comes from, as far as its connection tells.
@@ -128,5 +139,49 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for At<T> {
         let path: Result<Path<T>, PathRejection> = Path::from_request_parts(parts, state).await;
         // A path that does not fit names nothing.
         path.map(|Path(parameters)| Self(parameters)).map_err(|_| ApiError::missing())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, time::Duration};
+
+    use axum::{
+        body::{Body, Bytes},
+        http::Request,
+    };
+    use base::{Bodies, Sender, Share, Shares};
+    use futures_util::stream;
+    use tokio::time::Instant;
+
+    use super::{BODY_WAIT, HOARDER_WAIT, Unread, read};
+
+    #[tokio::test(start_paused = true)]
+    async fn who_holds_much_is_not_waited_for_long() {
+        let share = Share { all: 1 << 20, one: 64 * 1024 };
+        let bodies = Bodies::new(Shares { strangers: share, machines: share, people: share });
+        let (parts, ()) = Request::builder().extension(bodies.clone()).body(()).unwrap().into_parts();
+        let stranger = || Sender::Stranger("somewhere".into());
+        let waits = async || {
+            let never = stream::pending::<Result<Bytes, Infallible>>();
+            let began = Instant::now();
+            let late = read(&parts, Body::from_stream(never), stranger(), 1024).await;
+            assert!(matches!(late, Err(Unread::Late)));
+            began.elapsed()
+        };
+        assert_eq!(waits().await, BODY_WAIT);
+        let hoard = bodies.begin(stranger(), 32 * 1024, 1024).unwrap();
+        assert_eq!(waits().await, HOARDER_WAIT);
+        drop(hoard);
+        // Who comes to hold much meanwhile is not waited for either.
+        let begins = async {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            let _hoard = bodies.begin(stranger(), 32 * 1024, 1024).unwrap();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            waited = waits() => assert!(waited < Duration::from_secs(5), "{waited:?}"),
+            () = begins => unreachable!(),
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::agent::Agent;
 use super::sample::{self, NAMES, Sample};
 use crate::api_client::ApiClient;
 use crate::edge::SystemDice;
-use crate::up::{Connections, Options, Server};
+use crate::up::{Connections, HeldMax, Options, Server};
 
 /// The configuration; the shop's address is filled in.
 const DOCUMENTS: &str = include_str!("shop.yaml");
@@ -50,6 +50,7 @@ impl Stage {
             apply: Vec::new(),
             ready_file: None,
             connections: Connections::default(),
+            bodies: HeldMax::default(),
         };
         let mut server = Server::start(&options).await.context("starting the server")?;
         let admin_token = server

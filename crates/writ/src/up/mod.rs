@@ -2,6 +2,7 @@
 
 mod connection;
 mod documents;
+mod held;
 mod listener;
 mod meters;
 mod ops;
@@ -14,6 +15,7 @@ mod unread;
 mod upkeep;
 
 pub(crate) use documents::{Placed, parse_documents, read_documents};
+pub(crate) use held::HeldMax;
 pub(crate) use options::{File, Options};
 pub(crate) use room::Connections;
 pub(crate) use telemetry::start_logging;
@@ -79,7 +81,7 @@ impl Server {
 
         let (outcomes, empty_outcomes) = control.outcomes();
         loops.spawn(empty_outcomes);
-        let bodies = Bodies::default();
+        let bodies = Bodies::new(options.bodies.shares());
         let gateway = make_gateway(&control, outcomes, &url, (clock, dice, bodies.clone()))?;
         loops.spawn(gateway.clone().tend());
         let router = routes(&control, &gateway, bodies);

@@ -7,7 +7,7 @@ use base::Secret;
 use serde::Deserialize;
 use url::Url;
 
-use super::Connections;
+use super::{Connections, HeldMax};
 
 /// How to run the server.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct Options {
     pub(crate) ready_file: Option<PathBuf>,
     /// How many connections it accepts.
     pub(crate) connections: Connections,
+    /// How much of what clients send it holds.
+    pub(crate) bodies: HeldMax,
 }
 
 /// The configuration file. Flags win over it; unknown keys are refused.
@@ -43,6 +45,8 @@ pub(crate) struct File {
     pub(crate) apply: Vec<PathBuf>,
     #[serde(default)]
     pub(crate) connections: Connections,
+    #[serde(default)]
+    pub(crate) bodies: HeldMax,
 }
 
 impl File {
@@ -67,6 +71,7 @@ impl Options {
             }
         }
         self.connections.check()?;
+        self.bodies.check()?;
         let encrypted =
             self.tls.is_some() || self.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
         if !self.listen.ip().is_loopback() && !encrypted {
@@ -82,7 +87,7 @@ impl Options {
 
 #[cfg(test)]
 mod tests {
-    use super::{Connections, File, Options};
+    use super::{Connections, File, HeldMax, Options};
 
     fn options(listen: &str, public_url: Option<&str>) -> Options {
         Options {
@@ -94,6 +99,7 @@ mod tests {
             apply: Vec::new(),
             ready_file: None,
             connections: Connections::default(),
+            bodies: HeldMax::default(),
         }
     }
 
