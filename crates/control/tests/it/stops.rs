@@ -69,7 +69,7 @@ async fn a_change_is_planned_as_often_as_its_patience_lasts() {
         let (ask, mut asked) = tokio::sync::mpsc::unbounded_channel();
         let (moved, has_moved) = std::sync::mpsc::channel();
         let has_moved = std::sync::Mutex::new(has_moved);
-        let mover = tokio::spawn(async move {
+        let overtaking = tokio::spawn(async move {
             while let Some(round) = asked.recv().await {
                 let put = |draft: &mut control::draft::Draft| {
                     draft.put::<Person>(&format!("mover-{round}"), person("Mover"))
@@ -90,7 +90,7 @@ async fn a_change_is_planned_as_often_as_its_patience_lasts() {
         let changed = app.control.change(&app.system(), put).await;
         assert!(changed.is_ok(), "after {} plans: {:?}", rounds.load(Ordering::Relaxed), changed.err());
         drop(ask);
-        mover.await.unwrap();
+        overtaking.await.unwrap();
     })
     .await;
 }

@@ -19,7 +19,7 @@ async fn grow(bench: &Bench, to: i64) {
     }
 }
 
-async fn checkpoint(store: &Store) -> Checkpoint {
+fn checkpoint(store: &Store) -> Checkpoint {
     Checkpoint::verify(&store.checkpoint().unwrap(), store.log_key()).unwrap()
 }
 
@@ -54,7 +54,7 @@ async fn the_tree_follows_the_log_in_steps_of_any_size() {
         for to in [1, 2, 255, 256, 257, 700, 9000] {
             grow(&bench, to).await;
             let size = bench.store.integrate(&bench.ctx()).await.unwrap();
-            let now = checkpoint(&bench.store).await;
+            let now = checkpoint(&bench.store);
             assert_eq!((size, now.size), (u64::try_from(to).unwrap(), size));
             assert_eq!(now.root, model(&bench.store).await.root(), "{to} records");
             if let Some(before) = before {
@@ -81,7 +81,7 @@ async fn nodes_that_integrate_at_once_make_one_tree() {
             let (one, two) = (bench.ctx(), bench.ctx());
             let (one, two) = tokio::join!(bench.store.integrate(&one), second.integrate(&two));
             assert_eq!(one.unwrap(), two.unwrap());
-            assert_eq!(checkpoint(&second).await.root, model(&bench.store).await.root());
+            assert_eq!(checkpoint(&second).root, model(&bench.store).await.root());
         }
     })
     .await;
