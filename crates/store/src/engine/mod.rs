@@ -130,7 +130,8 @@ impl Engine {
     async fn begin_write(&self, lent: Lent, deadline: Deadline) -> Result<Conn, Fault> {
         let sql = match lent {
             Lent::Sqlite(_) => "begin immediate",
-            Lent::Postgres(_) => "begin isolation level read committed, read write",
+            // Not `read write`: that would overrule an operator who made the database read-only.
+            Lent::Postgres(_) => "begin isolation level read committed",
         };
         Conn::begin(lent, sql, deadline, Some(Arc::clone(&self.health))).await
     }

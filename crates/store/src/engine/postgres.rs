@@ -75,7 +75,8 @@ async fn pool(connections: u32, options: PgConnectOptions) -> Result<PgPool, Fau
 /// Whether a connection that lay idle still leads anywhere. Firewalls forget such connections without a word, and one of
 /// them must not cost the patience of whoever gets it.
 async fn answers(conn: &mut PgConnection) -> sqlx::Result<bool> {
-    tokio::time::timeout(PING_TIME, conn.ping()).await.map_err(|_| sqlx::Error::PoolTimedOut)?.map(|()| true)
+    let pinged = tokio::time::timeout(PING_TIME, conn.ping()).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+    Ok(pinged.is_ok())
 }
 
 /// Makes one connection before the pool would: the pool takes a server that refuses for one that starts, and tries again

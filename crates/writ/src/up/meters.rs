@@ -26,7 +26,7 @@ const METERS: [(&str, Kind, &str); 17] = [
     (
         "writ_connections_refused_total",
         Counter,
-        "connections that were closed at once, because no lane had a place",
+        "connections that were closed because no lane had a place, or another got theirs",
     ),
     (
         "writ_fresh",
