@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Mutex, Weak, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -18,14 +18,13 @@ use crate::{
     log::{Draft, append, lock_head},
     mark::{self, Keeper, Mark},
     migrate::migrate,
+    payload,
     seal::Kek,
-    store::Inner,
+    store::{Inner, QUEUE},
     sweep,
-    tree::{newest_checkpoint, open_key},
+    tree::{RecentLeaves, newest_checkpoint, open_key},
 };
 
-/// Entries that may wait for the batch writer; more are answered with `Busy`.
-const QUEUE: usize = 4096;
 /// How far the high-water mark may lag behind commits that take no authority away.
 const MARK_LAG: Duration = Duration::from_millis(500);
 /// The known text behind which the key-encryption key is checked.
@@ -58,6 +57,7 @@ impl Store {
         let engine = Engine::open(&config.database, config.sqlite_pages_max).await?;
         migrate(&engine).await?;
         let kek = open_kek(&engine, &config, &*dice).await?;
+        let payload_root = payload::open_root(&engine, &kek, &*dice).await?;
         let signer = open_key(&engine, &kek, &config.origin, &*dice).await?;
 
         let floor = mark.as_ref().map_or(Timestamp::default(), |mark| mark.time);
@@ -80,6 +80,7 @@ impl Store {
             engine,
             dice,
             kek,
+            payload_root,
             signer,
             keeper,
             node,
@@ -88,12 +89,14 @@ impl Store {
             time_floor,
             unrecorded: Default::default(),
             usages: Arc::default(),
+            recent_leaves: RecentLeaves::default(),
+            left_to_the_sweeper: AtomicU64::default(),
             claim: Mutex::new(Some(claim)),
         });
         sweep::own_intents(&inner, now).await?;
 
         let (queue, jobs) = mpsc::channel(QUEUE);
-        tokio::spawn(batch::run(inner.clone(), jobs));
+        batch::start(inner.clone(), jobs)?;
         tokio::spawn(keep_mark(Arc::downgrade(&inner)));
         Ok(Self::new(inner, queue))
     }
@@ -199,7 +202,7 @@ async fn begin_generation(
         now,
     };
     let draft = Draft::new(&origin, Event::global(EventKind::GenerationStarted, data))?;
-    append(conn, head, &[&draft]).await
+    Ok(append(conn, head, &[&draft]).await?.head)
 }
 
 /// Writes the mark behind commits that did not wait for it, as long as the store lives.

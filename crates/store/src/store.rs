@@ -12,17 +12,24 @@ use wire::tlog::NoteSigner;
 use zeroize::Zeroizing;
 
 use crate::{
-    Entry, Head, Read, Record, Sealed, Submitted, Tx, Unrecorded,
+    Entry, Head, Outcome, Read, Record, Sealed, Submitted, Tx, Unrecorded,
     batch::Job,
     engine::{Engine, Reader},
     error::{PATIENCE, SqlUndecided, patiently},
-    log::read_head,
+    log::{Appended, read_head},
     mark::Keeper,
+    payload::Root,
     seal::Kek,
-    tree::Newest,
+    tree::{Newest, RecentLeaves},
     usage::Usages,
 };
 
+/// Entries that may wait for the batch writer, each with somebody who waits for it; more are answered with `Busy`.
+const WAITING_MAX: usize = 4096;
+/// Outcomes that may wait with them. They have room of their own: what has happened is not put off for what wants to.
+const OUTCOMES_MAX: usize = 16_384;
+/// Room in the queue.
+pub(crate) const QUEUE: usize = WAITING_MAX + OUTCOMES_MAX;
 /// The most records that one [`Store::follow`] gives.
 const FOLLOW_MAX: usize = 4096;
 
@@ -38,6 +45,7 @@ pub(crate) struct Inner {
     pub(crate) engine: Engine,
     pub(crate) dice: SharedDice,
     pub(crate) kek: Kek,
+    pub(crate) payload_root: Root,
     pub(crate) signer: NoteSigner,
     pub(crate) keeper: Keeper,
     /// This node's name in the database, kept in the data folder.
@@ -49,11 +57,21 @@ pub(crate) struct Inner {
     pub(crate) unrecorded: [AtomicU64; Unrecorded::ALL.len()],
     /// What tasks have used.
     pub(crate) usages: Arc<Usages>,
+    /// Leaves of the tree that need not be read again.
+    pub(crate) recent_leaves: RecentLeaves,
+    /// Outcomes that could not be kept.
+    pub(crate) left_to_the_sweeper: AtomicU64,
     /// Held as long as this process uses the data folder.
     pub(crate) claim: Mutex<Option<File>>,
 }
 
 impl Inner {
+    /// After a commit: what this node knows of the log.
+    pub(crate) fn appended(&self, appended: &Appended) {
+        self.recent_leaves.committed(appended.before, &appended.leaves);
+        self.keeper.note(appended.head);
+    }
+
     /// After a commit: the mark, then those who follow the log.
     pub(crate) async fn committed(&self, head: Head, narrowed: bool) -> Result<(), Fault> {
         self.keeper.note(head);
@@ -145,8 +163,11 @@ impl Store {
     /// A fault means that it is not known to be durable: no permit follows. Nobody waits for long: an intent whose
     /// caller has given up is left out, or recorded as never forwarded when it was written already.
     pub async fn submit(&self, entry: Entry) -> Result<Submitted, Fault> {
+        if self.queue.capacity() <= OUTCOMES_MAX {
+            return Ok(Submitted::Busy);
+        }
         let (reply, answer) = oneshot::channel();
-        match self.queue.try_send(Job::Entry(entry, reply)) {
+        match self.queue.try_send(Job::Entry(entry, Some(reply))) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => return Ok(Submitted::Busy),
             Err(mpsc::error::TrySendError::Closed(_)) => {
@@ -159,6 +180,19 @@ impl Store {
             return late;
         };
         answer.map_err(|_| Fault::new("submitting to the log", "the batch writer has stopped"))?
+    }
+
+    /// Leaves an outcome to be made durable together with others that wait. Nobody is told when it is: one that cannot be
+    /// kept is counted, and its intent is left to the sweeper.
+    pub fn leave(&self, outcome: Outcome) {
+        if self.queue.try_send(Job::Entry(Entry::Outcome(Box::new(outcome)), None)).is_err() {
+            self.inner.left_to_the_sweeper.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many outcomes could not be kept since the start.
+    pub fn left_to_the_sweeper(&self) -> u64 {
+        self.inner.left_to_the_sweeper.load(Ordering::Relaxed)
     }
 
     /// Seals a secret for the row named by `aad`, typically the row's id.

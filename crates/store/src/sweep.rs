@@ -111,21 +111,23 @@ async fn end_intents(inner: &Inner, sql: &'static str, args: &[Value], now: Time
             let position = row.position(0)?;
             conn.exec("delete from open_intent where position = $1", &[position.into()]).await?;
         }
-        let head = append(&mut conn, head, &drafts.iter().collect::<Vec<_>>()).await?;
+        let appended = append(&mut conn, head, &drafts.iter().collect::<Vec<_>>()).await?;
         conn.commit().await?;
-        inner.committed(head, false).await?;
+        inner.appended(&appended);
+        inner.committed(appended.head, false).await?;
         ended += drafts.len() as u64;
     }
 }
 
 fn unknown_outcome(row: &Row, now: Timestamp) -> Result<Draft, Fault> {
+    let intent = row.position(0)?;
     let origin =
         Origin { tenant: row.parsed(1)?, actor: Actor::System("sweep".into()), trace: TraceId([0; 16]), now };
     let event = Event {
         kind: EventKind::CallEnded,
         subject: row.opt_parsed::<AnyId>(2)?,
         task: row.opt_parsed(3)?,
-        data: json!({ "intent": row.int(0)?, "result": "unknown" }),
+        data: json!({ "intent": intent, "result": "unknown" }).into(),
     };
-    Draft::new(&origin, event)
+    Ok(Draft::new(&origin, event)?.ending(intent))
 }

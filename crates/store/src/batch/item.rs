@@ -7,7 +7,7 @@ use crate::{SealedPayload, log::Draft};
 
 /// An entry taken apart: what it writes, and how it stands.
 pub(super) struct Item {
-    /// None for what the writer adds on its own.
+    /// None for what nobody waits for.
     reply: Option<Reply>,
     pub(super) draft: Option<Draft>,
     pub(super) role: Role,
@@ -19,7 +19,7 @@ pub(super) struct Item {
 
 /// What is special about an entry.
 pub(super) enum Role {
-    Intent { guard: Position, digest: [u8; 32], server: Option<String> },
+    Intent { guard: Position, digest: [u8; 32] },
     Outcome { intent: Position },
     Other,
 }
@@ -40,14 +40,17 @@ pub(super) enum State {
 
 impl Item {
     /// Takes an entry apart. One that can never be written gets its answer at once.
-    pub(super) fn new(entry: Entry, reply: Reply) -> Option<Self> {
+    pub(super) fn new(entry: Entry, reply: Option<Reply>) -> Option<Self> {
         match Self::take_apart(entry) {
             Ok((draft, role, debits, proof, payload)) => {
-                Some(Self { reply: Some(reply), draft, role, debits, proof, payload, state: State::Good })
+                Some(Self { reply, draft, role, debits, proof, payload, state: State::Good })
             }
             Err(fault) => {
-                // The caller may have gone away; nobody is left to tell.
-                let _ = reply.send(Err(fault));
+                match reply {
+                    // The caller may have gone away; nobody is left to tell.
+                    Some(reply) => drop(reply.send(Err(fault))),
+                    None => tracing::error!(%fault, "an outcome cannot be recorded"),
+                }
                 None
             }
         }
@@ -56,10 +59,9 @@ impl Item {
     fn take_apart(entry: Entry) -> Result<Parts, Fault> {
         match entry {
             Entry::Intent(intent) => {
-                let Intent { origin, event, guard, digest, server, debits, proof, payload } = *intent;
+                let Intent { origin, event, guard, digest, debits, proof, payload } = *intent;
                 refuse_negative(&debits)?;
-                let server = server.map(|server| server.as_str().to_owned());
-                let role = Role::Intent { guard, digest, server };
+                let role = Role::Intent { guard, digest };
                 Ok((Some(Draft::new(&origin, event)?), role, debits, proof, payload))
             }
             Entry::Denied(denied) => {
@@ -69,7 +71,8 @@ impl Item {
             Entry::Outcome(outcome) => {
                 let Outcome { origin, event, intent, debits, payload } = *outcome;
                 refuse_negative(&debits)?;
-                Ok((Some(Draft::new(&origin, event)?), Role::Outcome { intent }, debits, None, payload))
+                let draft = Draft::new(&origin, event)?.ending(intent);
+                Ok((Some(draft), Role::Outcome { intent }, debits, None, payload))
             }
             Entry::Proof(proof) => Ok((None, Role::Other, Vec::new(), Some(proof), None)),
             Entry::Event(origin, event) => {
@@ -90,7 +93,7 @@ impl Item {
         let data = format!(r#"{{"code":"not_forwarded","intent":{intent},"result":"failed"}}"#);
         Self {
             reply: None,
-            draft: Some(draft.followed_by(base::EventKind::CallEnded, data)),
+            draft: Some(draft.ended(intent, data)),
             role: Role::Outcome { intent },
             debits: Vec::new(),
             proof: None,
@@ -114,6 +117,15 @@ impl Item {
 
     pub(super) fn is_moved(&self) -> bool {
         self.state == State::Moved
+    }
+
+    pub(super) fn is_late(&self) -> bool {
+        self.state == State::Late
+    }
+
+    /// Whether it is an outcome that nobody waits for.
+    pub(super) const fn was_left(&self) -> bool {
+        self.reply.is_none() && matches!(self.role, Role::Outcome { .. })
     }
 
     /// The intent that the entry is the outcome of.

@@ -1,16 +1,23 @@
 //! The task that takes entries from the queue.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    thread,
+    time::Duration,
+};
 
 use base::Fault;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+};
 
 use super::{
     Entry, Submitted,
     apply::{Attempt, attempt},
     item::Item,
 };
-use crate::{conflict, error::alike, is_busy, store::Inner};
+use crate::{engine::Dialect, error::alike, is_busy, store::Inner};
 
 /// Entries of one commit.
 const BATCH: usize = 256;
@@ -23,13 +30,31 @@ pub(crate) type Reply = oneshot::Sender<Result<Submitted, Fault>>;
 
 /// What travels through the queue.
 pub(crate) enum Job {
-    Entry(Entry, Reply),
+    /// An entry, and who waits for it; nobody waits for an outcome that was left.
+    Entry(Entry, Option<Reply>),
     /// Stop after what came before; the reply is dropped when that is done.
     Stop(Reply),
 }
 
+/// Starts the writer: on a thread of its own where statements block it, as a task where they do not.
+pub(crate) fn start(inner: Arc<Inner>, queue: mpsc::Receiver<Job>) -> Result<(), Fault> {
+    match inner.engine.dialect() {
+        Dialect::Sqlite => {
+            let runtime = Handle::current();
+            let started = thread::Builder::new()
+                .name("batch writer".to_owned())
+                .spawn(move || runtime.block_on(run(inner, queue)));
+            started.map(drop).map_err(|error| Fault::new("starting the batch writer", error))
+        }
+        Dialect::Postgres => {
+            tokio::spawn(run(inner, queue));
+            Ok(())
+        }
+    }
+}
+
 /// Runs until told to stop or until all stores are gone.
-pub(crate) async fn run(inner: Arc<Inner>, mut queue: mpsc::Receiver<Job>) {
+async fn run(inner: Arc<Inner>, mut queue: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut jobs, BATCH).await > 0 {
         let mut items = Vec::with_capacity(jobs.len());
@@ -67,6 +92,7 @@ async fn write(inner: &Inner, mut items: Vec<Item>) {
         match attempted {
             // What nobody waited for gets its end in the same way; that has no caller, so this ends.
             Ok(Attempt::Committed) => {
+                count_lost(inner, items.iter().filter(|item| item.is_late()));
                 items = items.into_iter().filter_map(Item::answer).collect();
                 attempts = 1;
             }
@@ -79,20 +105,20 @@ async fn write(inner: &Inner, mut items: Vec<Item>) {
                 }
             }
             Err(fault) if is_busy(&fault) && attempts < ATTEMPTS => attempts += 1,
-            // One of them clashes with a row that exists. Rare: find it by going one by one.
-            Err(fault) if conflict(&fault).is_some() && items.len() > 1 => {
-                for item in items {
-                    Box::pin(write(inner, vec![item])).await;
-                }
-                return;
-            }
             Err(fault) => {
                 tracing::error!(%fault, entries = items.len(), "a batch could not be written");
+                count_lost(inner, items.iter());
                 fail(items, fault);
                 return;
             }
         }
     }
+}
+
+/// Counts outcomes that nobody waits for and that were not kept.
+fn count_lost<'a>(inner: &Inner, items: impl Iterator<Item = &'a Item>) {
+    let lost = items.filter(|item| item.was_left()).count() as u64;
+    inner.left_to_the_sweeper.fetch_add(lost, Ordering::Relaxed);
 }
 
 async fn bounded_attempt(inner: &Inner, items: &mut [Item]) -> Result<Attempt, Fault> {

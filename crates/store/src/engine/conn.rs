@@ -3,12 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use base::Fault;
-use sqlx::{
-    Arguments as _, Postgres, Sqlite, error::BoxDynError, pool::PoolConnection, postgres::PgArguments,
-    sqlite::SqliteArguments,
-};
+use sqlx::{Arguments as _, Postgres, error::BoxDynError, pool::PoolConnection, postgres::PgArguments};
 use tokio::{runtime::Handle, time::timeout_at};
 
+use super::sqlite;
 use crate::{
     deadline::Deadline,
     error::{SqlBusy, SqlUndecided, commit_fault, fault},
@@ -29,37 +27,31 @@ pub(crate) struct Conn {
     patience: Patience,
 }
 
-/// What a pool lends for one transaction.
+/// What is lent for one transaction.
 pub(super) enum Lent {
-    Sqlite(PoolConnection<Sqlite>),
+    /// Begun already; dropping it rolls back.
+    Sqlite(sqlite::Transaction),
     Postgres(PoolConnection<Postgres>),
 }
 
-impl Lent {
-    async fn script(&mut self, sql: &'static str) -> sqlx::Result<()> {
-        match self {
-            Self::Sqlite(conn) => sqlx::raw_sql(sql).execute(&mut **conn).await.map(drop),
-            Self::Postgres(conn) => sqlx::raw_sql(sql).execute(&mut **conn).await.map(drop),
-        }
-    }
+/// Ends a connection without a word to the other side, which may not listen; the pool makes another one.
+fn cut(conn: PoolConnection<Postgres>) {
+    drop(conn.detach());
+}
 
-    /// Ends the connection without a word to the other side, which may not listen; the pool makes another one.
-    fn cut(self) {
-        match self {
-            Self::Sqlite(conn) => drop(conn.detach()),
-            Self::Postgres(conn) => drop(conn.detach()),
-        }
+/// Gives a connection back.
+///
+/// SECURITY: no pool gets one back on which a transaction may be open: the next one's statements would be part of it.
+async fn clear_up(mut conn: PoolConnection<Postgres>) {
+    let rolling_back = script(&mut conn, "rollback");
+    match tokio::time::timeout(CLEAR_TIME, rolling_back).await {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) | Err(_) => cut(conn),
     }
+}
 
-    /// Gives the connection back.
-    ///
-    /// SECURITY: no pool gets one back on which a transaction may be open: the next one's statements would be part of it.
-    async fn clear_up(mut self) {
-        match tokio::time::timeout(CLEAR_TIME, self.script("rollback")).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => self.cut(),
-        }
-    }
+async fn script(conn: &mut PoolConnection<Postgres>, sql: &'static str) -> sqlx::Result<()> {
+    sqlx::raw_sql(sql).execute(&mut **conn).await.map(drop)
 }
 
 /// How long the answers may take, and whether one of them did not come in time.
@@ -72,7 +64,7 @@ struct Patience {
 
 impl Patience {
     /// `None` when there is no answer in time. The connection is of no more use then.
-    async fn wait<T>(&mut self, work: impl Future<Output = sqlx::Result<T>>) -> Option<sqlx::Result<T>> {
+    async fn wait<T, E>(&mut self, work: impl Future<Output = Result<T, E>>) -> Option<Result<T, E>> {
         if let Ok(answer) = timeout_at(self.deadline.until(), work).await {
             self.deadline.extend();
             return Some(answer);
@@ -87,16 +79,15 @@ impl Patience {
     async fn bounded<T>(
         &mut self,
         doing: &'static str,
-        work: impl Future<Output = sqlx::Result<T>>,
+        work: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
-        // Nothing of it is kept: the connection is cut before it could be committed.
-        let silent = || Fault::new(doing, SqlBusy::silent());
-        self.wait(work).await.ok_or_else(silent)?.map_err(|error| fault(doing, error))
+        // Nothing of it is kept: the connection is cut, or rolled back, before it could be committed.
+        self.wait(work).await.unwrap_or_else(|| Err(Fault::new(doing, SqlBusy::silent())))
     }
 }
 
 impl Conn {
-    /// Begins a transaction by its first statement.
+    /// Begins a transaction; on PostgreSQL by this statement.
     pub(super) async fn begin(
         lent: Lent,
         sql: &'static str,
@@ -104,7 +95,11 @@ impl Conn {
         health: Option<Arc<Health>>,
     ) -> Result<Self, Fault> {
         let patience = Patience { deadline, is_over: false, health };
+        let is_begun = matches!(lent, Lent::Sqlite(_));
         let mut conn = Self { lent: Some(lent), patience };
+        if is_begun {
+            return Ok(conn);
+        }
         let begun = conn.script("beginning a transaction", sql).await;
         if begun.is_err() && !conn.patience.is_over {
             // A "no": there is nothing to be rolled back.
@@ -127,13 +122,11 @@ impl Conn {
     pub(crate) async fn exec(&mut self, sql: &'static str, args: &[Value]) -> Result<u64, Fault> {
         const DOING: &str = "writing to the database";
         match self.parts()? {
-            (Lent::Sqlite(conn), patience) => {
-                let query = sqlx::query_with(sql, sqlite_arguments(args)?);
-                patience.bounded(DOING, query.execute(&mut **conn)).await.map(|done| done.rows_affected())
-            }
+            (Lent::Sqlite(tx), patience) => patience.bounded(DOING, tx.exec(sql, args)).await,
             (Lent::Postgres(conn), patience) => {
-                let query = sqlx::query_with(sql, postgres_arguments(args)?);
-                patience.bounded(DOING, query.execute(&mut **conn)).await.map(|done| done.rows_affected())
+                let query = sqlx::query_with(sql, arguments(args)?);
+                let work = async { query.execute(&mut **conn).await.map_err(|error| fault(DOING, error)) };
+                patience.bounded(DOING, work).await.map(|done| done.rows_affected())
             }
         }
     }
@@ -142,20 +135,16 @@ impl Conn {
     pub(crate) async fn rows(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>, Fault> {
         const DOING: &str = "reading from the database";
         match self.parts()? {
-            (Lent::Sqlite(conn), patience) => {
-                let query = sqlx::query_with(sql, sqlite_arguments(args)?);
-                let rows = patience.bounded(DOING, query.fetch_all(&mut **conn)).await;
-                rows.map(|rows| rows.into_iter().map(|row| Row(Cells::Sqlite(row))).collect())
-            }
+            (Lent::Sqlite(tx), patience) => patience.bounded(DOING, tx.rows(sql, args)).await,
             (Lent::Postgres(conn), patience) => {
-                let query = sqlx::query_with(sql, postgres_arguments(args)?);
-                let rows = patience.bounded(DOING, query.fetch_all(&mut **conn)).await;
-                rows.map(|rows| rows.into_iter().map(|row| Row(Cells::Postgres(row))).collect())
+                let query = sqlx::query_with(sql, arguments(args)?);
+                let work = async { query.fetch_all(&mut **conn).await.map_err(|error| fault(DOING, error)) };
+                let rows = patience.bounded(DOING, work).await?;
+                Ok(rows.into_iter().map(|row| Row(Cells::Postgres(row))).collect())
             }
         }
     }
 
-    /// Runs a statement; gives its row, if there is one. More than one is a fault.
     pub(crate) async fn row(&mut self, sql: &'static str, args: &[Value]) -> Result<Option<Row>, Fault> {
         let mut rows = self.rows(sql, args).await?;
         if rows.len() > 1 {
@@ -166,25 +155,37 @@ impl Conn {
 
     /// Runs a script of several statements without parameters.
     pub(crate) async fn script(&mut self, doing: &'static str, sql: &'static str) -> Result<(), Fault> {
-        let (lent, patience) = self.parts()?;
-        patience.bounded(doing, lent.script(sql)).await
+        match self.parts()? {
+            (Lent::Sqlite(tx), patience) => patience.bounded(doing, tx.script(doing, sql)).await,
+            (Lent::Postgres(conn), patience) => {
+                let work = async { script(conn, sql).await.map_err(|error| fault(doing, error)) };
+                patience.bounded(doing, work).await
+            }
+        }
     }
 
     /// Keeps what was written. Only a "no" of the database itself means that it was not: of a connection that broke or
     /// went silent meanwhile nobody can tell, and the fault says so.
     pub(crate) async fn commit(mut self) -> Result<(), Fault> {
-        let (lent, patience) = self.parts()?;
-        match patience.wait(lent.script("commit")).await {
+        const DOING: &str = "committing";
+        let committed = match self.parts()? {
+            (Lent::Sqlite(tx), patience) => patience.wait(tx.script(DOING, "commit")).await,
+            (Lent::Postgres(conn), patience) => {
+                let work = async { script(conn, "commit").await.map_err(|error| commit_fault(DOING, error)) };
+                patience.wait(work).await
+            }
+        };
+        match committed {
             Some(Ok(())) => {
                 drop(self.lent.take());
                 Ok(())
             }
-            Some(Err(error)) => {
+            Some(Err(fault)) => {
                 // Whether it left a transaction open depends on the database and on why.
-                patience.is_over = true;
-                Err(commit_fault("committing", error))
+                self.patience.is_over = true;
+                Err(fault)
             }
-            None => Err(Fault::new("committing", SqlUndecided::because("the database does not answer"))),
+            None => Err(Fault::new(DOING, SqlUndecided::because("the database does not answer"))),
         }
     }
 
@@ -197,34 +198,28 @@ impl Conn {
 
 impl Drop for Conn {
     fn drop(&mut self) {
-        let Some(lent) = self.lent.take() else { return };
+        // A transaction of SQLite rolls back by itself, when the last of its statements has ended.
+        let Some(Lent::Postgres(conn)) = self.lent.take() else { return };
         match Handle::try_current() {
-            Ok(runtime) if !self.patience.is_over => drop(runtime.spawn(lent.clear_up())),
-            Ok(_) | Err(_) => lent.cut(),
+            Ok(runtime) if !self.patience.is_over => drop(runtime.spawn(clear_up(conn))),
+            Ok(_) | Err(_) => cut(conn),
         }
     }
 }
 
-macro_rules! arguments {
-    ($name:ident, $arguments:ty) => {
-        fn $name(args: &[Value]) -> Result<$arguments, Fault> {
-            fn add(out: &mut $arguments, value: &Value) -> Result<(), BoxDynError> {
-                match value {
-                    Value::Text(text) => out.add(text.as_deref()),
-                    Value::Int(number) => out.add(*number),
-                    Value::Bool(flag) => out.add(*flag),
-                    Value::Bytes(bytes) => out.add(bytes.as_deref()),
-                }
-            }
-            let mut out = <$arguments>::default();
-            out.reserve(args.len(), 0);
-            for value in args {
-                add(&mut out, value).map_err(|error| Fault::new("binding a parameter", error))?;
-            }
-            Ok(out)
+fn arguments(args: &[Value]) -> Result<PgArguments, Fault> {
+    fn add(out: &mut PgArguments, value: &Value) -> Result<(), BoxDynError> {
+        match value {
+            Value::Text(text) => out.add(text.as_deref()),
+            Value::Int(number) => out.add(*number),
+            Value::Bool(flag) => out.add(*flag),
+            Value::Bytes(bytes) => out.add(bytes.as_deref()),
         }
-    };
+    }
+    let mut out = PgArguments::default();
+    out.reserve(args.len(), 0);
+    for value in args {
+        add(&mut out, value).map_err(|error| Fault::new("binding a parameter", error))?;
+    }
+    Ok(out)
 }
-
-arguments!(sqlite_arguments, SqliteArguments);
-arguments!(postgres_arguments, PgArguments);

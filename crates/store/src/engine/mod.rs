@@ -11,7 +11,7 @@ mod sqlite;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use base::{Fault, Secret};
-use sqlx::{Pool, Postgres, Sqlite, pool::PoolConnection};
+use sqlx::{PgPool, Postgres, pool::PoolConnection};
 use tokio::time::timeout_at;
 
 pub(crate) use conn::Conn;
@@ -23,6 +23,7 @@ use crate::{
     health::Health,
 };
 use conn::Lent;
+use sqlite::{Place, Sqlite};
 
 /// How long closing may take.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
@@ -50,23 +51,23 @@ pub(crate) struct Engine {
 }
 
 enum Pools {
-    Sqlite(Lines<Sqlite>),
-    Postgres(Lines<Postgres>),
+    Sqlite(Sqlite),
+    Postgres(Lines),
 }
 
-/// The connections, apart by what waits for them.
+/// The connections to PostgreSQL, apart by what waits for them. Those to SQLite are kept apart in the same way.
 ///
 /// SECURITY: whoever fills one line with requests does not keep those of another waiting: changes, calls, and that this
 /// node stays fresh.
-struct Lines<DB: sqlx::Database> {
+struct Lines {
     /// Changes and upkeep, of which one goes on at a time.
-    changes: Pool<DB>,
-    /// The batch writer. On SQLite the one writer is that of changes, so that writers queue and never meet `SQLITE_BUSY`.
-    batches: Pool<DB>,
+    changes: PgPool,
+    /// The batch writer.
+    batches: PgPool,
     /// Following the log.
-    follower: Pool<DB>,
+    follower: PgPool,
     /// Everybody else who reads.
-    readers: Pool<DB>,
+    readers: PgPool,
 }
 
 /// Who reads.
@@ -81,7 +82,7 @@ pub(crate) enum Reader {
 impl Engine {
     pub(crate) async fn open(database: &Database, pages_max: Option<u32>) -> Result<Self, Fault> {
         let pools = match database {
-            Database::Sqlite(path) => Pools::Sqlite(sqlite::open(path, pages_max).await?),
+            Database::Sqlite(path) => Pools::Sqlite(Sqlite::open(path, pages_max)?),
             Database::Postgres(url) => Pools::Postgres(postgres::open(url).await?),
         };
         Ok(Self { pools, health: Arc::default() })
@@ -106,10 +107,10 @@ impl Engine {
     /// still true when it is acted on, without retries.
     pub(crate) async fn begin_alone(&self, deadline: Deadline) -> Result<Conn, Fault> {
         let lent = match &self.pools {
-            Pools::Sqlite(lines) => lend(&lines.changes, deadline).await.map(Lent::Sqlite),
-            Pools::Postgres(lines) => lend(&lines.changes, deadline).await.map(Lent::Postgres),
+            Pools::Sqlite(sqlite) => Lent::Sqlite(sqlite.begin_write(Place::Aside, deadline).await?),
+            Pools::Postgres(lines) => Lent::Postgres(lend(&lines.changes, deadline).await?),
         };
-        let mut conn = self.begin_write(lent?, deadline).await?;
+        let mut conn = self.begin_write(lent, deadline).await?;
         if self.dialect() == Dialect::Postgres {
             conn.rows("select id from writer_lock where id = 1 for update", &[]).await?;
         }
@@ -119,41 +120,44 @@ impl Engine {
     /// A write transaction that takes row locks only. Whoever uses it takes them in the order: proofs by
     /// digest, task usage by task, log head.
     pub(crate) async fn begin_shared(&self) -> Result<Conn, Fault> {
+        self.begin_rows(Place::Aside).await
+    }
+
+    /// The same, for the batch writer, which has a thread of its own where its statements may block.
+    pub(crate) async fn begin_batch(&self) -> Result<Conn, Fault> {
+        self.begin_rows(Place::Here).await
+    }
+
+    async fn begin_rows(&self, place: Place) -> Result<Conn, Fault> {
         let deadline = Deadline::of_read();
         let lent = match &self.pools {
-            Pools::Sqlite(lines) => lend(&lines.batches, deadline).await.map(Lent::Sqlite),
-            Pools::Postgres(lines) => lend(&lines.batches, deadline).await.map(Lent::Postgres),
+            Pools::Sqlite(sqlite) => Lent::Sqlite(sqlite.begin_write(place, deadline).await?),
+            Pools::Postgres(lines) => Lent::Postgres(lend(&lines.batches, deadline).await?),
         };
-        self.begin_write(lent?, deadline).await
+        self.begin_write(lent, deadline).await
     }
 
     async fn begin_write(&self, lent: Lent, deadline: Deadline) -> Result<Conn, Fault> {
-        let sql = match lent {
-            Lent::Sqlite(_) => "begin immediate",
-            // Not `read write`: that would overrule an operator who made the database read-only.
-            Lent::Postgres(_) => "begin isolation level read committed",
-        };
+        // Not `read write`: that would overrule an operator who made the database read-only.
+        let sql = "begin isolation level read committed";
         Conn::begin(lent, sql, deadline, Some(Arc::clone(&self.health))).await
     }
 
     /// A read transaction whose statements all see one state.
     pub(crate) async fn begin_read(&self, reader: Reader) -> Result<Conn, Fault> {
         let deadline = Deadline::of_read();
-        let (lent, sql) = match &self.pools {
-            Pools::Sqlite(lines) => (Lent::Sqlite(lend(lines.of(reader), deadline).await?), "begin deferred"),
-            Pools::Postgres(lines) => (
-                Lent::Postgres(lend(lines.of(reader), deadline).await?),
-                "begin isolation level repeatable read, read only",
-            ),
+        let lent = match &self.pools {
+            Pools::Sqlite(sqlite) => Lent::Sqlite(sqlite.begin_read(reader, deadline).await?),
+            Pools::Postgres(lines) => Lent::Postgres(lend(lines.of(reader), deadline).await?),
         };
-        Conn::begin(lent, sql, deadline, None).await
+        Conn::begin(lent, "begin isolation level repeatable read, read only", deadline, None).await
     }
 
     /// Waits for the connections in use, but not for one that went silent.
     pub(crate) async fn close(&self) {
         let closing = async {
             match &self.pools {
-                Pools::Sqlite(lines) => lines.close().await,
+                Pools::Sqlite(sqlite) => sqlite.close().await,
                 Pools::Postgres(lines) => lines.close().await,
             }
         };
@@ -163,8 +167,8 @@ impl Engine {
     }
 }
 
-impl<DB: sqlx::Database> Lines<DB> {
-    const fn of(&self, reader: Reader) -> &Pool<DB> {
+impl Lines {
+    const fn of(&self, reader: Reader) -> &PgPool {
         match reader {
             Reader::Follower => &self.follower,
             Reader::Anyone => &self.readers,
@@ -179,7 +183,7 @@ impl<DB: sqlx::Database> Lines<DB> {
 }
 
 /// Borrows a connection.
-async fn lend<DB: sqlx::Database>(pool: &Pool<DB>, deadline: Deadline) -> Result<PoolConnection<DB>, Fault> {
+async fn lend(pool: &PgPool, deadline: Deadline) -> Result<PoolConnection<Postgres>, Fault> {
     const DOING: &str = "borrowing a connection";
     match timeout_at(deadline.until(), pool.acquire()).await {
         Ok(lent) => lent.map_err(|error| fault(DOING, error)),

@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use base::{Fault, Secret};
 use sqlx::{
-    ConnectOptions as _, Connection as _, Postgres, Row as _,
+    ConnectOptions as _, Connection as _, Row as _,
     postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions},
 };
 
@@ -31,7 +31,7 @@ const IDLE_WRITING: (&str, &str) = ("idle_in_transaction_session_timeout", "2000
 /// The same of one that reads, which keeps nobody waiting.
 const IDLE_READING: (&str, &str) = ("idle_in_transaction_session_timeout", "10000");
 
-pub(super) async fn open(url: &Secret) -> Result<Lines<Postgres>, Fault> {
+pub(super) async fn open(url: &Secret) -> Result<Lines, Fault> {
     // SECURITY: the URL holds a password; neither it nor the parser's words about it go into the fault.
     if !["postgres://", "postgresql://"].iter().any(|scheme| url.expose().starts_with(scheme)) {
         return Err(Fault::new(

@@ -1,9 +1,12 @@
 //! Records.
 
 use base::{
-    Actor, AnyId, Ctx, Event, EventKind, Fault, Position, TaskId, TenantId, Timestamp, TraceId, limit,
+    Actor, AnyId, Ctx, Event, EventKind, Facts, Fault, Position, TaskId, TenantId, Timestamp, TraceId, limit,
 };
-use wire::tlog::{Hash, leaf_hash};
+use wire::{
+    json::Members,
+    tlog::{Hash, leaf_hash},
+};
 
 use crate::value::Row;
 
@@ -96,14 +99,19 @@ pub(crate) struct Draft {
     pub(crate) actor: String,
     pub(crate) subject: Option<AnyId>,
     pub(crate) task: Option<TaskId>,
+    /// The intent that it is the outcome of.
+    pub(crate) intent: Option<Position>,
     trace: TraceId,
     data: String,
 }
 
 impl Draft {
     pub(crate) fn new(origin: &Origin, event: Event) -> Result<Self, Fault> {
-        let data = String::from_utf8(wire::json::canonical_of(&event.data))
-            .map_err(|error| Fault::new("writing a record", error))?;
+        let data = match event.data {
+            Facts::Value(value) => String::from_utf8(wire::json::canonical_of(&value))
+                .map_err(|error| Fault::new("writing a record", error))?,
+            Facts::Written(text) => text,
+        };
         // The rest of the body is bounded: ids, numbers and the short name of a duty.
         if data.len() > limit::RECORD_BYTES_MAX - 1024 {
             let reason = format!(
@@ -120,40 +128,41 @@ impl Draft {
             actor: origin.actor.to_string(),
             subject: event.subject,
             task: event.task,
+            intent: None,
             trace: origin.trace,
             data,
         })
     }
 
-    /// Another event about the same act, of the same origin. `data` is canonical JSON, and small.
-    pub(crate) fn followed_by(self, kind: EventKind, data: String) -> Self {
-        Self { kind, data, ..self }
+    /// The same as the outcome of an intent.
+    pub(crate) fn ending(self, intent: Position) -> Self {
+        Self { intent: Some(intent), ..self }
+    }
+
+    /// The outcome of an intent whose draft this was, of the same origin. `data` is canonical JSON, and small.
+    pub(crate) fn ended(self, intent: Position, data: String) -> Self {
+        Self { kind: EventKind::CallEnded, data, intent: Some(intent), ..self }
     }
 
     /// The record's text and leaf hash, once its place is known. Members are in canonical order.
     pub(crate) fn body(&self, position: Position, generation: i64, time: Timestamp) -> (String, Hash) {
-        use std::fmt::Write as _;
-        let mut out = String::with_capacity(self.data.len() + 400);
-        // A duty's name is the only text here that could need escapes; ids and kinds never do.
-        let actor = serde_json::Value::from(self.actor.as_str());
-        let kind = self.kind.as_str();
-        let written = write!(
-            out,
-            r#"{{"actor":{actor},"data":{data},"generation":{generation},"kind":"{kind}","position":{position}"#,
-            data = self.data
-        )
-        .and_then(|()| self.subject.as_ref().map_or(Ok(()), |id| write!(out, r#","subject":"{id}""#)))
-        .and_then(|()| self.task.as_ref().map_or(Ok(()), |id| write!(out, r#","task":"{id}""#)))
-        .and_then(|()| {
-            write!(
-                out,
-                r#","tenant":"{tenant}","time":{time},"trace":"{trace}","v":{VERSION}}}"#,
-                tenant = self.tenant,
-                time = time.millis(),
-                trace = self.trace
-            )
-        });
-        debug_assert!(written.is_ok(), "writing to a string cannot fail");
+        let mut out = Members::with_capacity(self.data.len() + 400);
+        out.text("actor", &self.actor);
+        out.raw("data", &self.data);
+        out.number("generation", generation);
+        out.text("kind", self.kind.as_str());
+        out.number("position", position.0);
+        if let Some(subject) = &self.subject {
+            out.text("subject", subject.as_str());
+        }
+        if let Some(task) = &self.task {
+            out.text("task", task.as_str());
+        }
+        out.text("tenant", self.tenant.as_str());
+        out.number("time", time.millis());
+        out.hex("trace", &self.trace.0);
+        out.number("v", VERSION);
+        let out = out.into_text();
         let leaf = leaf_hash(out.as_bytes());
         (out, leaf)
     }
