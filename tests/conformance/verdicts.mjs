@@ -1,26 +1,22 @@
 // Compares the verdicts of two runs of the suite, check by check, and prints a table.
 //
-//   node verdicts.mjs TITLE DIRECT_FOLDER [THROUGH_FOLDER]
+//   node verdicts.mjs server|client REVISION DIRECT_FOLDER [THROUGH_FOLDER]
 //
-// With one folder: says how that run went. Exit code 1 where something differs, or where a direct run is not clean;
-// 2 where nothing was checked.
+// Without the last one: says how the direct run went. Beside FOLDER, FOLDER.scenarios names what was to be run. Exit
+// code 1 where a verdict differs, or where the direct run is not clean; 2 where nothing was checked.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const [title, directFolder, throughFolder] = process.argv.slice(2);
-const ABSENT = 'absent';
+const [leg, revision, directFolder, throughFolder] = process.argv.slice(2);
+const title = `${leg} ${revision}`;
 
-// The suite makes a folder for each scenario: its name, and when it ran.
-const SCENARIO = /^(?:server-)?(.+)-\d{4}-\d{2}-\d{2}T[\d-]+Z$/;
-
+// The checks of each scenario by name; a scenario that could not be run has none.
 function readRun(folder) {
-  const run = new Map();
-  // A scenario's name may hold a slash, so that the folders are of different depths.
-  for (const file of readdirSync(folder, { recursive: true }).filter((path) => path.endsWith('checks.json')).sort()) {
-    const [, scenario] = SCENARIO.exec(file.slice(0, -'/checks.json'.length)) ?? [];
-    if (scenario) run.set(scenario, readChecks(join(folder, file)));
-  }
+  const folders = readdirSync(folder);
+  const names = readFileSync(`${folder}.scenarios`, 'utf8').split('\n').filter(Boolean);
+  const fileOf = (name) => join(folder, folders.find((path) => isOf(name, path)) ?? name, 'checks.json');
+  const run = new Map(names.map((name) => [name, readChecks(fileOf(name))]));
   const checks = [...run.values()].flatMap((byName) => [...byName.values()].flat());
   if (!checks.some(({ status }) => status === 'SUCCESS')) {
     console.error(`verdicts: ${title}: no check passed in ${folder}, so nothing was checked`);
@@ -29,74 +25,87 @@ function readRun(folder) {
   return run;
 }
 
-// A check may be made several times in a scenario: then the order counts.
+// The suite makes a folder for each scenario: its name and when it ran, for servers with `server-` before.
+function isOf(scenario, folder) {
+  const name = folder.replace(/-\d{4}-\d{2}-\d{2}T[\d-]+Z$/, '');
+  return name === scenario || name === `server-${scenario}`;
+}
+
 function readChecks(file) {
   const byName = new Map();
+  if (!existsSync(file)) return byName;
   for (const check of JSON.parse(readFileSync(file, 'utf8'))) {
-    const name = check.id === check.name ? check.id : `${check.id} (${check.name})`;
+    const name = `${check.id} ${check.name}`;
     byName.set(name, [...(byName.get(name) ?? []), check]);
   }
   return byName;
 }
 
-const statuses = (checks) => checks?.map(({ status }) => status).join(' ') ?? ABSENT;
+// A check may be made several times. Of a server as often as the suite asks, so that each counts; of a client as often
+// as it does something, and Writ may connect once more than a client does.
+function statuses(checks) {
+  if (!checks) return 'absent';
+  const all = checks.map(({ status }) => status);
+  return (leg === 'client' ? [...new Set(all)] : all).join(' ');
+}
 
 // The suite notes with INFO what it saw on the wire. That is no verdict, unless the other run has one in its place.
 const isVerdict = (...runs) => runs.some((checks) => checks?.some(({ status }) => status !== 'INFO'));
 
-function compare(direct, through) {
-  const names = new Set([...direct.keys(), ...through.keys()]);
-  return [...names]
-    .filter((name) => isVerdict(direct.get(name), through.get(name)))
-    .filter((name) => statuses(direct.get(name)) !== statuses(through.get(name)))
-    .map((name) => ({ name, direct: direct.get(name), through: through.get(name) }));
+function differences(direct, through) {
+  return [...new Set([...direct.keys(), ...through.keys()])]
+    .map((name) => ({ name, direct: direct.get(name), through: through.get(name) }))
+    .filter((check) => isVerdict(check.direct, check.through) && statuses(check.direct) !== statuses(check.through));
+}
+
+// What is not as it should be without Writ: a fixture or a client that fails would hide what Writ does.
+function troubles(direct) {
+  return [...direct]
+    .filter(([, checks]) => checks.some(({ status }) => status === 'FAILURE' || status === 'WARNING'))
+    .map(([name, checks]) => ({ name, direct: checks }));
+}
+
+// A scenario that could not be run is never right, and not even where neither could.
+function judge(direct, through) {
+  const unclean = troubles(direct);
+  if (unclean.length || direct.size === 0) return { word: 'not clean', found: unclean };
+  const found = through ? differences(direct, through) : [];
+  return { word: found.length || through?.size === 0 ? 'differs' : '', found };
 }
 
 function summary(byName) {
-  if (!byName) return ABSENT;
-  const counts = {};
-  for (const { status } of [...byName.values()].flat()) counts[status] = (counts[status] ?? 0) + 1;
+  if (byName.size === 0) return 'not run';
   const words = { SUCCESS: 'passed', FAILURE: 'failed', WARNING: 'warned', SKIPPED: 'skipped' };
-  const said = Object.entries(words).filter(([status]) => counts[status]).map(([status, word]) => `${counts[status]} ${word}`);
-  return said.join(', ') || 'no verdict';
+  const all = [...byName.values()].flat();
+  const counts = Object.entries(words).map(([status, word]) => [all.filter((check) => check.status === status).length, word]);
+  return counts.filter(([count]) => count).map(([count, word]) => `${count} ${word}`).join(', ') || 'no verdict';
 }
 
-function row(...cells) {
-  console.log(cells.map((cell, index) => cell.padEnd([48, 20, 28][index] ?? 0)).join(' ').trimEnd());
+function printRow(...cells) {
+  const widths = [46, 22, 34, 0];
+  console.log(cells.map((cell, index) => cell.padEnd(widths[index])).join(' ').trimEnd());
 }
 
-const complaint = (checks) => checks?.find(({ errorMessage }) => errorMessage)?.errorMessage;
-
-function printDifference({ name, direct, through }) {
-  console.log(`    ${name}: ${statuses(direct)} -> ${statuses(through)}`);
-  const why = complaint(through) ?? complaint(direct);
-  if (why) console.log(`        ${why.replaceAll('\n', ' ').slice(0, 300)}`);
+function printCheck({ name, direct, through }) {
+  console.log(`    ${name}: ${statuses(direct)}${throughFolder ? ` -> ${statuses(through)}` : ''}`);
+  const why = (through ?? direct).find(({ errorMessage }) => errorMessage)?.errorMessage;
+  if (why) console.log(`        ${why.replaceAll(/\s+/g, ' ').slice(0, 300)}`);
 }
 
 function main() {
   const direct = readRun(directFolder);
-  const through = throughFolder ? readRun(throughFolder) : undefined;
-  const scenarios = [...new Set([...direct.keys(), ...(through?.keys() ?? [])])];
-  let different = 0;
-  row(title, 'direct', ...(through ? ['through writ'] : []));
-  for (const scenario of scenarios) {
-    const [left, right] = [direct.get(scenario) ?? new Map(), through?.get(scenario) ?? new Map()];
-    const differences = through ? compare(left, right) : troubles(left);
-    if (differences.length) different += 1;
-    const cells = through ? [summary(direct.get(scenario)), summary(through.get(scenario))] : [summary(left)];
-    row(scenario, ...cells, differences.length ? (through ? 'differs' : 'not clean') : '');
-    differences.forEach(printDifference);
+  const through = throughFolder && readRun(throughFolder);
+  let count = 0;
+  printRow(title, 'direct', ...(through ? ['through writ'] : []));
+  for (const [scenario, checks] of direct) {
+    const other = through?.get(scenario);
+    const verdict = judge(checks, other);
+    if (verdict.word) count += 1;
+    printRow(scenario, summary(checks), ...(through ? [summary(other)] : []), verdict.word);
+    verdict.found.forEach(printCheck);
   }
-  const what = through ? 'differ' : 'are not clean';
-  console.log(`${title}: ${scenarios.length} scenarios, ${different} ${what}\n`);
-  process.exit(different ? 1 : 0);
-}
-
-// What is not as it should be in a run without Writ: a fixture or a client that fails could hide a difference.
-function troubles(byName) {
-  return [...byName]
-    .filter(([, checks]) => checks.some(({ status }) => status === 'FAILURE' || status === 'WARNING'))
-    .map(([name, direct]) => ({ name, direct }));
+  console.log(`${title}: ${direct.size} scenarios, ${count} not as they should be\n`);
+  process.exit(count ? 1 : 0);
 }
 
 main();

@@ -68,7 +68,10 @@ writ_admit_all() {
     rm -f "$key"
     writ_do server add "$name" "$2"
     # Where Writ cannot ask a server for its tools, the run goes on: it shows what does not work without them.
-    "$writ" server discover "$name" >"$work/said" 2>&1 || { echo "conformance: \`$name\` is not discovered:"; cat "$work/said"; } >&2
+    if ! "$writ" server discover "$name" >"$work/said" 2>&1; then
+        echo "conformance: Writ cannot discover \`$name\`:" >&2
+        cat "$work/said" >&2
+    fi
     writ_do agent create "$name" --owner maya --blueprint client --purpose conformance --generate-key "$key"
     writ_do grant create "$name" --to "agent/$name" --role all --on "server/$name" --reason conformance
     cat >"$scope" <<SCOPE
