@@ -4,121 +4,204 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use http::HeaderValue;
-use wire::mcp::{self, Id};
+use wire::{
+    json::{Json, Object},
+    mcp::{self, Id},
+};
 
 use crate::{
-    Asked, Authorized, Plane, Refused, Request,
+    Asked, Authorized, Ending, Plane, Refused, Request,
     account::Account,
     exchange::{End, Exchange, Step},
+    front::{Front, Route},
     gateway::Visit,
-    opening, post,
+    post,
     reply::{self, Stop},
-    session::{InFlight, Opened, Session},
-    sessions::Opening,
-    stream,
-    upstream::{Frames, Outbound, SESSION_ID, Standing, Trouble, Way},
+    request::Generation,
+    session::{InFlight, Session},
+    state, stream,
+    upstream::{Form, Frames, Outbound, SESSION_ID, Standing, Trouble, Way},
 };
 
 /// The longest session id that is taken from a server, in bytes.
 const UPSTREAM_SESSION_ID_BYTES_MAX: usize = 1024;
 
-/// Serves an act within a session.
+/// Serves an act. `None` when the server does not know the session of the route any more; then nothing was executed.
 pub(crate) async fn serve<P: Plane>(
     visit: Visit<P>,
-    session: Arc<Session>,
+    front: Front,
+    route: Route,
     request: Request,
     message: mcp::Request,
-) -> Result<Response, Stop> {
+) -> Result<Option<Response>, Stop> {
     let (id, number) = (message.id.clone(), visit.gate.number());
-    let Some(in_flight) = session.begin(&id, number, visit.gate.config.limits.in_flight_max) else {
-        return Ok(post::crowded(&id));
+    let in_flight = match route.session() {
+        None => None,
+        Some(session) => {
+            // Clients that share a session which they know nothing of may well use the same ids.
+            let key = if matches!(front, Front::Session) { id.clone() } else { Id::Number(number) };
+            match session.begin(&key, number, visit.gate.config.limits.in_flight_max) {
+                Some(in_flight) => Some(in_flight),
+                None => return Ok(Some(front.reply(&post::crowded(&id)))),
+            }
+        }
     };
-    let outbound = match Outbound::new(message, &visit.upstream, number) {
+    let is_stateless_server = route.generation() == Generation::Stateless;
+    let may_be_asked_again = is_stateless_server && matches!(front, Front::Session);
+    let kept = may_be_asked_again.then(|| message.clone());
+    let schema = is_stateless_server.then(|| visit.gate.schema_of(&visit.upstream, &request)).flatten();
+    let form = form(&front, &route, schema.as_ref());
+    let outbound = match Outbound::new(message, &visit.upstream, form, number) {
         Ok(outbound) => outbound,
-        Err(error) => return Ok(reply::error(&id, error)),
+        Err(error) => return Ok(Some(front.reply(&mcp::Response::error(Some(id), error)))),
     };
     let authorized = match visit.authorize(&request, &outbound).await {
         Ok(authorized) => authorized,
-        Err(refused) => return refusal(&id, &request, refused),
+        Err(refused) => return refusal(&front, id, &request, refused).map(Some),
     };
+    let is_stateless = matches!(front, Front::Stateless(_));
     let (mut exchange, permitted) =
-        Exchange::begin(visit, Some(session), request, outbound, authorized, Some(in_flight));
+        Exchange::begin(visit, front, route, request, outbound, authorized, in_flight);
+    exchange.message = kept;
     if let Err(end) = exchange.send(permitted).await {
         let is_gone = matches!(end, End::Trouble(Trouble::SessionGone));
         let answer = exchange.settle(Err(end)).await;
-        return if is_gone { Err(reply::no_session(Some(id))) } else { Ok(reply::message(&answer)) };
+        return match (is_gone, is_stateless) {
+            (true, true) => Ok(None),
+            (true, false) => Err(reply::no_session(Some(id))),
+            (false, _) => Ok(Some(exchange.front.reply(&answer))),
+        };
     }
-    // One JSON text when the answer comes at once; a stream when there is something to tell first, or to wait for.
+    Ok(Some(respond(Box::new(exchange)).await))
+}
+
+/// The answer of an exchange under way: one JSON text when it comes at once; a stream when there is something to tell
+/// first, or to wait for.
+pub(crate) async fn respond<P: Plane>(mut exchange: Box<Exchange<P>>) -> Response {
     let keep_alive = exchange.gate.config.limits.keep_alive;
     match tokio::time::timeout(keep_alive, exchange.step()).await {
-        Ok(Step::Last(last)) => Ok(reply::message(&exchange.settle(last).await)),
-        Ok(Step::Pass(notification)) => Ok(stream::of_exchange(exchange, Some(notification))),
-        Err(_elapsed) => Ok(stream::of_exchange(exchange, None)),
+        Ok(Step::Last(last)) => {
+            let answer = exchange.settle(last).await;
+            exchange.front.reply(&answer)
+        }
+        Ok(Step::Ask(question)) => reply::stateless(&park(exchange, question)),
+        Ok(Step::Pass(message)) => stream::of_exchange(exchange, Some(message)),
+        Err(_elapsed) => stream::of_exchange(exchange, None),
     }
 }
 
-/// Serves `initialize`. The answer is always one JSON text, because the session's id goes before it.
-pub(crate) async fn open<P: Plane>(visit: Visit<P>, mut message: mcp::Request) -> Result<Response, Stop> {
-    let id = message.id.clone();
-    let outbound = opening::ask(&mut message)
-        .and_then(|()| Outbound::new(message, &visit.upstream, visit.gate.number()));
-    let outbound = match outbound {
-        Ok(outbound) => outbound,
-        Err(error) => return Ok(reply::error(&id, error)),
+/// The result that tells a client of 2026-07-28 what the server asks. The exchange waits for the answer.
+pub(crate) fn park<P: Plane>(exchange: Box<Exchange<P>>, question: mcp::Request) -> mcp::Response {
+    let id = exchange.outbound.client_id.clone();
+    let gate = Arc::clone(&exchange.gate);
+    let Front::Stateless(told) = &exchange.front else {
+        return mcp::Response::error(Some(id), Trouble::Wants.to_error());
     };
-    let authorized = match visit.authorize(&Request::Open, &outbound).await {
-        Ok(authorized) => authorized,
-        Err(refused) => return refusal(&id, &Request::Open, refused),
-    };
-    let holder = visit.holder.clone();
-    let (mut exchange, permitted) = Exchange::begin(visit, None, Request::Open, outbound, authorized, None);
-    let (standing, upstream_id) = match exchange.send(permitted).await {
-        Ok(sent) => sent,
-        Err(end) => return Ok(reply::message(&exchange.settle(Err(end)).await)),
-    };
-    let mut last = loop {
-        if let Step::Last(last) = exchange.step().await {
-            break last;
+    let (act, holder) = (told.act, gate.plane.holder(&exchange.caller));
+    let mut asked = Object::new();
+    asked.insert("method", question.method.as_str());
+    if let Some(params) = &question.params {
+        asked.insert("params", params.clone());
+    }
+    match gate.parked.park(exchange, question, holder, act, gate.config.clock.now()) {
+        Ok(ticket) => {
+            let mut members = Object::new();
+            members.insert("resultType", "input_required");
+            members.insert("inputRequests", Json::object([(QUESTION, Json::Object(asked))]));
+            members.insert("requestState", state::of_ticket(&ticket));
+            mcp::Response::result(id, Json::Object(members))
         }
-    };
-    let mut opened = None;
-    if let Ok(mcp::Response { outcome: Ok(result), .. }) = &mut last {
-        match opening::answer(result) {
-            Ok(revision) => opened = Some(Opened { holder, revision, upstream_id, standing }),
-            Err(trouble) => last = Err(trouble.into()),
+        // Dropped here: the server hears that nobody waits any more.
+        Err(exchange) => {
+            drop(exchange);
+            let error = mcp::RpcError::new(mcp::code::INTERNAL_ERROR, "too many questions of servers wait for answers");
+            mcp::Response::error(Some(id), error.with_code("busy"))
         }
     }
-    let response = reply::message(&exchange.settle(last).await);
-    let Some(opened) = opened else { return Ok(response) };
-    let gate = &exchange.gate;
-    gate.make_room();
-    let Opening { session, dropped } =
-        gate.sessions.open(opened, &exchange.upstream, gate.config.clock.now());
-    gate.end_upstream(dropped);
-    let Some(session) = session else {
-        return Err(reply::busy(Some(id), "too many sessions are open; try again later"));
+}
+
+/// The name of the one question in a result of ours.
+pub(crate) const QUESTION: &str = "question";
+
+/// Carries a client's answer to the server that asked, within a session of the server.
+///
+/// It is words of the client, so it is an act: decided, recorded, permitted.
+pub(crate) async fn answer<P: Plane>(
+    visit: &Visit<P>,
+    session: &Arc<Session>,
+    response: &mcp::Response,
+) -> Result<(), Unanswered> {
+    let outbound = Outbound::of_answer(response, &visit.upstream);
+    let authorized = match visit.authorize(&Request::Answer, &outbound).await {
+        Ok(authorized) => authorized,
+        Err(refused) => {
+            let error = mcp::RpcError::new(mcp::code::DENIED, "the answer was refused");
+            let refusal = mcp::Response::error(response.id.clone(), error);
+            visit.gate.errand(&visit.upstream, session, refusal.to_bytes());
+            return Err(Unanswered::Refused(refused));
+        }
     };
-    Ok(reply::with_session(response, &session.id))
+    let clock = Arc::clone(&visit.gate.config.clock);
+    let position = authorized.permit.position();
+    let mut account = Account::new(Arc::clone(&visit.gate.plane), visit.caller.clone(), clock, position);
+    let way = Way::within(&visit.upstream, session);
+    let client = &visit.gate.client;
+    let (standing, sent) = client.forward(authorized.permit, authorized.inject, &outbound, way).await;
+    session.renew(standing);
+    let trouble = match sent {
+        Ok(answer) if answer.status().is_success() => None,
+        Ok(answer) => Some(Trouble::Status(answer.status().as_u16())),
+        Err(trouble) => Some(trouble),
+    };
+    match trouble {
+        None => {
+            account.end(Ending::Done, None, None);
+            Ok(())
+        }
+        Some(trouble) => {
+            account.end(trouble.ending(), Some(trouble.code()), None);
+            Err(Unanswered::Trouble(trouble))
+        }
+    }
+}
+
+/// Why an answer did not reach its server.
+pub(crate) enum Unanswered {
+    Refused(Refused),
+    Trouble(Trouble),
+}
+
+fn form<'a>(front: &'a Front, route: &'a Route, schema: Option<&'a Json>) -> Form<'a> {
+    match (route.generation(), front, route) {
+        (Generation::Sessions, _, _) => Form::Session,
+        (Generation::Stateless, Front::Stateless(told), _) => Form::Stateless { envelope: &told.envelope, schema },
+        (Generation::Stateless, Front::Session, Route::Within(session)) => {
+            Form::Stateless { envelope: &session.envelope, schema }
+        }
+        // A client with sessions reaches a server only within one.
+        (Generation::Stateless, Front::Session, Route::Opening | Route::Alone) => Form::Session,
+    }
 }
 
 /// A "no" in the form that fits what was asked.
-fn refusal(id: &Id, request: &Request, refused: Refused) -> Result<Response, Stop> {
+pub(crate) fn refusal(front: &Front, id: Id, request: &Request, refused: Refused) -> Result<Response, Stop> {
     match refused {
         Refused::Unauthorized(unauthorized) => Err(reply::challenge(unauthorized)),
         Refused::Denied(denial) => {
             metrics::counter!("writ_mcp_denials_total", "code" => denial.code).increment(1);
-            Ok(match request {
-                Request::CallTool { .. } => {
-                    reply::message(&mcp::Response::result(id.clone(), denial.tool_result()))
-                }
-                _ => reply::error(id, denial.error()),
-            })
+            let mut answer = match request {
+                Request::CallTool { .. } => mcp::Response::result(id, denial.tool_result()),
+                _ => mcp::Response::error(Some(id), denial.error()),
+            };
+            let own = Generation::Sessions;
+            crate::translate::answer(&mut answer, request, own, front.generation());
+            Ok(front.reply(&answer))
         }
     }
 }
 
 impl<P: Plane> Visit<P> {
-    async fn authorize(&self, request: &Request, outbound: &Outbound) -> Result<Authorized, Refused> {
+    pub(crate) async fn authorize(&self, request: &Request, outbound: &Outbound) -> Result<Authorized, Refused> {
         let asked = Asked {
             upstream: &self.upstream,
             request,
@@ -130,9 +213,10 @@ impl<P: Plane> Visit<P> {
 }
 
 impl<P: Plane> Exchange<P> {
-    fn begin(
+    pub(crate) fn begin(
         visit: Visit<P>,
-        session: Option<Arc<Session>>,
+        front: Front,
+        route: Route,
         request: Request,
         outbound: Outbound,
         authorized: Authorized,
@@ -145,25 +229,31 @@ impl<P: Plane> Exchange<P> {
             gate,
             caller,
             upstream,
-            session,
+            front,
+            route,
             request,
             outbound,
+            message: None,
             leash,
             account,
+            asked: Vec::new(),
+            round: None,
+            rounds: 0,
             _in_flight: in_flight,
             _held: held,
             frames: None,
+            is_settled: false,
         };
         (exchange, authorized)
     }
 
     /// Sends the permitted message. Gives what upkeep may send with, and the server's session id.
-    async fn send(&mut self, authorized: Authorized) -> Result<(Standing, Option<HeaderValue>), End> {
-        let way = match &self.session {
-            Some(session) => Way::within(&self.upstream, session),
-            None => Way::opening(&self.upstream),
-        };
-        let in_session = way.session_id.is_some();
+    pub(crate) async fn send(
+        &mut self,
+        authorized: Authorized,
+    ) -> Result<(Standing, Option<HeaderValue>), End> {
+        let way = Way::of(&self.upstream, &self.route);
+        let in_session = way.is_in_session();
         let Authorized { permit, inject, .. } = authorized;
         let forwarding = self.gate.client.forward(permit, inject, &self.outbound, way);
         let (standing, answer) = tokio::select! {
@@ -171,7 +261,7 @@ impl<P: Plane> Exchange<P> {
             cut = self.leash.ended() => return Err(End::Cut(cut)),
             sent = forwarding => sent,
         };
-        if let Some(session) = &self.session {
+        if let Some(session) = self.route.session() {
             session.renew(standing.clone());
         }
         let answer = answer?;

@@ -1,49 +1,60 @@
 //! One permitted request on its way, until its answer.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use base::HeldBody;
-use futures_util::FutureExt;
-use tokio::sync::OwnedSemaphorePermit;
 use wire::{
     json::Json,
-    mcp::{Denial, Id, Message, Notice, Notification, Response, RpcError},
+    mcp::{Ask, Denial, Id, Message, Notice, Notification, Request as Question, Response, meta},
 };
 
 use crate::{
     Ending, Gateway, Plane, Request, Upstream,
     account::Account,
+    asking::{Waiting, askable},
+    front::{Front, Route},
     leash::{Cut, Leash},
     listing,
-    session::{InFlight, Session},
-    upstream::{Frames, Outbound, Standing, Trouble, Way},
+    request::Generation,
+    round::{self, Round},
+    session::InFlight,
+    state,
+    translate,
+    upstream::{Frames, Outbound, Trouble},
 };
-
-/// How long the end of a stream may take after its answer.
-const DRAIN_WAIT: Duration = Duration::from_secs(1);
 
 /// One permitted request under way.
 pub(crate) struct Exchange<P: Plane> {
     pub(crate) gate: Arc<Gateway<P>>,
     pub(crate) caller: P::Caller,
     pub(crate) upstream: Arc<Upstream>,
-    /// None while the session is being opened.
-    pub(crate) session: Option<Arc<Session>>,
+    pub(crate) front: Front,
+    pub(crate) route: Route,
     pub(crate) request: Request,
     pub(crate) outbound: Outbound,
+    /// The client's message, where the server may want it again with more.
+    pub(crate) message: Option<Question>,
     pub(crate) leash: Leash<P>,
     pub(crate) account: Account<P>,
+    /// The questions that the client was asked because of this.
+    pub(crate) asked: Vec<i64>,
+    /// The round of questions that is going on, if one is.
+    pub(crate) round: Option<Round<P>>,
+    pub(crate) rounds: usize,
     /// Forgets the request with the exchange.
     pub(crate) _in_flight: Option<InFlight>,
     /// The message is kept as long as the exchange.
     pub(crate) _held: Option<HeldBody>,
     pub(crate) frames: Option<Frames>,
+    pub(crate) is_settled: bool,
 }
 
 /// The next thing that happens.
 pub(crate) enum Step {
-    /// A notification for the client, as text.
+    /// A message for the client, as text.
     Pass(Vec<u8>),
+    /// The server asks something, and the client hears of it only in a result.
+    Ask(Question),
     /// The end.
     Last(Result<Response, End>),
 }
@@ -53,6 +64,8 @@ pub(crate) enum Step {
 pub(crate) enum End {
     Cut(Cut),
     Trouble(Trouble),
+    /// The server was to be asked again, with what the client answered, and that was refused.
+    Denied(Box<Denial>),
 }
 
 impl From<Trouble> for End {
@@ -65,6 +78,14 @@ impl<P: Plane> Exchange<P> {
     /// Waits for the next thing. May be dropped and called again without losing anything.
     pub(crate) async fn step(&mut self) -> Step {
         loop {
+            if self.round.is_some() {
+                match round::step(self).await {
+                    Ok(Some(question)) => return Step::Pass(question),
+                    Ok(None) => {}
+                    Err(end) => return Step::Last(Err(end)),
+                }
+                continue;
+            }
             let Some(frames) = self.frames.as_mut() else { return Step::Last(Err(Trouble::NoAnswer.into())) };
             let read = tokio::select! {
                 biased;
@@ -75,11 +96,18 @@ impl<P: Plane> Exchange<P> {
             match read {
                 Err(trouble) => return Step::Last(Err(trouble.into())),
                 Ok(None) => return Step::Last(Err(Trouble::NoAnswer.into())),
-                Ok(Some(Message::Response(response))) if response.id == Some(self.outbound.id()) => {
+                Ok(Some(Message::Response(response))) if self.is_answered_by(&response) => {
                     if let Some(frames) = self.frames.take() {
                         self.gate.finish(frames);
                     }
-                    return Step::Last(Ok(response));
+                    match self.wants_more(&response) {
+                        Ok(None) => return Step::Last(Ok(response)),
+                        Ok(Some(round)) => {
+                            self.account.end(Ending::Done, Some("input_required"), Some(response.digest()));
+                            self.round = Some(round);
+                        }
+                        Err(trouble) => return Step::Last(Err(trouble.into())),
+                    }
                 }
                 Ok(Some(Message::Response(response))) => {
                     // SECURITY: an answer finds only the request that it names (threat class 19).
@@ -87,9 +115,9 @@ impl<P: Plane> Exchange<P> {
                     tracing::warn!(server = %self.upstream.name, id, "the server answered a request that is not under way here");
                     metrics::counter!("writ_mcp_stray_answers_total").increment(1);
                 }
-                Ok(Some(Message::Request(request))) => {
-                    if let Some(session) = &self.session {
-                        self.gate.answer_server(&self.upstream, session, request);
+                Ok(Some(Message::Request(question))) => {
+                    if let Some(step) = self.hear(question) {
+                        return step;
                     }
                 }
                 Ok(Some(Message::Notification(notification))) => {
@@ -101,8 +129,56 @@ impl<P: Plane> Exchange<P> {
         }
     }
 
+    fn is_answered_by(&self, response: &Response) -> bool {
+        let is_refusal = || self.frames.as_ref().is_some_and(Frames::is_refusal);
+        match &response.id {
+            Some(id) => *id == self.outbound.id(),
+            None => is_refusal(),
+        }
+    }
+
+    /// A question of the server: for the client, where it can be asked that; otherwise answered here.
+    fn hear(&mut self, question: Question) -> Option<Step> {
+        let session = Arc::clone(self.route.session()?);
+        match self.front {
+            Front::Session => {
+                let (number, text) = self.gate.ask_client(&self.upstream, &session, question)?;
+                self.asked.push(number);
+                Some(Step::Pass(text))
+            }
+            Front::Stateless(_) => {
+                if askable(&question.method, &session.envelope.capabilities).is_some() {
+                    return Some(Step::Ask(question));
+                }
+                self.gate.answer_server(&self.upstream, &session, question);
+                None
+            }
+        }
+    }
+
+    /// Whether the answer is none yet, but a round of questions for a client that has to be asked one by one.
+    fn wants_more(&mut self, response: &Response) -> Result<Option<Round<P>>, Trouble> {
+        let Ok(result) = &response.outcome else { return Ok(None) };
+        if result.get("resultType").and_then(Json::as_str) != Some("input_required") {
+            return Ok(None);
+        }
+        match (&self.front, &self.route) {
+            (Front::Session, Route::Within(session)) => {
+                let round = round::begin(&self.gate, session, result)?;
+                self.rounds += 1;
+                if self.rounds > round::ROUNDS_MAX {
+                    return Err(Trouble::Garbage("questions without end"));
+                }
+                self.asked.extend_from_slice(round.numbers());
+                Ok(Some(round))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// The notification as the client gets it, if it gets it.
     fn carry(&self, mut notification: Notification) -> Option<Vec<u8>> {
+        let is_stateless = self.front.generation() == Generation::Stateless;
         match Notice::parse(&notification.method)? {
             Notice::Progress => {
                 let wanted = self.outbound.progress.as_ref()?;
@@ -113,12 +189,29 @@ impl<P: Plane> Exchange<P> {
                 *token = wanted.to_json();
                 Some(notification.to_bytes())
             }
-            other => is_carried_unasked(other).then(|| notification.to_bytes()),
+            Notice::Message => self.logs().then(|| notification.to_bytes()),
+            Notice::Cancelled if !is_stateless => {
+                let id = notification.param("requestId").and_then(Id::read)?;
+                let number = self.route.session()?.asked.take_back(&id)?;
+                Some(cancellation(number).to_bytes())
+            }
+            // In 2026-07-28 what nobody asked for travels on subscriptions alone.
+            other => (!is_stateless && is_carried_unasked(other)).then(|| notification.to_bytes()),
         }
+    }
+
+    /// Whether lines of the server's log reach the client.
+    fn logs(&self) -> bool {
+        self.upstream.passes.logging
+            && match &self.front {
+                Front::Session => true,
+                Front::Stateless(told) => told.envelope.log_level.is_some(),
+            }
     }
 
     /// The answer for the client, and the end of the account.
     pub(crate) async fn settle(&mut self, last: Result<Response, End>) -> Response {
+        self.is_settled = true;
         let id = self.outbound.client_id.clone();
         let answered = match last {
             Ok(response) => self.judge(response).await.map_err(End::from),
@@ -141,6 +234,10 @@ impl<P: Plane> Exchange<P> {
                 self.give_up(&trouble);
                 Response::error(Some(id), trouble.to_error())
             }
+            Err(End::Denied(denial)) => match self.request {
+                Request::CallTool { .. } => Response::result(id, denial.tool_result()),
+                _ => Response::error(Some(id), denial.error()),
+            },
             Err(End::Cut(cut)) => {
                 self.account.end(Ending::Cut, Some(cut.code()), None);
                 self.cancel();
@@ -150,11 +247,17 @@ impl<P: Plane> Exchange<P> {
         }
     }
 
-    /// Checks an answer by what was asked.
-    async fn judge(&self, mut response: Response) -> Result<Response, Trouble> {
+    /// Checks an answer by what was asked, and puts it into the client's form.
+    async fn judge(&mut self, mut response: Response) -> Result<Response, Trouble> {
         if let (Ok(result), Request::List(list)) = (&mut response.outcome, &self.request) {
             listing::filter(&*self.gate.plane, &self.caller, &self.upstream, *list, result).await?;
         }
+        if let (Ok(result), Front::Stateless(told)) = (&mut response.outcome, &self.front) {
+            state::check_questions(result, &told.envelope.capabilities)?;
+            let bound = state::Bound::new(&self.gate.plane.holder(&self.caller), &self.upstream, &told.act);
+            state::seal(result, &*self.gate.plane, &bound, self.gate.config.clock.now())?;
+        }
+        translate::answer(&mut response, &self.request, self.route.generation(), self.front.generation());
         Ok(response)
     }
 
@@ -162,25 +265,49 @@ impl<P: Plane> Exchange<P> {
         tracing::warn!(server = %self.upstream.name, code = trouble.code(), %trouble, "a request was not answered");
         match trouble {
             Trouble::SessionGone => {
-                if let Some(session) = &self.session {
+                if let Some(session) = self.route.session() {
                     self.gate.sessions.close(session);
                 }
             }
-            Trouble::Stalled | Trouble::Silent | Trouble::TooLarge(_) | Trouble::Garbage(_) => self.cancel(),
+            Trouble::Stalled
+            | Trouble::Silent
+            | Trouble::TooLarge(_)
+            | Trouble::Garbage(_)
+            | Trouble::Wants => self.cancel(),
             _ => {}
         }
     }
 
-    /// Tells the server that nobody waits any more, and lets go of its answer.
+    /// Whether the caller's authority still stands. For an exchange that nobody steps.
+    pub(crate) fn is_live(&self) -> bool {
+        self.gate.plane.is_live(&self.caller, &self.upstream)
+    }
+
+    /// Tells the server that nobody waits any more, and lets go of its answer. Where there are no sessions, letting go
+    /// says it all.
     fn cancel(&mut self) {
         self.frames = None;
-        if let Some(session) = &self.session {
+        if let Some(session) = self.route.session()
+            && self.route.generation() == Generation::Sessions
+        {
             self.gate.cancel(&self.upstream, session, self.outbound.number());
         }
     }
 }
 
-/// Notifications of servers that any stream of a session carries. Log lines are not: logging is not offered.
+impl<P: Plane> Drop for Exchange<P> {
+    fn drop(&mut self) {
+        if let Some(session) = self.route.session() {
+            session.asked.forget(&self.asked);
+        }
+        // In 2026-07-28 a client takes a request back by letting go of the answer.
+        if !self.is_settled && self.front.generation() == Generation::Stateless {
+            self.cancel();
+        }
+    }
+}
+
+/// Notifications of servers that any stream of a session carries.
 pub(crate) const fn is_carried_unasked(notice: Notice) -> bool {
     matches!(
         notice,
@@ -188,22 +315,42 @@ pub(crate) const fn is_carried_unasked(notice: Notice) -> bool {
             | Notice::ResourcesListChanged
             | Notice::ResourcesUpdated
             | Notice::PromptsListChanged
+            | Notice::ElicitationComplete
     )
 }
 
 impl<P: Plane> Gateway<P> {
-    /// Answers a request of a server: signs of life only, for now. Beside the calls, so that no stream waits for it.
+    /// A server's question under our number, as text for the client of a session; `None` when the client cannot be
+    /// asked that: then the server has its answer.
+    pub(crate) fn ask_client(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        session: &Arc<crate::session::Session>,
+        mut question: Question,
+    ) -> Option<(i64, Vec<u8>)> {
+        let number = self.number();
+        let is_asked = askable(&question.method, &session.envelope.capabilities).is_some()
+            && session.asked.ask(number, Waiting::Server(question.id.clone()));
+        if !is_asked {
+            self.answer_server(upstream, session, question);
+            return None;
+        }
+        question.id = Id::Number(number);
+        Some((number, question.to_bytes()))
+    }
+
+    /// Answers a question of a server that does not reach the client: signs of life only.
     pub(crate) fn answer_server(
         self: &Arc<Self>,
         upstream: &Arc<Upstream>,
-        session: &Arc<Session>,
-        request: wire::mcp::Request,
+        session: &Arc<crate::session::Session>,
+        question: Question,
     ) {
-        let answer = if request.method == "ping" {
-            Response::result(request.id, Json::object::<&str, 0>([]))
+        let answer = if Ask::parse(&question.method) == Some(Ask::Ping) {
+            Response::result(question.id, Json::object::<&str, 0>([]))
         } else {
             tracing::debug!(server = %upstream.name, "refused a request of the server");
-            Response::error(Some(request.id), RpcError::method_not_found(&request.method))
+            Response::error(Some(question.id), wire::mcp::RpcError::method_not_found(&question.method))
         };
         self.errand(upstream, session, answer.to_bytes());
     }
@@ -212,58 +359,16 @@ impl<P: Plane> Gateway<P> {
     pub(crate) fn cancel(
         self: &Arc<Self>,
         upstream: &Arc<Upstream>,
-        session: &Arc<Session>,
+        session: &Arc<crate::session::Session>,
         upstream_id: i64,
     ) {
         self.errand(upstream, session, cancellation(upstream_id).to_bytes());
     }
-
-    /// Reads the end of a stream whose answer has come, so that its connection can be used again. Mostly it is there
-    /// already; otherwise somebody waits for it beside the calls.
-    fn finish(&self, mut frames: Frames) {
-        if frames.drain().now_or_never().is_some() {
-            return;
-        }
-        let Ok(turn) = Arc::clone(&self.errands).try_acquire_owned() else { return };
-        tokio::spawn(async move {
-            let _ = tokio::time::timeout(DRAIN_WAIT, frames.drain()).await;
-            drop(turn);
-        });
-    }
-
-    /// Sends a message of upkeep in the background; when too many are under way, it is left unsent.
-    fn errand(self: &Arc<Self>, upstream: &Arc<Upstream>, session: &Arc<Session>, message: Vec<u8>) {
-        let Ok(turn) = Arc::clone(&self.errands).try_acquire_owned() else {
-            tracing::warn!(server = %upstream.name, "too many messages of upkeep are under way; one was left unsent");
-            return;
-        };
-        let errand = Errand { turn, standing: session.standing(), message };
-        let (gate, upstream, session) = (Arc::clone(self), Arc::clone(upstream), Arc::clone(session));
-        tokio::spawn(async move {
-            let way = Way::within(&upstream, &session);
-            if let Err(trouble) = gate.client.tell(&errand.standing, errand.message, way).await {
-                tracing::debug!(server = %upstream.name, %trouble, "a message of upkeep was not delivered");
-            }
-            drop(errand.turn);
-        });
-    }
 }
 
-struct Errand {
-    turn: OwnedSemaphorePermit,
-    standing: Standing,
-    message: Vec<u8>,
-}
-
-/// `notifications/cancelled` under the id that the server knows.
-pub(crate) fn cancellation(upstream_id: i64) -> Notification {
-    let mut params = wire::json::Object::new();
-    params.insert("requestId", upstream_id);
-    Notification {
-        method: Notice::Cancelled.as_str().to_owned(),
-        params: Some(params.into()),
-        rest: wire::json::Object::new(),
-    }
+/// `notifications/cancelled` under the id that the other side knows.
+pub(crate) fn cancellation(number: i64) -> Notification {
+    notice(Notice::Cancelled, [("requestId", Json::from(number))])
 }
 
 /// Says that a session is open.
@@ -271,6 +376,27 @@ pub(crate) fn opened() -> Notification {
     Notification {
         method: Notice::Initialized.as_str().to_owned(),
         params: None,
+        rest: wire::json::Object::new(),
+    }
+}
+
+/// Marks a notification as one of a subscription.
+pub(crate) fn mark(notification: &mut Notification, subscription: &Id) {
+    let params = notification.params.get_or_insert_with(|| Json::object::<&str, 0>([]));
+    let Some(params) = params.as_object_mut() else { return };
+    if !params.contains("_meta") {
+        params.insert("_meta", wire::json::Object::new());
+    }
+    if let Some(meta) = params.get_mut("_meta").and_then(Json::as_object_mut) {
+        meta.insert(meta::SUBSCRIPTION_ID, subscription.to_json());
+    }
+}
+
+/// A notification of ours.
+pub(crate) fn notice<const N: usize>(notice: Notice, params: [(&str, Json); N]) -> Notification {
+    Notification {
+        method: notice.as_str().to_owned(),
+        params: Some(Json::object(params)),
         rest: wire::json::Object::new(),
     }
 }

@@ -1,8 +1,9 @@
 //! The gateway, and the door of `/mcp/{server}`.
 
 use std::{
+    collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -23,12 +24,14 @@ use crate::{
     config::Config,
     door::Door,
     leash::Leash,
+    parked::Lot,
     post,
     reply::{self, Stop},
-    session::Session,
+    request::Generation,
+    session::{Client as Party, Session},
     sessions::Sessions,
     stream::{self, Listener},
-    upstream::{Client, PROTOCOL_VERSION, Question, SESSION_ID, Standing, Way},
+    upstream::{Client, Discovered, PROTOCOL_VERSION, Question, SESSION_ID, Standing, Way},
 };
 
 /// The longest session id that is looked up, in bytes.
@@ -42,6 +45,8 @@ pub struct Gateway<P: Plane> {
     pub(crate) client: Client,
     pub(crate) errands: Arc<Semaphore>,
     pub(crate) closings: Arc<Semaphore>,
+    pub(crate) parked: Lot<P>,
+    pub(crate) tongues: Mutex<HashMap<(ServerId, Uri), Generation>>,
     door: Door,
     numbers: AtomicI64,
 }
@@ -57,6 +62,8 @@ impl<P: Plane> Gateway<P> {
             client: Client::new()?,
             errands: Arc::new(Semaphore::new(config.limits.errands_max)),
             closings: Arc::new(Semaphore::new(config.limits.closings_max)),
+            parked: Lot::new(Arc::clone(&config.dice)),
+            tongues: Mutex::default(),
             door: Door::new(&config.public_url, &config.hosts),
             numbers: AtomicI64::new(1),
             config,
@@ -68,17 +75,22 @@ impl<P: Plane> Gateway<P> {
         Router::new().route("/mcp/{server}", any(enter::<P>)).with_state(Arc::clone(self))
     }
 
-    /// Asks a server which tools it has, for the control plane itself; answers with their definitions as given, or
-    /// with what went wrong, in words.
+    /// Asks a server what it speaks and which tools it has, for the control plane itself; or what went wrong, in words.
     pub async fn discover(
         &self,
         server: ServerId,
         url: Uri,
         credential: Vec<(HeaderName, HeaderValue)>,
         wait: Duration,
-    ) -> Result<Vec<Json>, String> {
+    ) -> Result<Discovered, String> {
         let question = Question::new(&self.client, url, credential, wait, server);
-        question.tools().await.map_err(|trouble| trouble.to_string())
+        question.discover().await.map_err(|trouble| trouble.to_string())
+    }
+
+    /// The schema of the arguments, where it is a tool that is called.
+    pub(crate) fn schema_of(&self, upstream: &Upstream, request: &Request) -> Option<Json> {
+        let Request::CallTool { name, .. } = request else { return None };
+        self.plane.input_schema(upstream, name)
     }
 
     /// A number that no other request of this process has.
@@ -139,6 +151,18 @@ pub(crate) struct Visit<P: Plane> {
 }
 
 impl<P: Plane> Visit<P> {
+    /// The same visit for another message, made because of the first.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            gate: Arc::clone(&self.gate),
+            caller: self.caller.clone(),
+            holder: self.holder.clone(),
+            upstream: Arc::clone(&self.upstream),
+            leash: self.leash.again(),
+            held: None,
+        }
+    }
+
     /// The session that the request belongs to, with the version that it names checked.
     pub(crate) fn session(&self, headers: &HeaderMap) -> Result<Arc<Session>, Stop> {
         let (now, sessions) = (self.gate.config.clock.now(), &self.gate.sessions);
@@ -159,7 +183,9 @@ impl<P: Plane> Visit<P> {
             }
             _ => return Err(reply::bad_request("`Mcp-Session-Id` stands twice; send it once")),
         };
-        check_version(headers, session.revision)?;
+        if let Party::Known(agreed) = session.client {
+            check_version(headers, agreed)?;
+        }
         Ok(session)
     }
 
@@ -177,17 +203,25 @@ impl<P: Plane> Visit<P> {
             return Err(reply::refusal(StatusCode::NOT_ACCEPTABLE, code::BAD_REQUEST, why));
         }
         let session = self.session(headers)?;
-        let account = self.ask_to_listen(&session).await?;
+        let account = self.ask_to_listen(&session).await.map_err(|refused| match refused {
+            Refused::Unauthorized(unauthorized) => reply::challenge(unauthorized),
+            Refused::Denied(denial) if denial.retry_after.is_some() => not_now(&denial),
+            // Clients take this for a server that has nothing to say on its own.
+            Refused::Denied(_) => reply::wrong_method(),
+        })?;
         let place = session.listen(self.gate.config.limits.listeners_max).ok_or_else(|| {
             let why = "the session has too many listening streams; close one";
             reply::refusal(StatusCode::TOO_MANY_REQUESTS, code::BAD_REQUEST, why)
         })?;
         let Self { gate, upstream, leash, .. } = self;
-        Ok(stream::of_listener(Listener { gate, upstream, session, leash, _place: place, _account: account }))
+        let (wishes, account) = (session.subscribed.subscribe(), ListeningAccount(account));
+        let listener =
+            Listener { gate, upstream, session, leash, wishes, _place: place, _account: account };
+        Ok(stream::of_listener(listener))
     }
 
     /// Listening is an act: what the server says on its own reaches the client only with a decision on record.
-    async fn ask_to_listen(&self, session: &Session) -> Result<ListeningAccount<P>, Stop> {
+    pub(crate) async fn ask_to_listen(&self, session: &Session) -> Result<Account<P>, Refused> {
         let message = mcp::Request {
             id: mcp::Id::Text(session.id.clone()),
             method: "listen".to_owned(),
@@ -196,22 +230,10 @@ impl<P: Plane> Visit<P> {
         };
         let digest = message.digest(self.upstream.id.as_str());
         let asked = Asked { upstream: &self.upstream, request: &Request::Listen, digest: &digest, bytes: 0 };
-        let authorized =
-            self.gate.plane.authorize(&self.caller, asked).await.map_err(|refused| match refused {
-                Refused::Unauthorized(unauthorized) => reply::challenge(unauthorized),
-                Refused::Denied(denial) if denial.retry_after.is_some() => not_now(&denial),
-                // Clients take this for a server that has nothing to say on its own.
-                Refused::Denied(_) => reply::wrong_method(),
-            })?;
+        let authorized = self.gate.plane.authorize(&self.caller, asked).await?;
         session.renew(Standing::new(authorized.inject));
-        let clock = Arc::clone(&self.gate.config.clock);
-        let account = Account::new(
-            Arc::clone(&self.gate.plane),
-            self.caller.clone(),
-            clock,
-            authorized.permit.position(),
-        );
-        Ok(ListeningAccount(account))
+        let (plane, clock) = (Arc::clone(&self.gate.plane), Arc::clone(&self.gate.config.clock));
+        Ok(Account::new(plane, self.caller.clone(), clock, authorized.permit.position()))
     }
 
     async fn close(self, headers: &HeaderMap) -> Result<Response, Stop> {
@@ -221,7 +243,7 @@ impl<P: Plane> Visit<P> {
         let session = self.session(headers)?;
         self.be_admitted().await?;
         self.gate.sessions.close(&session);
-        if session.upstream_id.is_some() {
+        if session.is_kept_by_server() {
             let way = Way::within(&self.upstream, &session);
             // Ended on our side whatever the server says; it may refuse to end sessions (405).
             if let Err(trouble) = self.gate.client.close(&session.standing(), way).await {

@@ -15,12 +15,21 @@ use wire::{
 };
 
 use crate::{
-    Plane, Request, call,
+    Ending, Plane, Refused, Request,
+    account::Account,
+    asking::Waiting,
+    call::{self, Unanswered},
     exchange::{cancellation, opened},
+    front::{Front, Route},
     gateway::Visit,
+    listen::RESOURCES_MAX,
+    opening,
     reply::{self, Stop},
+    request::Generation,
     session::Session,
-    upstream::Way,
+    stateless,
+    tongue::Tongue,
+    upstream::{Form, Outbound, Way},
 };
 
 /// Reads one message and serves it.
@@ -43,6 +52,9 @@ pub(crate) async fn serve<P: Plane>(
     let message = Message::parse(&held.take())
         .map_err(|invalid| reply::refusal_to(StatusCode::BAD_REQUEST, invalid.id, invalid.error))?;
     visit.held = Some(held);
+    if stateless::is_meant(headers, &message) {
+        return stateless::serve(visit, headers, message).await;
+    }
     match message {
         Message::Request(request) => serve_request(visit, headers, request).await,
         Message::Notification(notification) => {
@@ -51,9 +63,39 @@ pub(crate) async fn serve<P: Plane>(
             visit.tell(&session, notification).await;
             Ok(reply::taken())
         }
-        // Servers' requests are not carried, so nobody waits for this.
-        Message::Response(_) => {
-            visit.session(headers)?;
+        Message::Response(response) => answer(visit, headers, response).await,
+    }
+}
+
+/// Carries a client's answer to whoever asked.
+async fn answer<P: Plane>(
+    visit: Visit<P>,
+    headers: &HeaderMap,
+    mut response: mcp::Response,
+) -> Result<Response, Stop> {
+    let session = visit.session(headers)?;
+    match session.asked.answer(response.id.as_ref()) {
+        Some(Waiting::Server(id)) => {
+            response.id = Some(id);
+            match call::answer(&visit, &session, &response).await {
+                // What the server made of it shows in its own answer.
+                Ok(()) | Err(Unanswered::Trouble(_)) => Ok(reply::taken()),
+                Err(Unanswered::Refused(Refused::Unauthorized(unauthorized))) => {
+                    Err(reply::challenge(unauthorized))
+                }
+                Err(Unanswered::Refused(Refused::Denied(denial))) => {
+                    Err(reply::refusal_to(StatusCode::FORBIDDEN, None, denial.error()))
+                }
+            }
+        }
+        Some(Waiting::Round(asker)) => {
+            visit.be_admitted().await?;
+            // The asker may have gone away meanwhile.
+            drop(asker.send(response));
+            Ok(reply::taken())
+        }
+        // Nobody waits for it (any more).
+        None => {
             visit.be_admitted().await?;
             Ok(reply::taken())
         }
@@ -108,7 +150,7 @@ async fn serve_request<P: Plane>(
         Some(Method::Initialize) => None,
         _ => Some(visit.session(headers).map_err(|stop| with_id(stop, &request.id))?),
     };
-    let asked = match Request::read(&request) {
+    let asked = match Request::read(&request, Generation::Sessions) {
         Ok(asked) => asked,
         Err(error) => {
             visit.be_admitted().await?;
@@ -121,9 +163,58 @@ async fn serve_request<P: Plane>(
         }
     };
     match session {
-        Some(session) => call::serve(visit, session, asked, request).await,
-        None => call::open(visit, request).await,
+        Some(session) if session.tongue == Tongue::Stateless && is_about_subscription(&asked) => {
+            subscribe_here(&visit, &session, asked, request).await
+        }
+        Some(session) => {
+            let id = request.id.clone();
+            let route = Route::Within(session);
+            let served = call::serve(visit, Front::Session, route, asked, request).await?;
+            served.ok_or_else(|| reply::no_session(Some(id)))
+        }
+        None => opening::initialize(visit, request).await,
     }
+}
+
+const fn is_about_subscription(asked: &Request) -> bool {
+    matches!(asked, Request::Subscribe { .. } | Request::Unsubscribe { .. })
+}
+
+/// Serves a subscription where the server is told of it with the listening stream. It is an act all the same.
+async fn subscribe_here<P: Plane>(
+    visit: &Visit<P>,
+    session: &Session,
+    asked: Request,
+    request: mcp::Request,
+) -> Result<Response, Stop> {
+    let id = request.id.clone();
+    let refuse = |error| Ok(reply::message(&mcp::Response::error(Some(id.clone()), error)));
+    let outbound = match Outbound::new(request, &visit.upstream, Form::Session, visit.gate.number()) {
+        Ok(outbound) => outbound,
+        Err(error) => return refuse(error),
+    };
+    let authorized = match visit.authorize(&asked, &outbound).await {
+        Ok(authorized) => authorized,
+        Err(refused) => return call::refusal(&Front::Session, id, &asked, refused),
+    };
+    let (plane, clock) = (Arc::clone(&visit.gate.plane), Arc::clone(&visit.gate.config.clock));
+    let mut account = Account::new(plane, visit.caller.clone(), clock, authorized.permit.position());
+    let mut is_crowded = false;
+    session.subscribed.send_if_modified(|subscribed| match &asked {
+        Request::Subscribe { uri } => {
+            is_crowded = subscribed.len() >= RESOURCES_MAX && !subscribed.contains(uri);
+            !is_crowded && subscribed.insert(uri.clone())
+        }
+        Request::Unsubscribe { uri } => subscribed.remove(uri),
+        _ => false,
+    });
+    if is_crowded {
+        account.end(Ending::Failed, Some("too_many_subscriptions"), None);
+        let why = format!("a session may be subscribed to {RESOURCES_MAX} resources at most");
+        return refuse(RpcError::new(code::INVALID_REQUEST, why));
+    }
+    account.end(Ending::Done, None, None);
+    Ok(reply::message(&mcp::Response::result(id, Json::object::<&str, 0>([]))))
 }
 
 /// A refusal that was made before it was known what it answers, with the id filled in.
@@ -139,7 +230,8 @@ impl<P: Plane> Visit<P> {
     async fn tell(&self, session: &Arc<Session>, notification: Notification) {
         // SECURITY: no act, so no decision and no record; therefore nothing of the client's words goes upstream. What is
         // sent is made here: that the session is open, once, and that one of its requests is no longer wanted.
-        if !self.gate.plane.is_live(&self.caller, &self.upstream) {
+        let knows_sessions = matches!(session.tongue, Tongue::Session { .. });
+        if !knows_sessions || !self.gate.plane.is_live(&self.caller, &self.upstream) {
             return;
         }
         let message = match Notice::parse(&notification.method) {
@@ -188,14 +280,9 @@ fn single(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
 }
 
 /// A request id that is in use, or one too many.
-pub(crate) fn crowded(id: &Id) -> Response {
-    reply::error(
-        id,
-        RpcError::new(
-            code::INVALID_REQUEST,
-            "a request with this `id` is under way in this session, or too many requests are; wait for an answer",
-        ),
-    )
+pub(crate) fn crowded(id: &Id) -> mcp::Response {
+    let why = "a request with this `id` is under way in this session, or too many requests are; wait for an answer";
+    mcp::Response::error(Some(id.clone()), RpcError::new(code::INVALID_REQUEST, why))
 }
 
 #[cfg(test)]

@@ -44,9 +44,24 @@ pub(crate) fn message(response: &mcp::Response) -> Response {
     json(StatusCode::OK, response.to_bytes())
 }
 
-/// A JSON-RPC error in answer to this request, with HTTP 200.
-pub(crate) fn error(id: &Id, error: RpcError) -> Response {
-    message(&mcp::Response::error(Some(id.clone()), error))
+/// A JSON-RPC response with the HTTP status that 2026-07-28 gives it.
+pub(crate) fn stateless(response: &mcp::Response) -> Response {
+    let status = response.outcome.as_ref().err().map_or(StatusCode::OK, |error| status_of(error.code));
+    json(status, response.to_bytes())
+}
+
+/// MCP 2026-07-28, transports: errors about the request itself have statuses, what became of it has none.
+const fn status_of(error: i64) -> StatusCode {
+    match error {
+        code::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+        code::PARSE_ERROR
+        | code::INVALID_REQUEST
+        | code::INVALID_PARAMS
+        | code::HEADER_MISMATCH
+        | code::MISSING_CAPABILITY
+        | code::UNSUPPORTED_VERSION => StatusCode::BAD_REQUEST,
+        _ => StatusCode::OK,
+    }
 }
 
 /// An HTTP error whose body is a JSON-RPC error, so that clients of every generation can read it.

@@ -4,7 +4,7 @@
 //! holder that opened it (threat class 18).
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
@@ -12,21 +12,33 @@ use std::{
 };
 
 use base::Timestamp;
-use http::HeaderValue;
-use wire::mcp::{Id, Revision};
+use tokio::sync::watch;
+use wire::mcp::{Envelope, Id, Revision};
 
-use crate::{Holder, Upstream, upstream::Standing};
+use crate::{
+    Holder, Upstream,
+    asking::Asked,
+    tongue::{Offer, Tongue},
+    upstream::Standing,
+};
 
-/// One session: ours with the client, and the server's with us.
+/// One session: ours with the client, and, where the server knows sessions, the server's with us.
 pub(crate) struct Session {
     pub(crate) id: String,
     pub(crate) holder: Holder,
     /// The server as it was when the session was opened.
     pub(crate) upstream: Arc<Upstream>,
-    /// What was agreed on in `initialize`.
-    pub(crate) revision: Revision,
-    /// The server's own session id, if it keeps sessions.
-    pub(crate) upstream_id: Option<HeaderValue>,
+    /// Who the session is for.
+    pub(crate) client: Client,
+    /// How the server is spoken to.
+    pub(crate) tongue: Tongue,
+    pub(crate) offer: Offer,
+    /// What the server was told of the client.
+    pub(crate) envelope: Envelope,
+    /// What the server asked and the client has not answered.
+    pub(crate) asked: Asked,
+    /// The resources that the client wants to hear of, where the server is told so only with each listening stream.
+    pub(crate) subscribed: watch::Sender<BTreeSet<String>>,
     standing: Mutex<Standing>,
     in_flight: Mutex<HashMap<Id, i64>>,
     listeners: AtomicUsize,
@@ -34,22 +46,51 @@ pub(crate) struct Session {
     announced: AtomicBool,
 }
 
-/// What `initialize` agreed on.
+/// Who a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Client {
+    /// A client that knows sessions; what was agreed on in `initialize`.
+    Known(Revision),
+    /// Clients of one holder that know none, and can do the same. They never learn the session's id.
+    Unaware,
+    /// One stream of a client that knows none.
+    Stream,
+}
+
+impl Client {
+    /// Whether the client says the session's id, or forgets to.
+    pub(crate) const fn is_aware(self) -> bool {
+        matches!(self, Self::Known(_))
+    }
+}
+
+/// An opened way to a server.
 pub(crate) struct Opened {
-    pub(crate) holder: Holder,
-    pub(crate) revision: Revision,
-    pub(crate) upstream_id: Option<HeaderValue>,
+    pub(crate) tongue: Tongue,
+    pub(crate) offer: Offer,
+    pub(crate) envelope: Envelope,
     pub(crate) standing: Standing,
 }
 
 impl Session {
-    pub(crate) fn new(id: String, opened: Opened, upstream: Arc<Upstream>, now: Timestamp) -> Self {
+    pub(crate) fn new(
+        id: String,
+        holder: Holder,
+        client: Client,
+        opened: Opened,
+        upstream: Arc<Upstream>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             id,
-            holder: opened.holder,
+            holder,
             upstream,
-            revision: opened.revision,
-            upstream_id: opened.upstream_id,
+            client,
+            tongue: opened.tongue,
+            offer: opened.offer,
+            envelope: opened.envelope,
+            asked: Asked::default(),
+            subscribed: watch::Sender::default(),
             standing: Mutex::new(opened.standing),
             in_flight: Mutex::new(HashMap::new()),
             listeners: AtomicUsize::new(0),
@@ -109,6 +150,11 @@ impl Session {
             .listeners
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < limit).then_some(count + 1));
         counted.ok().map(|_| Listening(Arc::clone(self)))
+    }
+
+    /// Whether the server has a session of its own that should be ended with this one.
+    pub(crate) const fn is_kept_by_server(&self) -> bool {
+        matches!(self.tongue, Tongue::Session { id: Some(_), .. })
     }
 
     pub(crate) fn belongs_to(&self, holder: &Holder, upstream: &Upstream) -> bool {

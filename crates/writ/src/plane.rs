@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use base::{Actor, Error, Fault, Position, Timestamp};
 use control::{
-    catalogue::{Observed, Server, ServerState, ToolBody, ToolState},
+    catalogue::{Observed, Pass, Server, ServerState, ToolBody, ToolState},
     control::Control,
     decide::{self, Caller, Outcomes},
     kind::Thing,
     snapshot::Snapshot,
 };
 use gateway::{
-    Asked, Authorized, Holder, Item, List, Patience, Plane, Presented, Refused, Request, Unauthorized,
+    Asked, Authorized, Holder, Item, List, Passes, Patience, Plane, Presented, Refused, Request, Unauthorized,
     Upstream,
 };
 use http::{HeaderName, HeaderValue};
@@ -153,6 +153,24 @@ impl Plane for ControlPlane {
         self.control.may_see(caller, &Act { server, kind, arguments: Json::Null })
     }
 
+    fn input_schema(&self, upstream: &Upstream, tool: &str) -> Option<Json> {
+        let known = self.control.snapshot();
+        let pinned = known.tools.named(&format!("{}/{tool}", upstream.name))?;
+        // Few schemas name a header; the others need not be read.
+        let definition = &pinned.body.definition;
+        let names_header = definition.contains("x-mcp-header");
+        names_header.then(|| Json::parse(definition.as_bytes()).ok()?.get("inputSchema").cloned()).flatten()
+    }
+
+    fn seal(&self, plain: &[u8], bound_to: &[u8]) -> String {
+        // What could not be sealed opens for nobody.
+        self.control.store().seal_keepsake(plain, bound_to).unwrap_or_default()
+    }
+
+    fn unseal(&self, sealed: &str, bound_to: &[u8]) -> Option<Vec<u8>> {
+        self.control.store().open_keepsake(sealed, bound_to)
+    }
+
     async fn observed(&self, upstream: &Upstream, definitions: &[gateway::ToolDefinition]) {
         let seen: Vec<Observed> =
             definitions.iter().filter_map(|shown| Observed::new(shown.definition.clone()).ok()).collect();
@@ -223,14 +241,20 @@ fn upstream(thing: &Thing<Server>) -> Upstream {
         url: thing.body.url.as_str().parse().unwrap_or_default(),
         patience: Patience { headers, ..Patience::default() },
         answer_bytes_max: ANSWER_BYTES_MAX,
+        passes: passes(thing),
     }
+}
+
+fn passes(thing: &Thing<Server>) -> Passes {
+    let has = |pass| thing.body.passes.contains(&pass);
+    Passes { sampling: has(Pass::Sampling), roots: has(Pass::Roots), logging: has(Pass::Logging) }
 }
 
 /// The policy's act behind a gateway's request: the catalogue adds effect and definition.
 fn act(known: &Snapshot, server: &str, request: &Request) -> Option<Act> {
     let name = server.parse().ok()?;
     let (kind, arguments) = match request {
-        Request::Open | Request::Listen => (ActKind::Open, Json::Null),
+        Request::Open | Request::Listen | Request::Answer => (ActKind::Open, Json::Null),
         Request::List(List::Tools | List::Resources | List::ResourceTemplates | List::Prompts) => {
             (ActKind::List, Json::Null)
         }

@@ -11,7 +11,7 @@ mod tool;
 
 pub use label_set::{LabelSetSpec, apply_labels, labels_of};
 pub use observe::{AskTools, Reach, Seen};
-pub use server::{Server, ServerBody, ServerCredential, ServerSpec, ServerState};
+pub use server::{Pass, Server, ServerBody, ServerCredential, ServerSpec, ServerState};
 pub use tool::{
     EffectSource, Observed, Tool, ToolBody, ToolSpec, ToolState, definition_digest, guess_effect,
 };

@@ -1,5 +1,7 @@
 //! Upstream MCP servers.
 
+use std::collections::BTreeSet;
+
 use base::{AnyId, Error, EventKind, Fault, SecretId, ServerId, Timestamp};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -26,6 +28,18 @@ pub enum ServerState {
     Stopped,
 }
 
+/// What passes between a server and clients only where somebody says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Pass {
+    /// The server may use the client's model (`sampling/createMessage`).
+    Sampling,
+    /// The server may see the client's folders (`roots/list`).
+    Roots,
+    /// The server's log lines reach the client (`notifications/message`).
+    Logging,
+}
+
 /// What a document says about a server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +55,9 @@ pub struct ServerSpec {
     /// How long an answer may take to begin, in seconds.
     #[serde(default = "default_timeout")]
     pub timeout_seconds: i64,
+    /// What passes although it does not by itself: `sampling`, `roots`, `logging`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub passes: BTreeSet<Pass>,
     /// Whether calls go to it.
     #[serde(default)]
     pub state: ServerState,
@@ -83,6 +100,9 @@ pub struct ServerBody {
     pub credential: Option<ServerCredential<SecretId>>,
     /// How long an answer may take to begin, in seconds.
     pub timeout_seconds: i64,
+    /// What passes although it does not by itself.
+    #[serde(default)]
+    pub passes: BTreeSet<Pass>,
     /// Whether calls go to it.
     pub state: ServerState,
 }
@@ -135,6 +155,7 @@ impl Kind for Server {
                 .map(|credential| resolve_credential(credential, known))
                 .transpose()?,
             timeout_seconds: within("timeout_seconds", spec.timeout_seconds, 1, 3600)?,
+            passes: spec.passes,
             state: spec.state,
         })
     }
@@ -149,6 +170,7 @@ impl Kind for Server {
                 prefix: credential.prefix.clone(),
             }),
             timeout_seconds: body.timeout_seconds,
+            passes: body.passes.clone(),
             state: body.state,
         }
     }

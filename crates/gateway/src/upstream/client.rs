@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -12,13 +12,15 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use policy::Permit;
-use wire::mcp::Revision;
+use wire::mcp::{Revision, STATELESS};
 
 use super::{Outbound, Trouble};
-use crate::{Upstream, session::Session};
+use crate::{Upstream, front::Route, session::Session, tongue::Tongue};
 
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub(crate) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+pub(crate) const NAME: HeaderName = HeaderName::from_static("mcp-name");
 const BOTH_FORMS: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 
@@ -41,20 +43,29 @@ impl Standing {
     }
 }
 
-/// The way to one server within one session, or before there is one.
+/// The way to one server, and how it is spoken to there; before a session is open, nothing is agreed on.
 pub(crate) struct Way<'a> {
     pub(crate) upstream: &'a Upstream,
-    pub(crate) revision: Option<Revision>,
-    pub(crate) session_id: Option<&'a HeaderValue>,
+    pub(crate) tongue: Option<&'a Tongue>,
 }
 
 impl<'a> Way<'a> {
-    pub(crate) const fn opening(upstream: &'a Upstream) -> Self {
-        Self { upstream, revision: None, session_id: None }
+    pub(crate) fn of(upstream: &'a Upstream, route: &'a Route) -> Self {
+        let tongue = match route {
+            Route::Opening => None,
+            Route::Within(session) => Some(&session.tongue),
+            Route::Alone => Some(&Tongue::Stateless),
+        };
+        Self { upstream, tongue }
+    }
+
+    /// Whether the server may answer that it does not know the session.
+    pub(crate) const fn is_in_session(&self) -> bool {
+        matches!(self.tongue, Some(Tongue::Session { id: Some(_), .. }))
     }
 
     pub(crate) const fn within(upstream: &'a Upstream, session: &'a Session) -> Self {
-        Self { upstream, revision: Some(session.revision), session_id: session.upstream_id.as_ref() }
+        Self { upstream, tongue: Some(&session.tongue) }
     }
 }
 
@@ -99,7 +110,8 @@ impl Client {
             tracing::error!(intent = %permit.position(), "a permit was given for another message; nothing was sent");
             return (standing, Err(Trouble::NotPermitted));
         }
-        let answer = self.send(Method::POST, outbound.body().clone(), &standing, &way).await;
+        let message = (outbound.body().clone(), outbound.headers());
+        let answer = self.send(Method::POST, message, &standing, &way).await;
         (standing, answer)
     }
 
@@ -110,7 +122,18 @@ impl Client {
         message: Vec<u8>,
         way: Way<'_>,
     ) -> Result<StatusCode, Trouble> {
-        Ok(self.send(Method::POST, message.into(), standing, &way).await?.status())
+        Ok(self.send(Method::POST, (message.into(), &HeaderMap::new()), standing, &way).await?.status())
+    }
+
+    /// Opens a subscription at a server that knows no sessions.
+    pub(crate) async fn subscribe(
+        &self,
+        standing: &Standing,
+        outbound: &Outbound,
+        way: Way<'_>,
+    ) -> Result<Response<Incoming>, Trouble> {
+        let message = (outbound.body().clone(), outbound.headers());
+        self.send(Method::POST, message, standing, &way).await
     }
 
     /// Opens the server's listening stream.
@@ -119,18 +142,18 @@ impl Client {
         standing: &Standing,
         way: Way<'_>,
     ) -> Result<Response<Incoming>, Trouble> {
-        self.send(Method::GET, Bytes::new(), standing, &way).await
+        self.send(Method::GET, (Bytes::new(), &HeaderMap::new()), standing, &way).await
     }
 
     /// Ends the session on the server's side.
     pub(crate) async fn close(&self, standing: &Standing, way: Way<'_>) -> Result<StatusCode, Trouble> {
-        Ok(self.send(Method::DELETE, Bytes::new(), standing, &way).await?.status())
+        Ok(self.send(Method::DELETE, (Bytes::new(), &HeaderMap::new()), standing, &way).await?.status())
     }
 
     pub(super) async fn send(
         &self,
         method: Method,
-        body: Bytes,
+        (body, repeated): (Bytes, &HeaderMap),
         standing: &Standing,
         way: &Way<'_>,
     ) -> Result<Response<Incoming>, Trouble> {
@@ -145,11 +168,22 @@ impl Client {
         }
         *request.method_mut() = method;
         let headers = request.headers_mut();
-        if let Some(revision) = way.revision.filter(|revision| *revision > Revision::V20250326) {
-            headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(revision.as_str()));
+        match way.tongue {
+            None => {}
+            Some(Tongue::Session { revision, id }) => {
+                if *revision > Revision::V20250326 {
+                    headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(revision.as_str()));
+                }
+                if let Some(id) = id {
+                    headers.insert(SESSION_ID, id.clone());
+                }
+            }
+            Some(Tongue::Stateless) => {
+                headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(STATELESS));
+            }
         }
-        if let Some(id) = way.session_id {
-            headers.insert(SESSION_ID, id.clone());
+        for (name, value) in repeated {
+            headers.insert(name, value.clone());
         }
         for (name, value) in standing.inject.iter() {
             if is_ours(name) {
@@ -176,7 +210,9 @@ impl Client {
 
 /// Headers that frame or route a message: what is injected there would change what is sent.
 fn is_ours(name: &HeaderName) -> bool {
-    [
+    let is_repeated = name.as_str().starts_with("mcp-param-");
+    is_repeated
+        || [
         header::HOST,
         header::CONTENT_LENGTH,
         header::CONTENT_TYPE,
@@ -189,6 +225,8 @@ fn is_ours(name: &HeaderName) -> bool {
         header::EXPECT,
         SESSION_ID,
         PROTOCOL_VERSION,
+        METHOD,
+        NAME,
     ]
     .contains(name)
 }

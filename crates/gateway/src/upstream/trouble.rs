@@ -30,6 +30,10 @@ pub(crate) enum Trouble {
     NoAnswer,
     #[error("the server speaks a revision of the protocol that this gateway does not")]
     Revision,
+    #[error("the server asks something that this client cannot be asked here")]
+    Wants,
+    #[error("the client did not answer what the server asked")]
+    Unanswered,
 }
 
 impl Trouble {
@@ -47,13 +51,15 @@ impl Trouble {
             Self::TooLarge(_) => "upstream_too_large",
             Self::NoAnswer => "upstream_no_answer",
             Self::Revision => "upstream_revision",
+            Self::Wants => "upstream_wants",
+            Self::Unanswered => "input_refused",
         }
     }
 
     /// Whether the server may have done what was asked.
     pub(crate) const fn ending(&self) -> Ending {
         match self {
-            Self::NotPermitted | Self::Unreachable | Self::Status(_) | Self::SessionGone | Self::Revision => {
+            Self::NotPermitted | Self::Unreachable | Self::Status(_) | Self::SessionGone | Self::Revision | Self::Unanswered => {
                 Ending::Failed
             }
             Self::Silent
@@ -61,7 +67,8 @@ impl Trouble {
             | Self::Broken
             | Self::Garbage(_)
             | Self::TooLarge(_)
-            | Self::NoAnswer => Ending::Unknown,
+            | Self::NoAnswer
+            | Self::Wants => Ending::Unknown,
         }
     }
 

@@ -76,6 +76,8 @@ pub(crate) struct TestPlane {
     pub(crate) upstreams: HashMap<String, Arc<Upstream>>,
     /// Denials by tool name, URI or prompt name.
     pub(crate) denials: Mutex<HashMap<String, Refused>>,
+    /// Schemas of tools' arguments.
+    pub(crate) schemas: Mutex<HashMap<String, Json>>,
     /// Items that nobody gets to see.
     pub(crate) hidden: Mutex<HashSet<String>>,
     pub(crate) told: Mutex<Vec<Told>>,
@@ -118,6 +120,7 @@ impl TestPlane {
             callers,
             upstreams,
             denials: Mutex::default(),
+            schemas: Mutex::default(),
             hidden: Mutex::default(),
             told: Mutex::default(),
             outcomes: watch::Sender::new(0),
@@ -203,6 +206,7 @@ pub(crate) fn name_of(request: &Request) -> &str {
     match request {
         Request::Open => "open",
         Request::Listen => "listen",
+        Request::Answer => "answer",
         Request::List(list) => list.member(),
         Request::CallTool { name, .. }
         | Request::GetPrompt { name, .. }
@@ -288,6 +292,19 @@ impl Plane for TestPlane {
                 Item::Resource(name) | Item::ResourceTemplate(name) | Item::Prompt(name) => name,
             };
         !self.hidden.lock().unwrap().contains(name)
+    }
+
+    fn input_schema(&self, _upstream: &Upstream, tool: &str) -> Option<Json> {
+        self.schemas.lock().unwrap().get(tool).cloned()
+    }
+
+    fn seal(&self, plain: &[u8], bound_to: &[u8]) -> String {
+        [plain, bound_to].map(hex::encode).join("-")
+    }
+
+    fn unseal(&self, sealed: &str, bound_to: &[u8]) -> Option<Vec<u8>> {
+        let (plain, purpose) = sealed.split_once('-')?;
+        (purpose == hex::encode(bound_to)).then(|| hex::decode(plain).ok()).flatten()
     }
 
     async fn observed(&self, _upstream: &Upstream, definitions: &[ToolDefinition]) {

@@ -7,7 +7,7 @@ use std::{
 
 use axum::{Router, body::Body, response::Response};
 use bytes::Bytes;
-use gateway::{Config, Gateway, Limits, Patience, Upstream};
+use gateway::{Config, Gateway, Limits, Passes, Patience, Upstream};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
@@ -57,6 +57,7 @@ pub(crate) fn world_with(server: Arc<Server>, limits: Limits) -> World {
             url: format!("http://{address}/rpc").parse().unwrap(),
             patience: Patience { headers: Duration::from_millis(400), idle: Duration::from_millis(400) },
             answer_bytes_max: 100_000,
+            passes: Passes::default(),
         };
         (name.to_owned(), Arc::new(upstream))
     };

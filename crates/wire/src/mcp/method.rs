@@ -52,6 +52,24 @@ methods! {
         Complete = "completion/complete",
         /// Sets how much a server logs to its clients.
         LoggingSetLevel = "logging/setLevel",
+        /// Asks what a server offers and speaks (2026-07-28).
+        ServerDiscover = "server/discover",
+        /// Listens to what the server says on its own (2026-07-28).
+        SubscriptionsListen = "subscriptions/listen",
+    }
+}
+
+methods! {
+    /// Requests of a server; in 2026-07-28 they stand in a result that needs input.
+    Ask {
+        /// Asks for a sign of life.
+        Ping = "ping",
+        /// Asks the person behind the client.
+        Elicit = "elicitation/create",
+        /// Asks the client's model.
+        Sample = "sampling/createMessage",
+        /// Asks for the client's folders.
+        RootsList = "roots/list",
     }
 }
 
@@ -76,5 +94,9 @@ methods! {
         PromptsListChanged = "notifications/prompts/list_changed",
         /// A line of the server's log (server to client).
         Message = "notifications/message",
+        /// What was asked of a person elsewhere is done (server to client).
+        ElicitationComplete = "notifications/elicitation/complete",
+        /// A subscription stands (server to client, 2026-07-28).
+        SubscriptionsAcknowledged = "notifications/subscriptions/acknowledged",
     }
 }

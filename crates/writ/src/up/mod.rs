@@ -192,7 +192,8 @@ fn make_gateway(
             let patience = Duration::from_secs(reach.timeout_seconds.unsigned_abs());
             let headers = reach.credential.into_iter().collect();
             let url = reach.url.as_str().parse().map_err(|_| "its address is not one".to_owned())?;
-            gateway.discover(reach.server, url, headers, patience).await
+            let discovered = gateway.discover(reach.server, url, headers, patience).await?;
+            Ok(discovered.tools)
         })
     }));
     Ok(gateway)

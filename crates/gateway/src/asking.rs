@@ -1,0 +1,78 @@
+//! What a server asks of a client while it works: elicitation always, sampling and roots where they pass.
+
+use std::{collections::HashMap, sync::Mutex};
+
+use tokio::sync::oneshot;
+use wire::{
+    json::Object,
+    mcp::{Ask, Id, Response},
+};
+
+use crate::session::lock;
+
+/// How many questions of servers may wait for answers in one session.
+const ASKED_MAX: usize = 16;
+
+/// The capability that a client declares when it can be asked this. A sign of life anybody can give.
+pub(crate) const fn capability(ask: Ask) -> Option<&'static str> {
+    match ask {
+        Ask::Ping => None,
+        Ask::Elicit => Some("elicitation"),
+        Ask::Sample => Some("sampling"),
+        Ask::RootsList => Some("roots"),
+    }
+}
+
+/// The question, if it is one that a client of these capabilities can be asked. What does not pass has been taken out
+/// of the capabilities before.
+pub(crate) fn askable(method: &str, capabilities: &Object) -> Option<Ask> {
+    let ask = Ask::parse(method)?;
+    capability(ask).is_some_and(|capability| capabilities.contains(capability)).then_some(ask)
+}
+
+/// Who waits for the client's answer.
+pub(crate) enum Waiting {
+    /// The server, under its own id.
+    Server(Id),
+    /// A round of an exchange with a server that knows no sessions.
+    Round(oneshot::Sender<Response>),
+}
+
+/// The questions of one session that the client has not answered, by the ids that the gate gave them.
+#[derive(Default)]
+pub(crate) struct Asked(Mutex<HashMap<i64, Waiting>>);
+
+impl Asked {
+    /// Remembers a question; false when too many wait.
+    pub(crate) fn ask(&self, number: i64, waiting: Waiting) -> bool {
+        let mut asked = lock(&self.0);
+        let has_room = asked.len() < ASKED_MAX;
+        if has_room {
+            asked.insert(number, waiting);
+        }
+        has_room
+    }
+
+    /// Who waits for this answer. Each question is answered once.
+    pub(crate) fn answer(&self, id: Option<&Id>) -> Option<Waiting> {
+        let Some(Id::Number(number)) = id else { return None };
+        lock(&self.0).remove(number)
+    }
+
+    /// The gate's number of a question that its server takes back.
+    pub(crate) fn take_back(&self, id: &Id) -> Option<i64> {
+        let mut asked = lock(&self.0);
+        let is_it = |waiting: &Waiting| matches!(waiting, Waiting::Server(known) if known == id);
+        let number = asked.iter().find(|(_, waiting)| is_it(waiting)).map(|(number, _)| *number)?;
+        asked.remove(&number);
+        Some(number)
+    }
+
+    /// Forgets questions whose exchange is over.
+    pub(crate) fn forget(&self, numbers: &[i64]) {
+        if !numbers.is_empty() {
+            let mut asked = lock(&self.0);
+            numbers.iter().for_each(|number| drop(asked.remove(number)));
+        }
+    }
+}
