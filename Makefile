@@ -15,10 +15,10 @@ RUN_TESTS := $(shell command -v cargo-nextest >/dev/null && echo 'nextest run --
 RUN_ALL_TESTS := $(shell command -v cargo-nextest >/dev/null && echo 'nextest run --no-fail-fast --workspace --run-ignored all' \
 	|| echo 'test --workspace --lib --bins --tests -- --include-ignored')
 
-.PHONY: help setup demo install run test verify bench tidy fmt fmt-check lint unit clients docs
+.PHONY: help setup demo install run test verify bench tidy fmt fmt-check lint unit clients conformance docs
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what the tests need, or say what is missing
 	@scripts/setup.sh
@@ -73,6 +73,10 @@ unit: ## all tests of the workspace on both databases
 clients: ## real MCP clients against a real MCP server, through Writ
 	@scripts/setup.sh clients
 	tests/conformance/run.sh
+
+conformance: ## the official MCP conformance suite, without and with Writ in between
+	cargo build --package writ
+	tests/conformance/suite.sh
 
 docs: ## every command that the pages show, and the picture
 	@scripts/setup.sh clients
