@@ -1,14 +1,21 @@
 //! What a server asks of a client while it works: elicitation always, sampling and roots where they pass.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use tokio::sync::oneshot;
 use wire::{
-    json::Object,
-    mcp::{Ask, Id, Response},
+    json::{Json, Object},
+    mcp::{Ask, Id, Request as Question, Response, RpcError},
 };
 
-use crate::session::lock;
+use crate::{
+    Gateway, Plane, Upstream,
+    notices::cancellation,
+    session::{Session, lock},
+};
 
 /// How many questions of servers may wait for answers in one session.
 const ASKED_MAX: usize = 16;
@@ -71,8 +78,54 @@ impl Asked {
     /// Forgets questions whose exchange is over.
     pub(crate) fn forget(&self, numbers: &[i64]) {
         if !numbers.is_empty() {
-            let mut asked = lock(&self.0);
-            numbers.iter().for_each(|number| drop(asked.remove(number)));
+            lock(&self.0).retain(|number, _| !numbers.contains(number));
         }
+    }
+}
+
+impl<P: Plane> Gateway<P> {
+    /// A server's question under our number, as text for the client of a session; `None` when the client cannot be
+    /// asked that: then the server has its answer.
+    pub(crate) fn ask_client(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        session: &Arc<Session>,
+        mut question: Question,
+    ) -> Option<(i64, Vec<u8>)> {
+        let number = self.number();
+        let is_asked = askable(&question.method, &session.envelope.capabilities).is_some()
+            && session.asked.ask(number, Waiting::Server(question.id.clone()));
+        if !is_asked {
+            self.answer_server(upstream, session, question);
+            return None;
+        }
+        question.id = Id::Number(number);
+        Some((number, question.to_bytes()))
+    }
+
+    /// Answers a question of a server that does not reach the client: signs of life only.
+    pub(crate) fn answer_server(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        session: &Arc<Session>,
+        question: Question,
+    ) {
+        let answer = if Ask::parse(&question.method) == Some(Ask::Ping) {
+            Response::result(question.id, Json::object::<&str, 0>([]))
+        } else {
+            tracing::debug!(server = %upstream.name, "refused a request of the server");
+            Response::error(Some(question.id), RpcError::method_not_found(&question.method))
+        };
+        self.errand(upstream, session, answer.to_bytes());
+    }
+
+    /// Tells a server that a request is no longer wanted.
+    pub(crate) fn cancel(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        session: &Arc<Session>,
+        upstream_id: i64,
+    ) {
+        self.errand(upstream, session, cancellation(upstream_id).to_bytes());
     }
 }

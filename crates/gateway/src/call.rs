@@ -6,7 +6,7 @@ use axum::response::Response;
 use http::HeaderValue;
 use wire::{
     json::{Json, Object},
-    mcp::{self, Id},
+    mcp::{self, Envelope, Id},
 };
 
 use crate::{
@@ -15,9 +15,12 @@ use crate::{
     exchange::{End, Exchange, Step},
     front::{Front, Route},
     gateway::Visit,
+    outgoing::Outgoing,
+    parked::Left,
     post,
     reply::{self, Stop},
     request::Generation,
+    resume::Stops,
     session::{InFlight, Session},
     state, stream,
     upstream::{Form, Frames, Outbound, SESSION_ID, Standing, Trouble, Way},
@@ -50,7 +53,11 @@ pub(crate) async fn serve<P: Plane>(
     let may_be_asked_again = is_stateless_server && matches!(front, Front::Session);
     let kept = may_be_asked_again.then(|| message.clone());
     let schema = is_stateless_server.then(|| visit.gate.schema_of(&visit.upstream, &request)).flatten();
-    let form = form(&front, &route, schema.as_ref());
+    let envelope = envelope(&front, &route);
+    let form = match &envelope {
+        Some(envelope) if is_stateless_server => Form::Stateless { envelope, schema: schema.as_ref() },
+        _ => Form::Session,
+    };
     let outbound = match Outbound::new(message, &visit.upstream, form, number) {
         Ok(outbound) => outbound,
         Err(error) => return Ok(Some(front.reply(&mcp::Response::error(Some(id), error)))),
@@ -75,18 +82,22 @@ pub(crate) async fn serve<P: Plane>(
     Ok(Some(respond(Box::new(exchange)).await))
 }
 
-/// The answer of an exchange under way: one JSON text when it comes at once; a stream when there is something to tell
-/// first, or to wait for.
+/// The answer of an exchange under way: one JSON text when it comes at once and the server gave one; a stream when
+/// there is something to tell first, or to wait for, or the server answered with one.
 pub(crate) async fn respond<P: Plane>(mut exchange: Box<Exchange<P>>) -> Response {
     let keep_alive = exchange.gate.config.limits.keep_alive;
     match tokio::time::timeout(keep_alive, exchange.step()).await {
         Ok(Step::Last(last)) => {
             let answer = exchange.settle(last).await;
+            if exchange.is_streamed && answer.outcome.is_ok() {
+                return reply::stream(stream::event(&answer.to_bytes()).into());
+            }
             exchange.front.reply(&answer)
         }
         Ok(Step::Ask(question)) => reply::stateless(&park(exchange, question)),
-        Ok(Step::Pass(message)) => stream::of_exchange(exchange, Some(message)),
-        Err(_elapsed) => stream::of_exchange(exchange, None),
+        Ok(Step::Pass(message)) => Outgoing::begin(exchange, Some(message)).into_response(),
+        Ok(Step::Pause(wait)) => Outgoing::paused(exchange, wait).into_response(),
+        Err(_elapsed) => Outgoing::begin(exchange, None).into_response(),
     }
 }
 
@@ -97,27 +108,22 @@ pub(crate) fn park<P: Plane>(exchange: Box<Exchange<P>>, question: mcp::Request)
     let Front::Stateless(told) = &exchange.front else {
         return mcp::Response::error(Some(id), Trouble::Wants.to_error());
     };
-    let (act, holder) = (told.act, gate.plane.holder(&exchange.caller));
+    let act = told.act;
     let mut asked = Object::new();
     asked.insert("method", question.method.as_str());
     if let Some(params) = &question.params {
         asked.insert("params", params.clone());
     }
-    match gate.parked.park(exchange, question, holder, act, gate.config.clock.now()) {
-        Ok(ticket) => {
-            let mut members = Object::new();
-            members.insert("resultType", "input_required");
-            members.insert("inputRequests", Json::object([(QUESTION, Json::Object(asked))]));
-            members.insert("requestState", state::of_ticket(&ticket));
-            mcp::Response::result(id, Json::Object(members))
-        }
-        // Dropped here: the server hears that nobody waits any more.
-        Err(exchange) => {
-            drop(exchange);
-            let error = mcp::RpcError::new(mcp::code::INTERNAL_ERROR, "too many questions of servers wait for answers");
-            mcp::Response::error(Some(id), error.with_code("busy"))
-        }
-    }
+    let Some(ticket) = gate.parked.leave(exchange, Left::Question(Box::new(question), act)) else {
+        let error =
+            mcp::RpcError::new(mcp::code::INTERNAL_ERROR, "too many questions of servers wait for answers");
+        return mcp::Response::error(Some(id), error.with_code("busy"));
+    };
+    let mut members = Object::new();
+    members.insert("resultType", "input_required");
+    members.insert("inputRequests", Json::object([(QUESTION, Json::Object(asked))]));
+    members.insert("requestState", state::of_ticket(&ticket));
+    mcp::Response::result(id, Json::Object(members))
 }
 
 /// The name of the one question in a result of ours.
@@ -171,15 +177,13 @@ pub(crate) enum Unanswered {
     Trouble(Trouble),
 }
 
-fn form<'a>(front: &'a Front, route: &'a Route, schema: Option<&'a Json>) -> Form<'a> {
-    match (route.generation(), front, route) {
-        (Generation::Sessions, _, _) => Form::Session,
-        (Generation::Stateless, Front::Stateless(told), _) => Form::Stateless { envelope: &told.envelope, schema },
-        (Generation::Stateless, Front::Session, Route::Within(session)) => {
-            Form::Stateless { envelope: &session.envelope, schema }
-        }
+/// What a server without sessions is told about the client.
+fn envelope(front: &Front, route: &Route) -> Option<Envelope> {
+    match (front, route) {
+        (Front::Stateless(told), _) => Some(told.envelope.clone()),
+        (Front::Session, Route::Within(session)) => Some(session.envelope_now()),
         // A client with sessions reaches a server only within one.
-        (Generation::Stateless, Front::Session, Route::Opening | Route::Alone) => Form::Session,
+        (Front::Session, Route::Opening | Route::Alone) => None,
     }
 }
 
@@ -201,7 +205,11 @@ pub(crate) fn refusal(front: &Front, id: Id, request: &Request, refused: Refused
 }
 
 impl<P: Plane> Visit<P> {
-    pub(crate) async fn authorize(&self, request: &Request, outbound: &Outbound) -> Result<Authorized, Refused> {
+    pub(crate) async fn authorize(
+        &self,
+        request: &Request,
+        outbound: &Outbound,
+    ) -> Result<Authorized, Refused> {
         let asked = Asked {
             upstream: &self.upstream,
             request,
@@ -239,9 +247,15 @@ impl<P: Plane> Exchange<P> {
             asked: Vec::new(),
             round: None,
             rounds: 0,
+            cancelled: in_flight.as_ref().map(|in_flight| Arc::clone(&in_flight.cancelled)),
+            stops: Stops::default(),
+            paused: None,
+            has_waited: false,
+            resuming: None,
             _in_flight: in_flight,
-            _held: held,
+            held,
             frames: None,
+            is_streamed: false,
             is_settled: false,
         };
         (exchange, authorized)

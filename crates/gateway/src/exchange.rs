@@ -1,24 +1,28 @@
 //! One permitted request on its way, until its answer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use base::HeldBody;
+use tokio::sync::Notify;
 use wire::{
     json::Json,
-    mcp::{Ask, Denial, Id, Message, Notice, Notification, Request as Question, Response, meta},
+    mcp::{Denial, Id, Message, Notice, Notification, Request as Question, Response},
 };
 
 use crate::{
     Ending, Gateway, Plane, Request, Upstream,
     account::Account,
-    asking::{Waiting, askable},
+    asking::askable,
     front::{Front, Route},
     leash::{Cut, Leash},
     listing,
+    notices::{cancellation, is_carried_unasked, severity},
     request::Generation,
+    resume::{self, Pause, Resuming, Stops},
     round::{self, Round},
     session::InFlight,
     state,
+    tasks::Ids,
     translate,
     upstream::{Frames, Outbound, Trouble},
 };
@@ -41,11 +45,20 @@ pub(crate) struct Exchange<P: Plane> {
     /// The round of questions that is going on, if one is.
     pub(crate) round: Option<Round<P>>,
     pub(crate) rounds: usize,
+    /// Resolves when the client takes its request back.
+    pub(crate) cancelled: Option<Arc<Notify>>,
+    pub(crate) stops: Stops,
+    pub(crate) paused: Option<Pause>,
+    /// Whether the client has stayed away for as long as the server wanted.
+    pub(crate) has_waited: bool,
+    pub(crate) resuming: Option<Resuming>,
     /// Forgets the request with the exchange.
     pub(crate) _in_flight: Option<InFlight>,
     /// The message is kept as long as the exchange.
-    pub(crate) _held: Option<HeldBody>,
+    pub(crate) held: Option<HeldBody>,
     pub(crate) frames: Option<Frames>,
+    /// Whether the server answered with a stream.
+    pub(crate) is_streamed: bool,
     pub(crate) is_settled: bool,
 }
 
@@ -55,8 +68,20 @@ pub(crate) enum Step {
     Pass(Vec<u8>),
     /// The server asks something, and the client hears of it only in a result.
     Ask(Question),
+    /// The server closed its stream and goes on after so long, if it is asked to. So does the client.
+    Pause(Duration),
     /// The end.
     Last(Result<Response, End>),
+}
+
+/// How a stream of the server stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopped {
+    ForGood,
+    /// The server goes on when it is asked to.
+    ForNow,
+    /// The same after so long, and the client is of those who fetch the rest themselves.
+    ToBeFetched(Duration),
 }
 
 /// Why there is no answer of the server.
@@ -86,18 +111,38 @@ impl<P: Plane> Exchange<P> {
                 }
                 continue;
             }
+            if let Err(end) = self.go_on().await {
+                return Step::Last(Err(end));
+            }
             let Some(frames) = self.frames.as_mut() else { return Step::Last(Err(Trouble::NoAnswer.into())) };
+            let cancelled = async {
+                match &self.cancelled {
+                    Some(cancelled) => cancelled.notified().await,
+                    None => std::future::pending().await,
+                }
+            };
             let read = tokio::select! {
                 biased;
                 cut = self.leash.ended() => return Step::Last(Err(End::Cut(cut))),
+                () = cancelled => return Step::Last(Err(Trouble::Cancelled.into())),
                 read = frames.next() => read,
             };
             self.account.bytes = frames.bytes() as u64;
             match read {
+                Ok(None) => match self.pause() {
+                    Stopped::ForGood => return Step::Last(Err(Trouble::NoAnswer.into())),
+                    Stopped::ToBeFetched(wait) => return Step::Pause(wait),
+                    Stopped::ForNow => {}
+                },
+                Err(Trouble::Broken) => {
+                    if self.pause() == Stopped::ForGood {
+                        return Step::Last(Err(Trouble::Broken.into()));
+                    }
+                }
                 Err(trouble) => return Step::Last(Err(trouble.into())),
-                Ok(None) => return Step::Last(Err(Trouble::NoAnswer.into())),
                 Ok(Some(Message::Response(response))) if self.is_answered_by(&response) => {
                     if let Some(frames) = self.frames.take() {
+                        self.is_streamed = frames.is_stream();
                         self.gate.finish(frames);
                     }
                     match self.wants_more(&response) {
@@ -127,6 +172,34 @@ impl<P: Plane> Exchange<P> {
                 }
             }
         }
+    }
+
+    /// Lets go of a stream that ended without an answer. Whether more follows if the server is asked to go on.
+    fn pause(&mut self) -> Stopped {
+        let frames = self.frames.take().filter(|_| self.route.generation() == Generation::Sessions);
+        let Some(pause) = frames.and_then(|frames| self.stops.stop(&frames)) else { return Stopped::ForGood };
+        let wait = pause.wait;
+        self.paused = Some(pause);
+        let session = self.route.session().filter(|_| matches!(self.front, Front::Session));
+        let is_fetched = session.is_some_and(|session| session.client.resumes());
+        wait.filter(|_| is_fetched).map_or(Stopped::ForNow, Stopped::ToBeFetched)
+    }
+
+    /// Goes on with a stream that stopped.
+    async fn go_on(&mut self) -> Result<(), End> {
+        if let (Some(pause), Some(session)) = (self.paused.take(), self.route.session()) {
+            let has_waited = std::mem::take(&mut self.has_waited);
+            self.resuming = Some(resume::resume(&self.gate, &self.upstream, session, pause, has_waited));
+        }
+        let Some(resuming) = &mut self.resuming else { return Ok(()) };
+        let resumed = tokio::select! {
+            biased;
+            cut = self.leash.ended() => return Err(End::Cut(cut)),
+            resumed = resuming => resumed,
+        };
+        self.resuming = None;
+        self.frames = Some(resumed?);
+        Ok(())
     }
 
     fn is_answered_by(&self, response: &Response) -> bool {
@@ -178,8 +251,10 @@ impl<P: Plane> Exchange<P> {
 
     /// The notification as the client gets it, if it gets it.
     fn carry(&self, mut notification: Notification) -> Option<Vec<u8>> {
+        let notice = Notice::parse(&notification.method)?;
+        self.ids().seal_in_notice(&mut notification, notice == Notice::TasksStatus);
         let is_stateless = self.front.generation() == Generation::Stateless;
-        match Notice::parse(&notification.method)? {
+        match notice {
             Notice::Progress => {
                 let wanted = self.outbound.progress.as_ref()?;
                 let token = notification.params.as_mut()?.as_object_mut()?.get_mut("progressToken")?;
@@ -189,7 +264,7 @@ impl<P: Plane> Exchange<P> {
                 *token = wanted.to_json();
                 Some(notification.to_bytes())
             }
-            Notice::Message => self.logs().then(|| notification.to_bytes()),
+            Notice::Message => self.logs(&notification).then(|| notification.to_bytes()),
             Notice::Cancelled if !is_stateless => {
                 let id = notification.param("requestId").and_then(Id::read)?;
                 let number = self.route.session()?.asked.take_back(&id)?;
@@ -200,13 +275,22 @@ impl<P: Plane> Exchange<P> {
         }
     }
 
-    /// Whether lines of the server's log reach the client.
-    fn logs(&self) -> bool {
+    /// Whether a line of the server's log reaches the client.
+    fn logs(&self, line: &Notification) -> bool {
         self.upstream.passes.logging
             && match &self.front {
+                // The server was told, or tells as much as it thinks right.
                 Front::Session => true,
-                Front::Stateless(told) => told.envelope.log_level.is_some(),
+                Front::Stateless(told) => told.envelope.log_level.as_deref().is_some_and(|lowest| {
+                    let level = line.param("level").and_then(Json::as_str).unwrap_or_default();
+                    severity(level) >= severity(lowest)
+                }),
             }
+    }
+
+    fn ids(&self) -> Ids<'_, P> {
+        let plane = &*self.gate.plane;
+        Ids::new(plane, &plane.holder(&self.caller), &self.upstream)
     }
 
     /// The answer for the client, and the end of the account.
@@ -257,6 +341,9 @@ impl<P: Plane> Exchange<P> {
             let bound = state::Bound::new(&self.gate.plane.holder(&self.caller), &self.upstream, &told.act);
             state::seal(result, &*self.gate.plane, &bound, self.gate.config.clock.now())?;
         }
+        if let Ok(result) = &mut response.outcome {
+            self.ids().seal_in(result, &self.request);
+        }
         translate::answer(&mut response, &self.request, self.route.generation(), self.front.generation());
         Ok(response)
     }
@@ -304,99 +391,5 @@ impl<P: Plane> Drop for Exchange<P> {
         if !self.is_settled && self.front.generation() == Generation::Stateless {
             self.cancel();
         }
-    }
-}
-
-/// Notifications of servers that any stream of a session carries.
-pub(crate) const fn is_carried_unasked(notice: Notice) -> bool {
-    matches!(
-        notice,
-        Notice::ToolsListChanged
-            | Notice::ResourcesListChanged
-            | Notice::ResourcesUpdated
-            | Notice::PromptsListChanged
-            | Notice::ElicitationComplete
-    )
-}
-
-impl<P: Plane> Gateway<P> {
-    /// A server's question under our number, as text for the client of a session; `None` when the client cannot be
-    /// asked that: then the server has its answer.
-    pub(crate) fn ask_client(
-        self: &Arc<Self>,
-        upstream: &Arc<Upstream>,
-        session: &Arc<crate::session::Session>,
-        mut question: Question,
-    ) -> Option<(i64, Vec<u8>)> {
-        let number = self.number();
-        let is_asked = askable(&question.method, &session.envelope.capabilities).is_some()
-            && session.asked.ask(number, Waiting::Server(question.id.clone()));
-        if !is_asked {
-            self.answer_server(upstream, session, question);
-            return None;
-        }
-        question.id = Id::Number(number);
-        Some((number, question.to_bytes()))
-    }
-
-    /// Answers a question of a server that does not reach the client: signs of life only.
-    pub(crate) fn answer_server(
-        self: &Arc<Self>,
-        upstream: &Arc<Upstream>,
-        session: &Arc<crate::session::Session>,
-        question: Question,
-    ) {
-        let answer = if Ask::parse(&question.method) == Some(Ask::Ping) {
-            Response::result(question.id, Json::object::<&str, 0>([]))
-        } else {
-            tracing::debug!(server = %upstream.name, "refused a request of the server");
-            Response::error(Some(question.id), wire::mcp::RpcError::method_not_found(&question.method))
-        };
-        self.errand(upstream, session, answer.to_bytes());
-    }
-
-    /// Tells a server that a request is no longer wanted.
-    pub(crate) fn cancel(
-        self: &Arc<Self>,
-        upstream: &Arc<Upstream>,
-        session: &Arc<crate::session::Session>,
-        upstream_id: i64,
-    ) {
-        self.errand(upstream, session, cancellation(upstream_id).to_bytes());
-    }
-}
-
-/// `notifications/cancelled` under the id that the other side knows.
-pub(crate) fn cancellation(number: i64) -> Notification {
-    notice(Notice::Cancelled, [("requestId", Json::from(number))])
-}
-
-/// Says that a session is open.
-pub(crate) fn opened() -> Notification {
-    Notification {
-        method: Notice::Initialized.as_str().to_owned(),
-        params: None,
-        rest: wire::json::Object::new(),
-    }
-}
-
-/// Marks a notification as one of a subscription.
-pub(crate) fn mark(notification: &mut Notification, subscription: &Id) {
-    let params = notification.params.get_or_insert_with(|| Json::object::<&str, 0>([]));
-    let Some(params) = params.as_object_mut() else { return };
-    if !params.contains("_meta") {
-        params.insert("_meta", wire::json::Object::new());
-    }
-    if let Some(meta) = params.get_mut("_meta").and_then(Json::as_object_mut) {
-        meta.insert(meta::SUBSCRIPTION_ID, subscription.to_json());
-    }
-}
-
-/// A notification of ours.
-pub(crate) fn notice<const N: usize>(notice: Notice, params: [(&str, Json); N]) -> Notification {
-    Notification {
-        method: notice.as_str().to_owned(),
-        params: Some(Json::object(params)),
-        rest: wire::json::Object::new(),
     }
 }

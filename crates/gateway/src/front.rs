@@ -4,12 +4,7 @@ use std::sync::Arc;
 
 use wire::mcp::{Envelope, Response};
 
-use crate::{
-    reply,
-    request::Generation,
-    session::Session,
-    tongue::Tongue,
-};
+use crate::{reply, request::Generation, session::Session, tongue::Tongue};
 
 /// How the client speaks.
 pub(crate) enum Front {

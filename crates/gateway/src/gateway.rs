@@ -24,14 +24,15 @@ use crate::{
     config::Config,
     door::Door,
     leash::Leash,
-    parked::Lot,
+    outgoing::{self, Outgoing},
+    parked::{Left, Lot, Parked},
     post,
     reply::{self, Stop},
     request::Generation,
     session::{Client as Party, Session},
     sessions::Sessions,
     stream::{self, Listener},
-    upstream::{Client, Discovered, PROTOCOL_VERSION, Question, SESSION_ID, Standing, Way},
+    upstream::{Client, Discovered, LAST_EVENT_ID, PROTOCOL_VERSION, Question, SESSION_ID, Standing, Way},
 };
 
 /// The longest session id that is looked up, in bytes.
@@ -203,6 +204,9 @@ impl<P: Plane> Visit<P> {
             return Err(reply::refusal(StatusCode::NOT_ACCEPTABLE, code::BAD_REQUEST, why));
         }
         let session = self.session(headers)?;
+        if let Some(event) = headers.get(LAST_EVENT_ID) {
+            return self.resume(&session, event).await;
+        }
         let account = self.ask_to_listen(&session).await.map_err(|refused| match refused {
             Refused::Unauthorized(unauthorized) => reply::challenge(unauthorized),
             Refused::Denied(denial) if denial.retry_after.is_some() => not_now(&denial),
@@ -215,9 +219,29 @@ impl<P: Plane> Visit<P> {
         })?;
         let Self { gate, upstream, leash, .. } = self;
         let (wishes, account) = (session.subscribed.subscribe(), ListeningAccount(account));
-        let listener =
-            Listener { gate, upstream, session, leash, wishes, _place: place, _account: account };
+        let listener = Listener { gate, upstream, session, leash, wishes, _place: place, _account: account };
         Ok(stream::of_listener(listener))
+    }
+
+    /// Goes on with the stream of an answer. Its act was decided and recorded when it was asked for.
+    async fn resume(self, session: &Arc<Session>, event: &HeaderValue) -> Result<Response, Stop> {
+        self.be_admitted().await?;
+        let now = self.gate.config.clock.now();
+        let is_its = |parked: &Parked<P>| {
+            let of = parked.exchange.route.session();
+            matches!(parked.left, Left::Stream(_)) && of.is_some_and(|of| Arc::ptr_eq(of, session))
+        };
+        let id = event.to_str().ok().and_then(outgoing::read_id);
+        let found = id.and_then(|(stream, number)| {
+            Some((self.gate.parked.fetch(stream, &self.holder, now, is_its)?, number))
+        });
+        let resumed = found.and_then(|(parked, number)| Outgoing::again(parked, number, self));
+        let resumed = resumed.ok_or_else(|| {
+            reply::bad_request(
+                "`Last-Event-ID` names no event that can be gone on from; ask again without it",
+            )
+        })?;
+        Ok(resumed.into_response())
     }
 
     /// Listening is an act: what the server says on its own reaches the client only with a decision on record.

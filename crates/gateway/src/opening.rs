@@ -12,11 +12,11 @@ use wire::{
 };
 
 use crate::{
-    Gateway, Plane, Refused, Request, Upstream,
-    call,
-    exchange::{End, Exchange, Step, opened},
+    Gateway, Plane, Refused, Request, Upstream, call,
+    exchange::{End, Exchange, Step},
     front::{Front, Route, Told},
     gateway::Visit,
+    notices::opened,
     reply::{self, Stop},
     request::Generation,
     session::{Client, Opened, Session, lock},
@@ -70,7 +70,10 @@ struct Attempt {
 }
 
 /// Serves `initialize`. The answer is always one JSON text, because the session's id goes before it.
-pub(crate) async fn initialize<P: Plane>(visit: Visit<P>, mut message: mcp::Request) -> Result<Response, Stop> {
+pub(crate) async fn initialize<P: Plane>(
+    visit: Visit<P>,
+    mut message: mcp::Request,
+) -> Result<Response, Stop> {
     let id = message.id.clone();
     let hello = match Hello::read(&mut message, &visit.upstream) {
         Ok(hello) => hello,
@@ -166,7 +169,9 @@ pub(crate) async fn session_of_its_own<P: Plane>(
     envelope: &Envelope,
 ) -> Result<Option<Arc<Session>>, NoWay> {
     let (own, message) = match visit.gate.speaks(&visit.upstream) {
-        Some(Generation::Sessions) => (Generation::Sessions, question("initialize", initialize_params(envelope))),
+        Some(Generation::Sessions) => {
+            (Generation::Sessions, question("initialize", initialize_params(envelope)))
+        }
         _ => (Generation::Stateless, question("server/discover", Object::new())),
     };
     let attempt = first_words(visit, envelope, message, own).await.map_err(NoWay::Refused)?;
@@ -253,7 +258,8 @@ async fn by_initialize<P: Plane>(
             Ok((revision, offer)) => {
                 let tongue = Tongue::Session { revision, id: asked.session_id.take() };
                 let standing = asked.standing.clone();
-                opened = standing.map(|standing| Opened { tongue, offer, envelope: envelope.clone(), standing });
+                opened =
+                    standing.map(|standing| Opened { tongue, offer, envelope: envelope.clone(), standing });
             }
             Err(trouble) => asked.last = Err(trouble.into()),
         }
@@ -276,7 +282,8 @@ async fn by_discover<P: Plane>(
         match Offer::of_discover(result, asked.exchange.upstream.passes) {
             Ok(offer) => {
                 let (tongue, standing) = (Tongue::Stateless, asked.standing.clone());
-                opened = standing.map(|standing| Opened { tongue, offer, envelope: envelope.clone(), standing });
+                opened =
+                    standing.map(|standing| Opened { tongue, offer, envelope: envelope.clone(), standing });
             }
             Err(trouble) => asked.last = Err(trouble.into()),
         }
@@ -340,7 +347,8 @@ fn keep<P: Plane>(visit: &Visit<P>, client: Client, opened: Opened) -> Option<Ar
     let gate = &visit.gate;
     gate.make_room();
     let now = gate.config.clock.now();
-    let Opening { session, dropped } = gate.sessions.open(&visit.holder, client, opened, &visit.upstream, now);
+    let Opening { session, dropped } =
+        gate.sessions.open(&visit.holder, client, opened, &visit.upstream, now);
     gate.end_upstream(dropped);
     session
 }
@@ -366,9 +374,8 @@ fn question(method: &str, params: Object) -> mcp::Request {
 
 /// `initialize` for a client that knows no sessions.
 fn initialize_params(envelope: &Envelope) -> Object {
-    let unnamed = || {
-        Json::object([("name", Json::from("writ")), ("version", Json::from(env!("CARGO_PKG_VERSION")))])
-    };
+    let unnamed =
+        || Json::object([("name", Json::from("writ")), ("version", Json::from(env!("CARGO_PKG_VERSION")))]);
     let mut params = Object::new();
     params.insert("protocolVersion", Revision::LATEST.as_str());
     params.insert("capabilities", envelope.capabilities.clone());

@@ -1,37 +1,44 @@
-//! Exchanges that wait for their client's next request.
+//! Exchanges that wait for their client.
 //!
-//! A server with sessions asks in the middle of its answer and waits; a client of 2026-07-28 hears of the question in
-//! a result, and answers with another request. In between the exchange is kept here.
+//! Either their server asked something in the middle of its answer, and a client of 2026-07-28 hears of it in a result and
+//! answers with another request; or their stream was left, and a client of 2025-11-25 may go on with it.
 //!
-//! SECURITY: an exchange goes on only for its holder, with the same act, and once. It is kept in this process alone,
-//! so a retry that reaches another node finds nothing and nothing is executed.
+//! SECURITY: an exchange goes on only for its holder: with the same act, or within the same session; and once. It is kept
+//! in this process alone, so a retry that reaches another node finds nothing and nothing is executed.
 
 use std::{collections::HashMap, sync::Mutex};
 
 use base::{SharedDice, Timestamp};
 use wire::mcp::Request;
 
-use crate::{Holder, Plane, exchange::Exchange, session::lock};
+use crate::{Holder, Plane, exchange::Exchange, outgoing::Tail, session::lock};
 
 /// How many exchanges of one holder may wait.
 const PARKED_OF_HOLDER_MAX: usize = 16;
 /// How many exchanges may wait in all.
 const PARKED_MAX: usize = 1024;
-/// How long an exchange waits, in seconds: a person has to answer.
-const PARKED_SECONDS: i64 = 600;
+/// How long an exchange waits for an answer, in seconds: a person has to give it.
+const QUESTION_SECONDS: i64 = 600;
+/// How long a stream waits to be gone on with, in seconds.
+const STREAM_SECONDS: i64 = 60;
 
-/// An exchange whose server has asked something.
+/// What an exchange was left with.
+pub(crate) enum Left {
+    /// A question of its server, under the server's id, and the act that the client has to ask for again.
+    Question(Box<Request>, [u8; 32]),
+    /// A stream that the client has left.
+    Stream(Tail),
+}
+
+/// An exchange that waits.
 pub(crate) struct Parked<P: Plane> {
     pub(crate) exchange: Box<Exchange<P>>,
-    /// What was asked, under the server's id.
-    pub(crate) question: Request,
-    pub(crate) holder: Holder,
-    /// The act that the client has to ask for again.
-    pub(crate) act: [u8; 32],
+    pub(crate) left: Left,
+    holder: Holder,
     until: Timestamp,
 }
 
-/// All exchanges that wait.
+/// All exchanges that wait, by ticket: a random text for a question, the stream's name for a stream.
 pub(crate) struct Lot<P: Plane> {
     places: Mutex<HashMap<String, Parked<P>>>,
     dice: SharedDice,
@@ -42,39 +49,40 @@ impl<P: Plane> Lot<P> {
         Self { places: Mutex::default(), dice }
     }
 
-    /// Parks an exchange; gives the ticket, or the exchange back when there is no room.
-    pub(crate) fn park(
-        &self,
-        exchange: Box<Exchange<P>>,
-        question: Request,
-        holder: Holder,
-        act: [u8; 32],
-        now: Timestamp,
-    ) -> Result<String, Box<Exchange<P>>> {
+    /// Leaves an exchange here; gives the ticket. Where there is no room the exchange is dropped, and its server told.
+    pub(crate) fn leave(&self, exchange: Box<Exchange<P>>, left: Left) -> Option<String> {
+        let now = exchange.gate.config.clock.now();
         drop(self.take_if(|parked| parked.until <= now));
+        let holder = exchange.gate.plane.holder(&exchange.caller);
+        let (ticket, seconds) = match &left {
+            Left::Question(..) => {
+                (format!("{:032x}", u128::from_be_bytes(self.dice.bytes())), QUESTION_SECONDS)
+            }
+            Left::Stream(tail) => (tail.stream.clone(), STREAM_SECONDS),
+        };
+        let parked = Parked { exchange, left, holder, until: now.plus_seconds(seconds) };
         let mut places = lock(&self.places);
-        let own = places.values().filter(|parked| parked.holder == holder).count();
+        let own = places.values().filter(|other| other.holder == parked.holder).count();
         if own >= PARKED_OF_HOLDER_MAX || places.len() >= PARKED_MAX {
-            return Err(exchange);
+            drop(places);
+            return None;
         }
-        let ticket = format!("{:032x}", u128::from_be_bytes(self.dice.bytes()));
-        let until = now.plus_seconds(PARKED_SECONDS);
-        places.insert(ticket.clone(), Parked { exchange, question, holder, act, until });
-        Ok(ticket)
+        places.insert(ticket.clone(), parked);
+        Some(ticket)
     }
 
-    /// The exchange of this ticket, if it is this holder's and this act's. It is gone from here then.
+    /// The exchange of this ticket, if it is this holder's and `is_its` agrees. It is gone from here then.
     pub(crate) fn fetch(
         &self,
         ticket: &str,
         holder: &Holder,
-        act: &[u8; 32],
         now: Timestamp,
+        is_its: impl Fn(&Parked<P>) -> bool,
     ) -> Option<Parked<P>> {
         let mut places = lock(&self.places);
         let parked = places.get(ticket)?;
-        let is_its = parked.holder == *holder && parked.act == *act && parked.until > now;
-        if is_its { places.remove(ticket) } else { None }
+        let is_found = parked.holder == *holder && parked.until > now && is_its(parked);
+        if is_found { places.remove(ticket) } else { None }
     }
 
     /// Takes out those whose time or authority is over. Dropping them tells their servers.

@@ -19,15 +19,16 @@ use crate::{
     account::Account,
     asking::Waiting,
     call::{self, Unanswered},
-    exchange::{cancellation, opened},
+    filter::RESOURCES_MAX,
     front::{Front, Route},
     gateway::Visit,
-    listen::RESOURCES_MAX,
+    notices::{cancellation, opened},
     opening,
     reply::{self, Stop},
     request::Generation,
     session::Session,
     stateless,
+    tasks::Ids,
     tongue::Tongue,
     upstream::{Form, Outbound, Way},
 };
@@ -150,7 +151,7 @@ async fn serve_request<P: Plane>(
         Some(Method::Initialize) => None,
         _ => Some(visit.session(headers).map_err(|stop| with_id(stop, &request.id))?),
     };
-    let asked = match Request::read(&request, Generation::Sessions) {
+    let asked = match Request::read(&request, Generation::Sessions, visit.upstream.passes) {
         Ok(asked) => asked,
         Err(error) => {
             visit.be_admitted().await?;
@@ -162,9 +163,20 @@ async fn serve_request<P: Plane>(
             return Ok(reply::message(&answer));
         }
     };
+    let mut request = request;
+    let ids = Ids::new(&*visit.gate.plane, &visit.holder, &visit.upstream);
+    let offers_tasks = session.as_ref().is_some_and(|session| session.offer.capabilities.contains("tasks"));
+    let objection = match asked {
+        Request::Tasks if !offers_tasks => Err(RpcError::method_not_found(&request.method)),
+        _ => ids.open_in(&mut request),
+    };
+    if let Err(error) = objection {
+        visit.be_admitted().await?;
+        return Ok(reply::message(&mcp::Response::error(Some(request.id), error)));
+    }
     match session {
-        Some(session) if session.tongue == Tongue::Stateless && is_about_subscription(&asked) => {
-            subscribe_here(&visit, &session, asked, request).await
+        Some(session) if session.tongue == Tongue::Stateless && is_kept_here(&asked) => {
+            keep_wish(&visit, &session, asked, request).await
         }
         Some(session) => {
             let id = request.id.clone();
@@ -176,12 +188,13 @@ async fn serve_request<P: Plane>(
     }
 }
 
-const fn is_about_subscription(asked: &Request) -> bool {
-    matches!(asked, Request::Subscribe { .. } | Request::Unsubscribe { .. })
+/// What a server without sessions is told with each request, or with the listening stream.
+const fn is_kept_here(asked: &Request) -> bool {
+    matches!(asked, Request::Subscribe { .. } | Request::Unsubscribe { .. } | Request::SetLogLevel { .. })
 }
 
-/// Serves a subscription where the server is told of it with the listening stream. It is an act all the same.
-async fn subscribe_here<P: Plane>(
+/// Keeps a wish of the client, for a server that keeps none. It is an act all the same.
+async fn keep_wish<P: Plane>(
     visit: &Visit<P>,
     session: &Session,
     asked: Request,
@@ -199,6 +212,9 @@ async fn subscribe_here<P: Plane>(
     };
     let (plane, clock) = (Arc::clone(&visit.gate.plane), Arc::clone(&visit.gate.config.clock));
     let mut account = Account::new(plane, visit.caller.clone(), clock, authorized.permit.position());
+    if let Request::SetLogLevel { level } = &asked {
+        session.set_log_level(level);
+    }
     let mut is_crowded = false;
     session.subscribed.send_if_modified(|subscribed| match &asked {
         Request::Subscribe { uri } => {
@@ -230,15 +246,15 @@ impl<P: Plane> Visit<P> {
     async fn tell(&self, session: &Arc<Session>, notification: Notification) {
         // SECURITY: no act, so no decision and no record; therefore nothing of the client's words goes upstream. What is
         // sent is made here: that the session is open, once, and that one of its requests is no longer wanted.
-        let knows_sessions = matches!(session.tongue, Tongue::Session { .. });
-        if !knows_sessions || !self.gate.plane.is_live(&self.caller, &self.upstream) {
+        if !self.gate.plane.is_live(&self.caller, &self.upstream) {
             return;
         }
+        let knows_sessions = matches!(session.tongue, Tongue::Session { .. });
         let message = match Notice::parse(&notification.method) {
-            Some(Notice::Initialized) if session.is_announced_now() => opened(),
+            Some(Notice::Initialized) if knows_sessions && session.is_announced_now() => opened(),
             Some(Notice::Cancelled) => {
                 let id = notification.param("requestId").and_then(Id::read);
-                let Some(upstream_id) = id.and_then(|id| session.upstream_id_of(&id)) else { return };
+                let Some(upstream_id) = id.and_then(|id| session.cancel(&id)) else { return };
                 cancellation(upstream_id)
             }
             _ => return,
@@ -281,7 +297,8 @@ fn single(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
 
 /// A request id that is in use, or one too many.
 pub(crate) fn crowded(id: &Id) -> mcp::Response {
-    let why = "a request with this `id` is under way in this session, or too many requests are; wait for an answer";
+    let why =
+        "a request with this `id` is under way in this session, or too many requests are; wait for an answer";
     mcp::Response::error(Some(id.clone()), RpcError::new(code::INVALID_REQUEST, why))
 }
 

@@ -50,13 +50,22 @@ pub(crate) fn stateless(response: &mcp::Response) -> Response {
     json(status, response.to_bytes())
 }
 
-/// MCP 2026-07-28, transports: errors about the request itself have statuses, what became of it has none.
+/// An error of 2026-07-28 about the request itself, whatever it is.
+pub(crate) fn stateless_refusal(id: Option<Id>, error: RpcError) -> Stop {
+    let status = match status_of(error.code) {
+        StatusCode::OK => StatusCode::BAD_REQUEST,
+        other => other,
+    };
+    refusal_to(status, id, error)
+}
+
+/// MCP 2026-07-28, transports: errors about the request itself have statuses, what became of it has none. Wrong
+/// parameters may be either; here they are what the server found wrong.
 const fn status_of(error: i64) -> StatusCode {
     match error {
         code::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
         code::PARSE_ERROR
         | code::INVALID_REQUEST
-        | code::INVALID_PARAMS
         | code::HEADER_MISMATCH
         | code::MISSING_CAPABILITY
         | code::UNSUPPORTED_VERSION => StatusCode::BAD_REQUEST,

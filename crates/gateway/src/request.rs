@@ -5,6 +5,8 @@ use wire::{
     mcp::{Method, RpcError},
 };
 
+use crate::Passes;
+
 /// An act at the level of MCP. The control plane turns it into a policy's act: it knows the definitions and labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -59,6 +61,13 @@ pub enum Request {
     },
     /// Answers what the server asked in the course of another act.
     Answer,
+    /// Asks about, answers or ends tasks of the server that came of the caller's own acts.
+    Tasks,
+    /// Says how much of the server's log the client wants to see.
+    SetLogLevel {
+        /// The lowest level.
+        level: String,
+    },
 }
 
 /// What can be listed.
@@ -105,9 +114,13 @@ impl Generation {
 }
 
 impl Request {
-    /// Reads a message. A method that is no act, is unknown, is not carried or is not of this generation gives
+    /// Reads a message. A method that is no act, is unknown, does not pass or is not of this generation gives
     /// `-32601`; parameters of the wrong shape give `-32602`, naming the member.
-    pub(crate) fn read(message: &wire::mcp::Request, generation: Generation) -> Result<Self, RpcError> {
+    pub(crate) fn read(
+        message: &wire::mcp::Request,
+        generation: Generation,
+        passes: Passes,
+    ) -> Result<Self, RpcError> {
         let text = |member| required_text(message, member);
         let method = Method::parse(&message.method).filter(|method| is_known_to(*method, generation));
         Ok(match method {
@@ -125,6 +138,14 @@ impl Request {
                 Self::GetPrompt { name: text("name")?, arguments: arguments(message)? }
             }
             Some(Method::Complete) => completion(message)?,
+            Some(
+                Method::TasksGet
+                | Method::TasksResult
+                | Method::TasksList
+                | Method::TasksCancel
+                | Method::TasksUpdate,
+            ) => Self::Tasks,
+            Some(Method::LoggingSetLevel) if passes.logging => Self::SetLogLevel { level: text("level")? },
             Some(Method::Ping | Method::LoggingSetLevel) | None => {
                 return Err(RpcError::method_not_found(&message.method));
             }
@@ -138,9 +159,13 @@ const fn is_known_to(method: Method, generation: Generation) -> bool {
         Method::Initialize
         | Method::Ping
         | Method::LoggingSetLevel
+        | Method::TasksResult
+        | Method::TasksList
         | Method::ResourcesSubscribe
         | Method::ResourcesUnsubscribe => matches!(generation, Generation::Sessions),
-        Method::ServerDiscover | Method::SubscriptionsListen => matches!(generation, Generation::Stateless),
+        Method::ServerDiscover | Method::SubscriptionsListen | Method::TasksUpdate => {
+            matches!(generation, Generation::Stateless)
+        }
         Method::ToolsList
         | Method::ToolsCall
         | Method::ResourcesList
@@ -148,7 +173,9 @@ const fn is_known_to(method: Method, generation: Generation) -> bool {
         | Method::ResourcesRead
         | Method::PromptsList
         | Method::PromptsGet
-        | Method::Complete => true,
+        | Method::Complete
+        | Method::TasksGet
+        | Method::TasksCancel => true,
     }
 }
 

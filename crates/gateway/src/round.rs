@@ -152,13 +152,16 @@ fn again<P: Plane>(
     state: Option<Json>,
 ) -> Result<Sending<P>, End> {
     let garbage = || End::Trouble(Trouble::Garbage("a question about nothing"));
-    let (mut message, Route::Within(session)) = (exchange.message.clone().ok_or_else(garbage)?, &exchange.route)
+    let (mut message, Route::Within(session)) =
+        (exchange.message.clone().ok_or_else(garbage)?, &exchange.route)
     else {
         return Err(garbage());
     };
     let given: Object = answers
         .into_iter()
-        .filter_map(|(key, answer)| if let Answer::Given(answer) = answer { Some((key, answer)) } else { None })
+        .filter_map(
+            |(key, answer)| if let Answer::Given(answer) = answer { Some((key, answer)) } else { None },
+        )
         .collect();
     let params = message.params.get_or_insert_with(|| Json::Object(Object::new()));
     let params = params.as_object_mut().ok_or_else(garbage)?;
@@ -172,7 +175,8 @@ fn again<P: Plane>(
         (Arc::clone(&exchange.gate), exchange.caller.clone(), Arc::clone(&exchange.upstream));
     let (request, session) = (exchange.request.clone(), Arc::clone(session));
     let schema = gate.schema_of(&upstream, &request);
-    let form = Form::Stateless { envelope: &session.envelope, schema: schema.as_ref() };
+    let envelope = session.envelope_now();
+    let form = Form::Stateless { envelope: &envelope, schema: schema.as_ref() };
     let outbound = Outbound::new(message, &upstream, form, gate.number())
         .map_err(|_| End::Trouble(Trouble::NotPermitted))?;
     Ok(Box::pin(async move {
@@ -186,7 +190,8 @@ fn again<P: Plane>(
         let clock = Arc::clone(&gate.config.clock);
         let account = Account::new(Arc::clone(&gate.plane), caller, clock, authorized.permit.position());
         let way = Way::within(&upstream, &session);
-        let (standing, answer) = gate.client.forward(authorized.permit, authorized.inject, &outbound, way).await;
+        let (standing, answer) =
+            gate.client.forward(authorized.permit, authorized.inject, &outbound, way).await;
         session.renew(standing);
         let frames = Frames::of_answer(answer?, &upstream, false)?;
         Ok(Sent { outbound, account, frames })

@@ -12,7 +12,7 @@ use std::{
 };
 
 use base::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use wire::mcp::{Envelope, Id, Revision};
 
 use crate::{
@@ -39,8 +39,9 @@ pub(crate) struct Session {
     pub(crate) asked: Asked,
     /// The resources that the client wants to hear of, where the server is told so only with each listening stream.
     pub(crate) subscribed: watch::Sender<BTreeSet<String>>,
+    log_level: Mutex<Option<String>>,
     standing: Mutex<Standing>,
-    in_flight: Mutex<HashMap<Id, i64>>,
+    in_flight: Mutex<HashMap<Id, UnderWay>>,
     listeners: AtomicUsize,
     used: AtomicI64,
     announced: AtomicBool,
@@ -61,6 +62,11 @@ impl Client {
     /// Whether the client says the session's id, or forgets to.
     pub(crate) const fn is_aware(self) -> bool {
         matches!(self, Self::Known(_))
+    }
+
+    /// Whether the client can go on with a stream that it lost.
+    pub(crate) fn resumes(self) -> bool {
+        matches!(self, Self::Known(revision) if revision >= Revision::V20251125)
     }
 }
 
@@ -91,6 +97,7 @@ impl Session {
             envelope: opened.envelope,
             asked: Asked::default(),
             subscribed: watch::Sender::default(),
+            log_level: Mutex::default(),
             standing: Mutex::new(opened.standing),
             in_flight: Mutex::new(HashMap::new()),
             listeners: AtomicUsize::new(0),
@@ -135,13 +142,21 @@ impl Session {
         if in_flight.len() >= limit || in_flight.contains_key(id) {
             return None;
         }
-        in_flight.insert(id.clone(), upstream_id);
-        Some(InFlight { session: Arc::clone(self), id: id.clone() })
+        let cancelled = Arc::new(Notify::new());
+        in_flight.insert(id.clone(), UnderWay { upstream_id, cancelled: Arc::clone(&cancelled) });
+        Some(InFlight { session: Arc::clone(self), id: id.clone(), cancelled })
     }
 
-    /// The id under which the server knows a request that is under way.
-    pub(crate) fn upstream_id_of(&self, id: &Id) -> Option<i64> {
-        lock(&self.in_flight).get(id).copied()
+    /// The client takes a request back: gives the id under which the server knows it. A server without sessions is not
+    /// told; there the request is let go of.
+    pub(crate) fn cancel(&self, id: &Id) -> Option<i64> {
+        let in_flight = lock(&self.in_flight);
+        let under_way = in_flight.get(id)?;
+        if self.tongue == Tongue::Stateless {
+            under_way.cancelled.notify_one();
+            return None;
+        }
+        Some(under_way.upstream_id)
     }
 
     /// Counts a listening stream; `None` when there are too many.
@@ -150,6 +165,15 @@ impl Session {
             .listeners
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < limit).then_some(count + 1));
         counted.ok().map(|_| Listening(Arc::clone(self)))
+    }
+
+    pub(crate) fn set_log_level(&self, level: &str) {
+        *lock(&self.log_level) = Some(level.to_owned());
+    }
+
+    /// What a request to a server without sessions says about the client.
+    pub(crate) fn envelope_now(&self) -> Envelope {
+        Envelope { log_level: lock(&self.log_level).clone(), ..self.envelope.clone() }
     }
 
     /// Whether the server has a session of its own that should be ended with this one.
@@ -167,10 +191,17 @@ impl Session {
     }
 }
 
+struct UnderWay {
+    upstream_id: i64,
+    cancelled: Arc<Notify>,
+}
+
 /// A request under way; dropping it forgets the request.
 pub(crate) struct InFlight {
     session: Arc<Session>,
     id: Id,
+    /// Notified when the client takes the request back and only we can let go of it.
+    pub(crate) cancelled: Arc<Notify>,
 }
 
 impl Drop for InFlight {

@@ -139,9 +139,10 @@ impl Sessions {
         now: Timestamp,
     ) -> Option<Arc<Session>> {
         let ledger = lock(&self.ledger);
-        let own = ledger.of_holder(holder).iter().filter(|session| {
-            session.client.is_aware() && session.belongs_to(holder, upstream)
-        });
+        let own = ledger
+            .of_holder(holder)
+            .iter()
+            .filter(|session| session.client.is_aware() && session.belongs_to(holder, upstream));
         let session = own.max_by_key(|session| session.used()).cloned()?;
         session.use_at(now);
         Some(session)

@@ -48,7 +48,9 @@ pub(crate) enum State {
 impl Again {
     /// Takes it out of a request; what is left is the act.
     pub(crate) fn take(request: &mut Request) -> Result<Self, RpcError> {
-        let Some(params) = request.params.as_mut().and_then(Json::as_object_mut) else { return Ok(Self::default()) };
+        let Some(params) = request.params.as_mut().and_then(Json::as_object_mut) else {
+            return Ok(Self::default());
+        };
         let answers = match params.remove("inputResponses") {
             None => None,
             Some(Json::Object(answers)) => Some(answers),

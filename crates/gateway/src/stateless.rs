@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName};
 use wire::{
     json::Json,
     mcp::{self, Envelope, HeaderParam, Message, Revision, RpcError, STATELESS, code, decode_header},
@@ -19,9 +19,11 @@ use crate::{
     gateway::Visit,
     listen,
     opening::{self, NoWay},
+    parked::{Left, Parked},
     reply::{self, Stop},
     request::Generation,
     state::{self, Again, Bound, State},
+    tasks::{self, Ids},
     tongue::{carried_of_client, spoken_versions},
     upstream::{METHOD, NAME, PROTOCOL_VERSION, SESSION_ID},
 };
@@ -29,10 +31,11 @@ use crate::{
 /// Whether a message is written in this generation: its headers say so, or its body does.
 pub(crate) fn is_meant(headers: &HeaderMap, message: &Message) -> bool {
     let by_header = match headers.get(PROTOCOL_VERSION).map(|version| version.to_str()) {
-        None => false,
         // A version that nobody knows is answered in this generation, unless it comes within a session.
-        Some(Ok(version)) => version == STATELESS || (Revision::parse(version).is_none() && !is_in_session(headers)),
-        Some(Err(_)) => false,
+        Some(Ok(version)) => {
+            version == STATELESS || (Revision::parse(version).is_none() && !is_in_session(headers))
+        }
+        None | Some(Err(_)) => false,
     };
     by_header || matches!(message, Message::Request(request) if Envelope::is_in(request))
 }
@@ -52,7 +55,10 @@ pub(crate) async fn serve<P: Plane>(
         // There are none that mean anything here: requests are taken back by letting go of the answer.
         Message::Notification(_) => {
             if header(headers, &PROTOCOL_VERSION) != Some(STATELESS) {
-                return Err(refuse(None, unsupported(header(headers, &PROTOCOL_VERSION).unwrap_or_default())));
+                return Err(refuse(
+                    None,
+                    unsupported(header(headers, &PROTOCOL_VERSION).unwrap_or_default()),
+                ));
             }
             visit.be_admitted().await?;
             Ok(reply::taken())
@@ -76,8 +82,11 @@ async fn serve_request<P: Plane>(
     if !visit.upstream.passes.logging {
         envelope.log_level = None;
     }
-    let act = Again::take(&mut request)
-        .and_then(|again| Ok((again, Request::read(&request, Generation::Stateless)?)));
+    // Tasks are answered with a method of their own, which takes what is elsewhere part of asking again.
+    let act = Request::read(&request, Generation::Stateless, visit.upstream.passes).and_then(|asked| {
+        let is_task = asked == Request::Tasks;
+        Ok((if is_task { Again::default() } else { Again::take(&mut request)? }, asked))
+    });
     let (again, asked) = match act {
         Ok(act) => act,
         Err(error) => {
@@ -86,6 +95,16 @@ async fn serve_request<P: Plane>(
         }
     };
     check_params(headers, &visit, &asked).map_err(refuse)?;
+    let opened = match asked {
+        Request::Tasks => tasks::undeclared(&envelope.capabilities).map_or(Ok(()), Err),
+        _ => Ok(()),
+    };
+    let ids = Ids::new(&*visit.gate.plane, &visit.holder, &visit.upstream);
+    if let Err(error) = opened.and_then(|()| ids.open_in(&mut request)) {
+        visit.be_admitted().await?;
+        // The headers were compared with what the client knows the task by; what is wrong is what they name.
+        return Ok(reply::stateless(&mcp::Response::error(Some(id), error)));
+    }
     let told = Box::new(Told { envelope, act: act_of(&request, &visit.upstream) });
     match asked {
         Request::Open => return opening::discover(visit, told, request).await,
@@ -119,6 +138,11 @@ async fn serve_act<P: Plane>(
             }
             Err(NoWay::Failed(error)) => return Ok(reply::stateless(&mcp::Response::error(Some(id), error))),
         };
+        if asked == Request::Tasks && route.generation() == Generation::Sessions {
+            // Tasks within a session are of another kind; none of them is told as one of these.
+            let error = RpcError::method_not_found(&request.method);
+            return Ok(reply::stateless(&mcp::Response::error(Some(id), error)));
+        }
         let front = Front::Stateless(Box::new(Told { envelope: told.envelope.clone(), act: told.act }));
         let visit = visit.again();
         if let Some(response) = call::serve(visit, front, route, asked.clone(), request.clone()).await? {
@@ -147,13 +171,14 @@ async fn go_on<P: Plane>(
         return Err(refuse(RpcError::invalid_params(why)));
     };
     let now = gate.config.clock.now();
-    let Some(parked) = gate.parked.fetch(ticket, &visit.holder, &told.act, now) else {
+    let is_its = |parked: &Parked<P>| matches!(&parked.left, Left::Question(_, act) if *act == told.act);
+    let parked = gate.parked.fetch(ticket, &visit.holder, now, is_its);
+    let Some(Parked { mut exchange, left: Left::Question(question, _), .. }) = parked else {
         visit.be_admitted().await?;
         return Err(refuse(state::foreign()));
     };
-    let mut exchange = parked.exchange;
     let Some(session) = exchange.route.session().cloned() else { return Err(refuse(state::foreign())) };
-    let answer = mcp::Response::result(parked.question.id, answer);
+    let answer = mcp::Response::result(question.id, answer);
     match call::answer(&visit, &session, &answer).await {
         Ok(()) => {}
         Err(Unanswered::Refused(refused)) => {
@@ -169,7 +194,7 @@ async fn go_on<P: Plane>(
     exchange.front = Front::Stateless(told);
     exchange.caller = visit.caller;
     exchange.leash = visit.leash;
-    exchange._held = visit.held.take();
+    exchange.held = visit.held.take();
     Ok(call::respond(exchange).await)
 }
 
@@ -241,7 +266,5 @@ fn unsupported(version: &str) -> RpcError {
 }
 
 fn refuse(id: Option<mcp::Id>, error: RpcError) -> Stop {
-    let response = reply::stateless(&mcp::Response::error(id, error));
-    debug_assert_ne!(response.status(), StatusCode::OK, "a refusal has a status");
-    Stop::new(response)
+    reply::stateless_refusal(id, error)
 }

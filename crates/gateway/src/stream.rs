@@ -1,4 +1,4 @@
-//! Streams to clients.
+//! The listening streams of sessions.
 
 use std::{collections::BTreeSet, convert::Infallible, future::Future, sync::Arc};
 
@@ -12,37 +12,17 @@ use wire::{
 };
 
 use crate::{
-    Gateway, Plane, Upstream, call,
-    exchange::{Exchange, Step, is_carried_unasked},
+    Gateway, Plane, Upstream,
     gateway::ListeningAccount,
     leash::Leash,
-    listen, reply,
+    listen,
+    notices::is_carried_unasked,
+    reply,
     session::{Listening, Session},
+    tasks::Ids,
     tongue::Tongue,
     upstream::{Frames, Way},
 };
-
-/// A stream that ends with the answer to one request, beginning with `head`.
-pub(crate) fn of_exchange<P: Plane>(exchange: Box<Exchange<P>>, head: Option<Vec<u8>>) -> Response {
-    let state = Some((exchange, head));
-    let events = stream::unfold(state, |state| async move {
-        let (mut exchange, head) = state?;
-        if let Some(head) = head {
-            return Some((event(&head), Some((exchange, None))));
-        }
-        let keep_alive = exchange.gate.config.limits.keep_alive;
-        match tokio::time::timeout(keep_alive, exchange.step()).await {
-            Err(_elapsed) => Some((Bytes::from_static(sse::KEEP_ALIVE), Some((exchange, None)))),
-            Ok(Step::Pass(notification)) => Some((event(&notification), Some((exchange, None)))),
-            Ok(Step::Ask(question)) => Some((event(&call::park(exchange, question).to_bytes()), None)),
-            Ok(Step::Last(last)) => {
-                let answer = exchange.settle(last).await;
-                Some((event(&answer.to_bytes()), None))
-            }
-        }
-    });
-    reply::stream(Body::from_stream(events.map(Ok::<_, Infallible>)))
-}
 
 /// One listening stream of a session (MCP 2025-11-25, transports, "Listening for Messages from the Server").
 pub(crate) struct Listener<P: Plane> {
@@ -149,9 +129,11 @@ impl<P: Plane> Listener<P> {
         match message {
             Message::Notification(mut notification) => {
                 let notice = Notice::parse(&notification.method)?;
-                let passes = is_carried_unasked(notice)
-                    || (notice == Notice::Message && self.upstream.passes.logging);
+                let passes =
+                    is_carried_unasked(notice) || (notice == Notice::Message && self.upstream.passes.logging);
                 listen::unmark(&mut notification);
+                let ids = Ids::new(&*self.gate.plane, &self.session.holder, &self.upstream);
+                ids.seal_in_notice(&mut notification, notice == Notice::TasksStatus);
                 passes.then(|| notification.to_bytes())
             }
             Message::Request(question) => {

@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use wire::{
     json::{Json, Object},
-    mcp::{Revision, STATELESS, meta},
+    mcp::{Revision, STATELESS, TASKS_EXTENSION, meta},
 };
 
 use crate::{Passes, upstream::Trouble};
@@ -49,7 +49,8 @@ impl Offer {
     pub(crate) fn of_discover(result: &mut Json, passes: Passes) -> Result<Self, Trouble> {
         let members = result.as_object_mut().ok_or(Trouble::Garbage("a result that is no object"))?;
         let versions = members.get("supportedVersions").and_then(Json::as_array);
-        let is_spoken = versions.is_some_and(|versions| versions.iter().any(|v| v.as_str() == Some(STATELESS)));
+        let is_spoken =
+            versions.is_some_and(|versions| versions.iter().any(|v| v.as_str() == Some(STATELESS)));
         if !is_spoken {
             return Err(Trouble::Revision);
         }
@@ -75,8 +76,24 @@ impl Offer {
         if passes.logging && offered.contains("logging") {
             capabilities.insert("logging", Object::new());
         }
+        // Each of the two generations has its own kind of tasks, and neither can be told as the other.
+        if let Some(tasks) = offered.get("tasks").filter(|tasks| tasks.as_object().is_some()) {
+            capabilities.insert("tasks", tasks.clone());
+        }
+        if let Some(tasks) = offered.get("extensions").and_then(|extensions| extensions.get(TASKS_EXTENSION))
+        {
+            capabilities.insert("extensions", Json::object([(TASKS_EXTENSION, tasks.clone())]));
+        }
         members.insert("capabilities", capabilities.clone());
         Ok(Self { capabilities, info: None, instructions: members.get("instructions").cloned() })
+    }
+
+    /// What a client of another generation than the server's is told.
+    fn told(&self) -> Object {
+        let mut told = self.capabilities.clone();
+        told.remove("tasks");
+        told.remove("extensions");
+        told
     }
 
     /// Whether a capability has a switch turned on.
@@ -89,7 +106,7 @@ impl Offer {
     pub(crate) fn to_initialize(&self, revision: Revision, name: &str) -> Json {
         let mut members = Object::new();
         members.insert("protocolVersion", revision.as_str());
-        members.insert("capabilities", self.capabilities.clone());
+        members.insert("capabilities", self.told());
         members.insert("serverInfo", self.info_or(name));
         if let Some(instructions) = &self.instructions {
             members.insert("instructions", instructions.clone());
@@ -102,7 +119,7 @@ impl Offer {
     pub(crate) fn to_discover(&self, name: &str) -> Json {
         let mut members = Object::new();
         members.insert("supportedVersions", spoken_versions());
-        members.insert("capabilities", self.capabilities.clone());
+        members.insert("capabilities", self.told());
         if let Some(instructions) = &self.instructions {
             members.insert("instructions", instructions.clone());
         }
@@ -130,11 +147,13 @@ pub(crate) fn carried_of_client(offered: &Object, passes: Passes) -> Object {
         "roots" => passes.roots,
         _ => false,
     };
-    offered
-        .iter()
-        .filter(|(name, value)| is_carried(name) && value.as_object().is_some())
-        .map(|(name, value)| (name.to_owned(), value.clone()))
-        .collect()
+    let carried = offered.iter().filter(|(name, value)| is_carried(name) && value.as_object().is_some());
+    let mut carried: Object = carried.map(|(name, value)| (name.to_owned(), value.clone())).collect();
+    let extensions = offered.get("extensions");
+    if let Some(tasks) = extensions.and_then(|extensions| extensions.get(TASKS_EXTENSION)) {
+        carried.insert("extensions", Json::object([(TASKS_EXTENSION, tasks.clone())]));
+    }
+    carried
 }
 
 #[cfg(test)]
@@ -153,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_server_promises_what_the_gate_carries() {
-        let text = r#"{"protocolVersion":"2025-06-18","capabilities":{"logging":{},"tasks":{"list":{}},"tools":{"listChanged":true,"x":1},"resources":{"subscribe":true,"listChanged":"yes"},"completions":{}},"serverInfo":{"name":"s"},"instructions":"do"}"#;
+        let text = r#"{"protocolVersion":"2025-06-18","capabilities":{"logging":{},"experimental":{"x":{}},"tools":{"listChanged":true,"x":1},"resources":{"subscribe":true,"listChanged":"yes"},"completions":{}},"serverInfo":{"name":"s"},"instructions":"do"}"#;
         let mut result = json(text);
         let (revision, offer) = Offer::of_initialize(&mut result, Passes::default()).unwrap();
         assert_eq!(revision, Revision::V20250618);

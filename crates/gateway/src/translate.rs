@@ -49,10 +49,10 @@ fn to_sessions(result: &mut Object, asked: &Request) {
     }
     match asked {
         // Only objects were structured content then; whatever it is stands in `content` as text, too.
-        Request::CallTool { .. } => {
-            if result.get("structuredContent").is_some_and(|content| content.as_object().is_none()) {
-                result.remove("structuredContent");
-            }
+        Request::CallTool { .. }
+            if result.get("structuredContent").is_some_and(|content| content.as_object().is_none()) =>
+        {
+            result.remove("structuredContent");
         }
         Request::List(List::Tools) => {
             let tools = result.get_mut("tools");

@@ -11,8 +11,8 @@ use control::{
     snapshot::Snapshot,
 };
 use gateway::{
-    Asked, Authorized, Holder, Item, List, Passes, Patience, Plane, Presented, Refused, Request, Unauthorized,
-    Upstream,
+    Asked, Authorized, Holder, Item, List, Passes, Patience, Plane, Presented, Refused, Request,
+    Unauthorized, Upstream,
 };
 use http::{HeaderName, HeaderValue};
 use policy::{Act, ActKind, Effect};
@@ -254,7 +254,9 @@ fn passes(thing: &Thing<Server>) -> Passes {
 fn act(known: &Snapshot, server: &str, request: &Request) -> Option<Act> {
     let name = server.parse().ok()?;
     let (kind, arguments) = match request {
-        Request::Open | Request::Listen | Request::Answer => (ActKind::Open, Json::Null),
+        Request::Open | Request::Listen | Request::Answer | Request::Tasks | Request::SetLogLevel { .. } => {
+            (ActKind::Open, Json::Null)
+        }
         Request::List(List::Tools | List::Resources | List::ResourceTemplates | List::Prompts) => {
             (ActKind::List, Json::Null)
         }

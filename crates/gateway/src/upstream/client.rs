@@ -21,6 +21,7 @@ pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-i
 pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 pub(crate) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 pub(crate) const NAME: HeaderName = HeaderName::from_static("mcp-name");
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const BOTH_FORMS: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 
@@ -145,6 +146,20 @@ impl Client {
         self.send(Method::GET, (Bytes::new(), &HeaderMap::new()), standing, &way).await
     }
 
+    /// Asks the server to go on with the stream of a permitted request, after this event.
+    pub(crate) async fn resume(
+        &self,
+        standing: &Standing,
+        way: Way<'_>,
+        event: &str,
+    ) -> Result<Response<Incoming>, Trouble> {
+        let mut headers = HeaderMap::new();
+        let event =
+            HeaderValue::from_str(event).map_err(|_| Trouble::Garbage("an id that no header holds"))?;
+        headers.insert(LAST_EVENT_ID, event);
+        self.send(Method::GET, (Bytes::new(), &headers), standing, &way).await
+    }
+
     /// Ends the session on the server's side.
     pub(crate) async fn close(&self, standing: &Standing, way: Way<'_>) -> Result<StatusCode, Trouble> {
         Ok(self.send(Method::DELETE, (Bytes::new(), &HeaderMap::new()), standing, &way).await?.status())
@@ -213,20 +228,21 @@ fn is_ours(name: &HeaderName) -> bool {
     let is_repeated = name.as_str().starts_with("mcp-param-");
     is_repeated
         || [
-        header::HOST,
-        header::CONTENT_LENGTH,
-        header::CONTENT_TYPE,
-        header::ACCEPT,
-        header::TRANSFER_ENCODING,
-        header::CONNECTION,
-        header::UPGRADE,
-        header::TE,
-        header::TRAILER,
-        header::EXPECT,
-        SESSION_ID,
-        PROTOCOL_VERSION,
-        METHOD,
-        NAME,
-    ]
-    .contains(name)
+            header::HOST,
+            header::CONTENT_LENGTH,
+            header::CONTENT_TYPE,
+            header::ACCEPT,
+            header::TRANSFER_ENCODING,
+            header::CONNECTION,
+            header::UPGRADE,
+            header::TE,
+            header::TRAILER,
+            header::EXPECT,
+            SESSION_ID,
+            PROTOCOL_VERSION,
+            METHOD,
+            NAME,
+            LAST_EVENT_ID,
+        ]
+        .contains(name)
 }

@@ -35,11 +35,22 @@ pub(crate) struct Frames {
 }
 
 enum Form {
-    Json { text: Vec<u8>, limit: usize },
+    Json {
+        text: Vec<u8>,
+        limit: usize,
+    },
     Stream(Decoder),
     /// The body of a refusal with this HTTP status: an error in JSON-RPC, or nothing that says more than the status.
-    Refusal { text: Vec<u8>, status: u16 },
+    Refusal {
+        text: Vec<u8>,
+        status: u16,
+    },
 }
+
+/// The longest id of an event that is sent back to its server, in bytes.
+const EVENT_ID_BYTES_MAX: usize = 1024;
+/// The longest that a server may ask to wait before it is asked to go on.
+const RESUME_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// The longest body of a refusal that is read, in bytes.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
@@ -84,6 +95,20 @@ impl Frames {
         Self { body, form, ready: VecDeque::new(), idle, waiting_since: None, limit, bytes: 0, ended: false }
     }
 
+    /// Whether the answer comes as a stream of events.
+    pub(crate) const fn is_stream(&self) -> bool {
+        matches!(self.form, Form::Stream(_))
+    }
+
+    /// From which event on, and after how long, the server would go on with its stream if it were asked again (MCP
+    /// 2025-11-25, transports, "Resumability and Redelivery").
+    pub(crate) fn resume_point(&self) -> Option<(String, Option<Duration>)> {
+        let Form::Stream(decoder) = &self.form else { return None };
+        let id = decoder.last_event_id().filter(|id| !id.is_empty() && id.len() <= EVENT_ID_BYTES_MAX)?;
+        let wait = decoder.retry_millis().map(|millis| Duration::from_millis(millis.into()));
+        Some((id.to_owned(), wait.map(|wait| wait.min(RESUME_WAIT_MAX))))
+    }
+
     /// Whether this is the body of a refusal. It may answer without naming what it answers.
     pub(crate) const fn is_refusal(&self) -> bool {
         matches!(self.form, Form::Refusal { .. })
@@ -115,9 +140,9 @@ impl Frames {
             match &mut self.form {
                 Form::Json { text, .. } => return read(&std::mem::take(text)).map(Some),
                 Form::Refusal { text, status } => {
-                    let error = Message::parse(text).ok().filter(|message| {
-                        matches!(message, Message::Response(response) if response.outcome.is_err())
-                    });
+                    let error = Message::parse(text).ok().filter(
+                        |message| matches!(message, Message::Response(response) if response.outcome.is_err()),
+                    );
                     return error.map(Some).ok_or(Trouble::Status(*status));
                 }
                 Form::Stream(_) => {}

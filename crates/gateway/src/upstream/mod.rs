@@ -6,7 +6,7 @@ mod outbound;
 mod question;
 mod trouble;
 
-pub(crate) use client::{Client, METHOD, NAME, PROTOCOL_VERSION, SESSION_ID, Standing, Way};
+pub(crate) use client::{Client, LAST_EVENT_ID, METHOD, NAME, PROTOCOL_VERSION, SESSION_ID, Standing, Way};
 pub(crate) use frames::Frames;
 pub(crate) use outbound::{Form, Outbound};
 pub use question::Discovered;

@@ -70,13 +70,13 @@ impl<'a> Question<'a> {
 
     /// Opens, lists the tools, and closes.
     pub(crate) async fn discover(mut self) -> Result<Discovered, Trouble> {
-        let offer = match self.initialize().await {
+        self.tongue = Some(Tongue::Stateless);
+        let offer = match self.describe().await {
             Ok(offer) => offer,
             // What a server of the other generation says to that.
-            Err(trouble @ (Trouble::Status(400..=499) | Trouble::Garbage(_) | Trouble::Revision)) => {
-                self.tongue = Some(Tongue::Stateless);
-                self.session_id = None;
-                self.describe().await.map_err(|_| trouble)?
+            Err(Trouble::Status(400..=499) | Trouble::Garbage(_) | Trouble::Revision | Trouble::NoAnswer) => {
+                (self.tongue, self.session_id) = (None, None);
+                self.initialize().await?
             }
             Err(trouble) => return Err(trouble),
         };

@@ -34,6 +34,8 @@ pub(crate) enum Trouble {
     Wants,
     #[error("the client did not answer what the server asked")]
     Unanswered,
+    #[error("the client took the request back")]
+    Cancelled,
 }
 
 impl Trouble {
@@ -53,22 +55,27 @@ impl Trouble {
             Self::Revision => "upstream_revision",
             Self::Wants => "upstream_wants",
             Self::Unanswered => "input_refused",
+            Self::Cancelled => "cancelled",
         }
     }
 
     /// Whether the server may have done what was asked.
     pub(crate) const fn ending(&self) -> Ending {
         match self {
-            Self::NotPermitted | Self::Unreachable | Self::Status(_) | Self::SessionGone | Self::Revision | Self::Unanswered => {
-                Ending::Failed
-            }
+            Self::NotPermitted
+            | Self::Unreachable
+            | Self::Status(_)
+            | Self::SessionGone
+            | Self::Revision
+            | Self::Unanswered => Ending::Failed,
             Self::Silent
             | Self::Stalled
             | Self::Broken
             | Self::Garbage(_)
             | Self::TooLarge(_)
             | Self::NoAnswer
-            | Self::Wants => Ending::Unknown,
+            | Self::Wants
+            | Self::Cancelled => Ending::Unknown,
         }
     }
 

@@ -207,6 +207,8 @@ pub(crate) fn name_of(request: &Request) -> &str {
         Request::Open => "open",
         Request::Listen => "listen",
         Request::Answer => "answer",
+        Request::Tasks => "tasks",
+        Request::SetLogLevel { .. } => "log level",
         Request::List(list) => list.member(),
         Request::CallTool { name, .. }
         | Request::GetPrompt { name, .. }

@@ -254,7 +254,8 @@ impl Request {
     pub fn digest(&self, server: &str) -> [u8; 32] {
         let params = self.params.as_ref().map(Json::canonical).unwrap_or_default();
         let rest = (!self.rest.is_empty()).then(|| Json::Object(self.rest.clone()).canonical());
-        let mut parts: Vec<&[u8]> = vec![b"writ mcp act 1", server.as_bytes(), self.method.as_bytes(), &params];
+        let mut parts: Vec<&[u8]> =
+            vec![b"writ mcp act 1", server.as_bytes(), self.method.as_bytes(), &params];
         parts.extend(rest.as_deref());
         digest_of(&parts)
     }

@@ -18,5 +18,7 @@ pub use denial::Denial;
 pub use error::{RpcError, code};
 pub use message::{Carried, Id, Invalid, Message, Notification, Request, Response};
 pub use method::{Ask, Method, Notice};
-pub use stateless::{Envelope, HeaderParam, STATELESS, decode_header, encode_header, meta, named_param};
+pub use stateless::{
+    Envelope, HeaderParam, STATELESS, TASKS_EXTENSION, decode_header, encode_header, meta, named_param,
+};
 pub use version::Revision;

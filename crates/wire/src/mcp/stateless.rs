@@ -12,6 +12,9 @@ use crate::json::{Json, Object};
 /// The revision, as written in messages and headers.
 pub const STATELESS: &str = "2026-07-28";
 
+/// The extension by which a server answers with a task instead of a result.
+pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+
 /// Members of `_meta` that the protocol itself uses.
 pub mod meta {
     /// The revision that a request is written in.
@@ -26,6 +29,8 @@ pub mod meta {
     pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
     /// The subscription that a notification belongs to: the id of its `subscriptions/listen`.
     pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+    /// The task of the server that something belongs to (2025-11-25).
+    pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 }
 
 /// What a request says about itself.
@@ -45,7 +50,8 @@ impl Envelope {
     /// Fails with `-32602` when something that is required is missing, and when the version is no text. Which version
     /// it is, is the caller's to judge.
     pub fn take(request: &mut Request) -> Result<(String, Self), RpcError> {
-        let meta = request.params.as_mut().and_then(Json::as_object_mut).and_then(|params| params.get_mut("_meta"));
+        let meta =
+            request.params.as_mut().and_then(Json::as_object_mut).and_then(|params| params.get_mut("_meta"));
         let meta = meta.and_then(Json::as_object_mut).ok_or_else(|| missing(meta::PROTOCOL_VERSION))?;
         let version = match meta.remove(meta::PROTOCOL_VERSION) {
             Some(Json::String(version)) => version,
@@ -107,6 +113,7 @@ pub fn named_param(method: &str) -> Option<&'static str> {
     match Method::parse(method)? {
         Method::ToolsCall | Method::PromptsGet => Some("name"),
         Method::ResourcesRead => Some("uri"),
+        Method::TasksGet | Method::TasksUpdate | Method::TasksCancel => Some("taskId"),
         _ => None,
     }
 }
@@ -195,8 +202,11 @@ impl HeaderParam {
 
     /// Whether a header's value, as it stands, says what the argument says.
     pub fn agrees(&self, value: &str, arguments: &Json) -> bool {
-        let (Some(told), Some(meant)) = (decode_header(value), self.value_in(arguments)) else { return false };
-        let is_number = |text: &str| Json::parse(text.as_bytes()).ok().filter(|value| value.as_number().is_some());
+        let (Some(told), Some(meant)) = (decode_header(value), self.value_in(arguments)) else {
+            return false;
+        };
+        let is_number =
+            |text: &str| Json::parse(text.as_bytes()).ok().filter(|value| value.as_number().is_some());
         // `42` and `42.0` are one whole number.
         told == meant
             || self.is_integer && is_number(&told).is_some_and(|told| Some(told) == is_number(&meant))
@@ -229,11 +239,11 @@ fn collect(schema: &Json, path: Option<&mut Vec<String>>, found: &mut Vec<Header
                     None => collect(property, None, found)?,
                 }
             }
-        } else if ONE_SCHEMA.contains(&keyword.as_ref()) {
+        } else if ONE_SCHEMA.contains(&keyword) {
             collect(value, None, found)?;
-        } else if LIST_OF_SCHEMAS.contains(&keyword.as_ref()) {
+        } else if LIST_OF_SCHEMAS.contains(&keyword) {
             value.as_array().into_iter().flatten().try_for_each(|schema| collect(schema, None, found))?;
-        } else if MAP_OF_SCHEMAS.contains(&keyword.as_ref()) {
+        } else if MAP_OF_SCHEMAS.contains(&keyword) {
             let mut schemas = value.as_object().into_iter().flat_map(Object::iter);
             schemas.try_for_each(|(_, schema)| collect(schema, None, found))?;
         }

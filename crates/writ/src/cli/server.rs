@@ -76,6 +76,9 @@ pub(crate) struct Add {
     /// How long an answer may take to begin
     #[arg(long, value_name = "SPAN", value_parser = seconds)]
     timeout: Option<i64>,
+    /// Let this pass between the server and clients although it does not by itself
+    #[arg(long = "pass", value_name = "WHAT", value_parser = ["sampling", "roots", "logging"])]
+    passes: Vec<String>,
     /// Ask it for its tools at once
     #[arg(long, conflicts_with = "dry_run")]
     discover: bool,
@@ -107,6 +110,7 @@ impl Add {
             ("description", self.description.map(|text| json!(text))),
             ("credential", credential),
             ("timeout_seconds", self.timeout.map(Into::into)),
+            ("passes", (!self.passes.is_empty()).then(|| json!(self.passes))),
         ]);
         let made = SERVER.create(setting, &self.name, &spec, self.how).await?;
         let next = format!("`writ server discover {}`", self.name);
