@@ -25,6 +25,9 @@ pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_795_359_845);
 /// The credential that the gateway injects; must reach servers and nobody else.
 pub(crate) const UPSTREAM_SECRET: &str = "upstream-secret-5d1f";
 
+/// How many further callers there are, each with a task of its own: `crowd-0` and so on.
+pub(crate) const CROWD: usize = 100;
+
 /// A clock that is set.
 pub(crate) struct SetClock(pub(crate) AtomicI64);
 
@@ -105,6 +108,7 @@ impl TestPlane {
             (token.to_owned(), caller)
         };
         let mut callers: HashMap<_, _> = ["alice", "bob", "carol"].map(caller).into();
+        callers.extend((0..CROWD).map(|number| caller(&format!("crowd-{number}"))));
         // The same agent within another task.
         let agent = callers["alice"].agent.clone();
         let too = TestCaller { token: "alice-too".into(), agent, task: TaskId::new(NOW, &dice) };

@@ -160,7 +160,9 @@ pub(crate) async fn answer(response: Response) -> Answer {
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     let is_stream = parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| value == "text/event-stream");
     let messages = if is_stream {
-        events(&bytes).into_iter().map(|event| Json::parse(event.data.as_bytes()).unwrap()).collect()
+        // Streams that can be gone on with begin with an event without data.
+        let events = events(&bytes).into_iter().filter(|event| !event.data.is_empty());
+        events.map(|event| Json::parse(event.data.as_bytes()).unwrap()).collect()
     } else {
         Json::parse(&bytes).into_iter().collect()
     };
