@@ -118,7 +118,8 @@ async fn connect<P: Plane>(gate: &Gateway<P>, upstream: &Upstream, session: &Ses
         Tongue::Stateless => {
             let asked = listen::for_session(session, gate.number(), upstream).ok()?;
             let answer = gate.client.subscribe(&standing, &asked, way).await.ok()?;
-            Frames::of_subscription(answer, upstream).ok()
+            // Anything else is a server that has nothing to tell.
+            Frames::of_subscription(answer, upstream).ok().filter(Frames::is_stream)
         }
     }
 }
@@ -136,6 +137,8 @@ impl<P: Plane> Listener<P> {
                 ids.seal_in_notice(&mut notification, notice == Notice::TasksStatus);
                 passes.then(|| notification.to_bytes())
             }
+            // In 2026-07-28 servers ask in their results alone.
+            Message::Request(_) if self.session.tongue == Tongue::Stateless => None,
             Message::Request(question) => {
                 self.gate.ask_client(&self.upstream, &self.session, question).map(|(_, text)| text)
             }
