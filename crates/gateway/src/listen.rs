@@ -87,7 +87,7 @@ pub(crate) async fn serve<P: Plane>(
     };
     let served = match opened {
         Ok(None) => alone(&visit, told, request, wanted).await,
-        Ok(Some(session)) => within(&visit, session, id.clone(), wanted).await,
+        Ok(Some(session)) => within(&visit, Own::new(&visit, session), id.clone(), wanted).await,
         Err(no_way) => Err(no_way),
     };
     match served {
@@ -122,6 +122,14 @@ async fn alone<P: Plane>(
     let (_, sent) = visit.gate.client.forward(authorized.permit, authorized.inject, &outbound, way).await;
     let frames = sent.and_then(|answer| Frames::of_subscription(answer, &visit.upstream));
     match frames {
+        Ok(mut frames) if !frames.is_stream() => {
+            account.end(Ending::Failed, Some("upstream_error"), None);
+            Err(NoWay::Failed(match frames.next().await {
+                Ok(Some(Message::Response(mcp::Response { outcome: Err(error), .. }))) => error,
+                Ok(_) => Trouble::Garbage("a subscription that is no stream").to_error(),
+                Err(trouble) => trouble.to_error(),
+            }))
+        }
         Ok(frames) => Ok(Relay {
             gate: Arc::clone(&visit.gate),
             upstream: Arc::clone(&visit.upstream),
@@ -141,13 +149,9 @@ async fn alone<P: Plane>(
 }
 
 /// The stream of a server with sessions: its listening stream, and subscriptions to resources.
-async fn within<P: Plane>(
-    visit: &Visit<P>,
-    session: Arc<Session>,
-    id: Id,
-    wanted: Filter,
-) -> Result<Relay<P>, NoWay> {
-    let listening = visit.ask_to_listen(&session).await.map_err(NoWay::Refused)?;
+async fn within<P: Plane>(visit: &Visit<P>, own: Own<P>, id: Id, wanted: Filter) -> Result<Relay<P>, NoWay> {
+    let session = &own.session;
+    let listening = visit.ask_to_listen(session).await.map_err(NoWay::Refused)?;
     let offered = Filter {
         tools: session.offer.has("tools", "listChanged"),
         prompts: session.offer.has("prompts", "listChanged"),
@@ -155,13 +159,13 @@ async fn within<P: Plane>(
         uris: if session.offer.has("resources", "subscribe") { wanted.uris.clone() } else { BTreeSet::new() },
     };
     let mut honoured = wanted.and(&offered);
-    let way = Way::within(&visit.upstream, &session);
+    let way = Way::within(&visit.upstream, session);
     let frames = match visit.gate.client.listen(&session.standing(), way).await {
         Ok(answer) => Frames::of_listening(answer, &visit.upstream),
         Err(_) => None,
     };
     for uri in std::mem::take(&mut honoured.uris) {
-        if frames.is_some() && subscribe(visit, Some(&session), &uri).await? {
+        if frames.is_some() && subscribe(visit, Some(session), &uri).await? {
             honoured.uris.insert(uri);
         }
     }
@@ -176,7 +180,7 @@ async fn within<P: Plane>(
         upstream: Arc::clone(&visit.upstream),
         leash: visit.leash.again(),
         account: listening,
-        source: Source::Within { session, frames, _place: place },
+        source: Source::Within { own, frames, _place: place },
         id,
         honoured,
         ready: vec![acknowledged.to_bytes()],
@@ -247,7 +251,7 @@ struct Relay<P: Plane> {
     upstream: Arc<Upstream>,
     leash: Leash<P>,
     account: Account<P>,
-    source: Source,
+    source: Source<P>,
     /// The id of the client's request; the name of the subscription.
     id: Id,
     honoured: Filter,
@@ -255,11 +259,31 @@ struct Relay<P: Plane> {
     is_over: bool,
 }
 
-enum Source {
+enum Source<P: Plane> {
     /// A stream of a server that knows no sessions, and what the subscription is called there.
     Alone(Frames, Id),
     /// The listening stream of a session that is there for this alone; none where the server has nothing to say.
-    Within { session: Arc<Session>, frames: Option<Frames>, _place: Option<Listening> },
+    Within { own: Own<P>, frames: Option<Frames>, _place: Option<Listening> },
+}
+
+/// A session that is there for one stream alone, and ends with it, however far the stream has come.
+struct Own<P: Plane> {
+    gate: Arc<Gateway<P>>,
+    session: Arc<Session>,
+}
+
+impl<P: Plane> Own<P> {
+    fn new(visit: &Visit<P>, session: Arc<Session>) -> Self {
+        Self { gate: Arc::clone(&visit.gate), session }
+    }
+}
+
+impl<P: Plane> Drop for Own<P> {
+    fn drop(&mut self) {
+        if self.gate.sessions.close(&self.session) {
+            self.gate.end_upstream(vec![Arc::clone(&self.session)]);
+        }
+    }
 }
 
 impl<P: Plane> Relay<P> {
@@ -304,8 +328,8 @@ impl<P: Plane> Relay<P> {
                 Err(_elapsed) => return Some(Bytes::from_static(sse::KEEP_ALIVE)),
                 Ok(Ok(Some(Message::Notification(notification)))) => self.hear(notification),
                 Ok(Ok(Some(Message::Request(question)))) => {
-                    if let Source::Within { session, .. } = &self.source {
-                        self.gate.answer_server(&self.upstream, session, question);
+                    if let Source::Within { own, .. } = &self.source {
+                        self.gate.answer_server(&self.upstream, &own.session, question);
                     }
                 }
                 Ok(Ok(Some(Message::Response(response)))) => self.end(response),
@@ -353,7 +377,10 @@ impl<P: Plane> Relay<P> {
             result.insert("_meta", about);
         }
         response.id = Some(self.id.clone());
-        self.account.end(Ending::Done, None, None);
+        match response.outcome {
+            Ok(_) => self.account.end(Ending::Done, None, None),
+            Err(_) => self.account.end(Ending::Failed, Some("upstream_error"), None),
+        }
         self.close(&response);
     }
 
@@ -366,10 +393,5 @@ impl<P: Plane> Relay<P> {
 impl<P: Plane> Drop for Relay<P> {
     fn drop(&mut self) {
         self.account.end(Ending::Done, None, None);
-        if let Source::Within { session, .. } = &self.source
-            && self.gate.sessions.close(session)
-        {
-            self.gate.end_upstream(vec![Arc::clone(session)]);
-        }
     }
 }

@@ -88,7 +88,7 @@ impl Frames {
     /// The messages of a subscription's stream (2026-07-28). It may be silent for long, and hold any number of them.
     pub(crate) fn of_subscription(answer: Response<Incoming>, upstream: &Upstream) -> Result<Self, Trouble> {
         let frames = Self::of_answer(answer, upstream, false)?;
-        Ok(Self { idle: None, limit: None, ..frames })
+        Ok(if frames.is_stream() { Self { idle: None, limit: None, ..frames } } else { frames })
     }
 
     fn new(body: Incoming, form: Form, idle: Option<Duration>, limit: Option<usize>) -> Self {
