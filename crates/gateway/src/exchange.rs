@@ -104,7 +104,13 @@ impl<P: Plane> Exchange<P> {
     pub(crate) async fn step(&mut self) -> Step {
         loop {
             if self.round.is_some() {
-                match round::step(self).await {
+                let cancelled = self.cancelled.clone();
+                let stepped = tokio::select! {
+                    biased;
+                    () = taken_back(cancelled.as_deref()) => Err(Trouble::Cancelled.into()),
+                    stepped = round::step(self) => stepped,
+                };
+                match stepped {
                     Ok(Some(question)) => return Step::Pass(question),
                     Ok(None) => {}
                     Err(end) => return Step::Last(Err(end)),
@@ -115,16 +121,10 @@ impl<P: Plane> Exchange<P> {
                 return Step::Last(Err(end));
             }
             let Some(frames) = self.frames.as_mut() else { return Step::Last(Err(Trouble::NoAnswer.into())) };
-            let cancelled = async {
-                match &self.cancelled {
-                    Some(cancelled) => cancelled.notified().await,
-                    None => std::future::pending().await,
-                }
-            };
             let read = tokio::select! {
                 biased;
                 cut = self.leash.ended() => return Step::Last(Err(End::Cut(cut))),
-                () = cancelled => return Step::Last(Err(Trouble::Cancelled.into())),
+                () = taken_back(self.cancelled.as_deref()) => return Step::Last(Err(Trouble::Cancelled.into())),
                 read = frames.next() => read,
             };
             self.account.bytes = frames.bytes() as u64;
@@ -213,6 +213,10 @@ impl<P: Plane> Exchange<P> {
     /// A question of the server: for the client, where it can be asked that; otherwise answered here.
     fn hear(&mut self, question: Question) -> Option<Step> {
         let session = Arc::clone(self.route.session()?);
+        // In 2026-07-28 servers ask in their results alone, and nothing they ask otherwise can be answered.
+        if self.route.generation() == Generation::Stateless {
+            return None;
+        }
         match self.front {
             Front::Session => {
                 let (number, text) = self.gate.ask_client(&self.upstream, &session, question)?;
@@ -237,11 +241,11 @@ impl<P: Plane> Exchange<P> {
         }
         match (&self.front, &self.route) {
             (Front::Session, Route::Within(session)) => {
-                let round = round::begin(&self.gate, session, result)?;
                 self.rounds += 1;
                 if self.rounds > round::ROUNDS_MAX {
                     return Err(Trouble::Garbage("questions without end"));
                 }
+                let round = round::begin(&self.gate, session, result)?;
                 self.asked.extend_from_slice(round.numbers());
                 Ok(Some(round))
             }
@@ -314,7 +318,9 @@ impl<P: Plane> Exchange<P> {
                 response
             }
             Err(End::Trouble(trouble)) => {
-                self.account.end(trouble.ending(), Some(trouble.code()), None);
+                // A stream that stopped had begun, whatever went wrong when it was asked for again.
+                let ending = if self.stops.has_any() { Ending::Unknown } else { trouble.ending() };
+                self.account.end(ending, Some(trouble.code()), None);
                 self.give_up(&trouble);
                 Response::error(Some(id), trouble.to_error())
             }
@@ -323,8 +329,7 @@ impl<P: Plane> Exchange<P> {
                 _ => Response::error(Some(id), denial.error()),
             },
             Err(End::Cut(cut)) => {
-                self.account.end(Ending::Cut, Some(cut.code()), None);
-                self.cancel();
+                self.cut(cut);
                 let help = "ask the person behind this task for a new one";
                 Response::error(Some(id), Denial::new(cut.code(), cut.reason(), help).error())
             }
@@ -365,6 +370,13 @@ impl<P: Plane> Exchange<P> {
         }
     }
 
+    /// Ends it because authority has ended.
+    pub(crate) fn cut(&mut self, cut: Cut) {
+        self.is_settled = true;
+        self.account.end(Ending::Cut, Some(cut.code()), None);
+        self.cancel();
+    }
+
     /// Whether the caller's authority still stands. For an exchange that nobody steps.
     pub(crate) fn is_live(&self) -> bool {
         self.gate.plane.is_live(&self.caller, &self.upstream)
@@ -379,6 +391,14 @@ impl<P: Plane> Exchange<P> {
         {
             self.gate.cancel(&self.upstream, session, self.outbound.number());
         }
+    }
+}
+
+/// Resolves when the client takes its request back.
+async fn taken_back(cancelled: Option<&Notify>) {
+    match cancelled {
+        Some(cancelled) => cancelled.notified().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -11,7 +11,7 @@ use std::{collections::HashMap, sync::Mutex};
 use base::{SharedDice, Timestamp};
 use wire::mcp::Request;
 
-use crate::{Holder, Plane, exchange::Exchange, outgoing::Tail, session::lock};
+use crate::{Holder, Plane, exchange::Exchange, leash::Cut, outgoing::Tail, session::lock};
 
 /// How many exchanges of one holder may wait.
 const PARKED_OF_HOLDER_MAX: usize = 16;
@@ -85,9 +85,14 @@ impl<P: Plane> Lot<P> {
         if is_found { places.remove(ticket) } else { None }
     }
 
-    /// Takes out those whose time or authority is over. Dropping them tells their servers.
+    /// Takes out those whose time or authority is over, and tells the servers of those whose authority is. Dropping
+    /// them tells the others that are to be told.
     pub(crate) fn take_over(&self, now: Timestamp) -> Vec<Parked<P>> {
-        self.take_if(|parked| parked.until <= now || !parked.exchange.is_live())
+        let mut over = self.take_if(|parked| parked.until <= now || !parked.exchange.is_live());
+        for parked in over.iter_mut().filter(|parked| !parked.exchange.is_live()) {
+            parked.exchange.cut(Cut::Revoked);
+        }
+        over
     }
 
     fn take_if(&self, is_over: impl Fn(&Parked<P>) -> bool) -> Vec<Parked<P>> {

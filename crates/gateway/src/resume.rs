@@ -34,6 +34,11 @@ pub(crate) struct Stops {
 }
 
 impl Stops {
+    /// Whether a stream of the answer has stopped.
+    pub(crate) const fn has_any(&self) -> bool {
+        self.last_event.is_some()
+    }
+
     /// Where a stream that ended without an answer can be gone on with; none where it cannot, or came to a standstill.
     pub(crate) fn stop(&mut self, frames: &Frames) -> Option<Pause> {
         let (event, wait) = frames.resume_point()?;

@@ -70,9 +70,13 @@ pub(crate) fn begin<P: Plane>(
     }
     let mut round =
         Round { to_send: VecDeque::new(), numbers: Vec::new(), awaited: Vec::new(), state, sending: None };
+    // All of them or none: a question that was put to nobody would take up room in the session.
+    for (_, question) in questions.iter() {
+        let (method, _) = read_question(question)?;
+        askable(method, &session.envelope.capabilities).ok_or(Trouble::Wants)?;
+    }
     for (key, question) in questions.iter() {
         let (method, params) = read_question(question)?;
-        askable(method, &session.envelope.capabilities).ok_or(Trouble::Wants)?;
         let number = gate.number();
         let (sender, answer) = oneshot::channel();
         if !session.asked.ask(number, Waiting::Round(sender)) {
@@ -188,13 +192,18 @@ fn again<P: Plane>(
         };
         let authorized = gate.plane.authorize(&caller, asked).await.map_err(denied)?;
         let clock = Arc::clone(&gate.config.clock);
-        let account = Account::new(Arc::clone(&gate.plane), caller, clock, authorized.permit.position());
+        let mut account = Account::new(Arc::clone(&gate.plane), caller, clock, authorized.permit.position());
         let way = Way::within(&upstream, &session);
         let (standing, answer) =
             gate.client.forward(authorized.permit, authorized.inject, &outbound, way).await;
         session.renew(standing);
-        let frames = Frames::of_answer(answer?, &upstream, false)?;
-        Ok(Sent { outbound, account, frames })
+        match answer.and_then(|answer| Frames::of_answer(answer, &upstream, false)) {
+            Ok(frames) => Ok(Sent { outbound, account, frames }),
+            Err(trouble) => {
+                account.end(trouble.ending(), Some(trouble.code()), None);
+                Err(trouble.into())
+            }
+        }
     }))
 }
 
