@@ -43,7 +43,8 @@ pub(crate) async fn behave(server: Arc<Scripted>, seen: Seen) -> Response {
     }
     match method {
         Some("initialize") => {
-            let mut response = json(result_of(&seen, GREETING));
+            let wanted = message.pointer("/params/protocolVersion").and_then(Json::as_str).unwrap();
+            let mut response = json(result_of(&seen, &GREETING.replace("2025-11-25", wanted)));
             let session = format!("up-{}", SESSIONS.fetch_add(1, Ordering::SeqCst));
             response.headers_mut().insert("mcp-session-id", session.parse().unwrap());
             response
@@ -88,10 +89,6 @@ async fn call(server: &Arc<Scripted>, seen: &Seen, message: &Json) -> Response {
         "echo" => {
             let arguments = message.pointer("/params/arguments").cloned().unwrap_or_default().to_text();
             json(result_of(seen, &format!(r#"{{"content":[],"structuredContent":{arguments}}}"#)))
-        }
-        "waits" => {
-            server.go.notified().await;
-            json(result_of(seen, DONE))
         }
         name @ ("elicits" | "elicits_for_task") => {
             let about = match name {

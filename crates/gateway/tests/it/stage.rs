@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use gateway::{Config, Gateway, Limits, Passes, Patience, Upstream};
 use http::{HeaderName, Method, Request, StatusCode};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tower::ServiceExt;
 use wire::{
     json::Json,
@@ -42,10 +42,8 @@ pub(crate) struct Scripted {
     seen: watch::Sender<Vec<Seen>>,
     /// How many answers the other side has let go of before their end.
     left: watch::Sender<usize>,
-    /// Lets what waits go on.
-    pub(crate) go: Notify,
     /// What open listening streams tell.
-    pub(crate) telling: watch::Sender<Vec<String>>,
+    telling: watch::Sender<Vec<String>>,
     /// The ids of sessions that are no longer known.
     pub(crate) forgotten: Mutex<Vec<String>>,
     /// Whether the server is of the other generation by now.
@@ -59,19 +57,28 @@ impl Scripted {
         F: Future<Output = Response> + Send + 'static,
     {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = Arc::new(Self {
-            address: listener.local_addr().unwrap(),
-            seen: watch::Sender::new(Vec::new()),
-            left: watch::Sender::new(0),
-            go: Notify::new(),
-            telling: watch::Sender::new(Vec::new()),
-            forgotten: Mutex::default(),
-            is_changed: Mutex::new(false),
-            behaviour: Box::new(move |server, seen| Box::pin(behave(server, seen))),
-        });
+        let behaviour: Behaviour = Box::new(move |server, seen| Box::pin(behave(server, seen)));
+        let server = Arc::new(Self::new(listener.local_addr().unwrap(), behaviour));
         let router = Router::new().route("/rpc", any(enter)).with_state(Arc::clone(&server));
         tokio::spawn(async move { axum::serve(listener, router).await });
         server
+    }
+
+    /// Stands for a server that is somewhere else.
+    pub(crate) fn at(address: std::net::SocketAddr) -> Arc<Self> {
+        Arc::new(Self::new(address, Box::new(|_, _| Box::pin(std::future::ready(status(500))))))
+    }
+
+    fn new(address: std::net::SocketAddr, behaviour: Behaviour) -> Self {
+        Self {
+            address,
+            seen: watch::Sender::new(Vec::new()),
+            left: watch::Sender::new(0),
+            telling: watch::Sender::new(Vec::new()),
+            forgotten: Mutex::default(),
+            is_changed: Mutex::new(false),
+            behaviour,
+        }
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -167,7 +174,12 @@ pub(crate) fn sse_text(text: impl Into<String>) -> Response {
 /// A stream of this text that breaks off.
 pub(crate) fn sse_broken(text: &str) -> Response {
     let text = Ok(Bytes::from(text.to_owned()));
-    sse(Body::from_stream(stream::iter([text, Err(std::io::Error::other("the fixture dies"))])))
+    let dying = async {
+        // What was written before is on its way by then.
+        tokio::task::yield_now().await;
+        Err(std::io::Error::other("the fixture dies"))
+    };
+    sse(Body::from_stream(stream::once(async { text }).chain(stream::once(dying))))
 }
 
 pub(crate) fn data(message: &str) -> String {
