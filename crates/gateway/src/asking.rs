@@ -15,6 +15,7 @@ use crate::{
     Gateway, Plane, Upstream,
     notices::cancellation,
     session::{Session, lock},
+    tasks::Ids,
 };
 
 /// How many questions of servers may wait for answers in one session.
@@ -100,6 +101,8 @@ impl<P: Plane> Gateway<P> {
             return None;
         }
         question.id = Id::Number(number);
+        let ids = Ids::new(&*self.plane, &session.holder, upstream);
+        ids.seal_in_question(&mut question, Some(&session.made));
         Some((number, question.to_bytes()))
     }
 

@@ -256,6 +256,7 @@ impl<P: Plane> Exchange<P> {
             held,
             frames: None,
             is_streamed: false,
+            is_refused: false,
             is_settled: false,
         };
         (exchange, authorized)

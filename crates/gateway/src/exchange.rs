@@ -6,7 +6,7 @@ use base::HeldBody;
 use tokio::sync::Notify;
 use wire::{
     json::Json,
-    mcp::{Denial, Id, Message, Notice, Notification, Request as Question, Response},
+    mcp::{Denial, Id, Message, Notice, Notification, Request as Question, Response, code},
 };
 
 use crate::{
@@ -59,6 +59,8 @@ pub(crate) struct Exchange<P: Plane> {
     pub(crate) frames: Option<Frames>,
     /// Whether the server answered with a stream.
     pub(crate) is_streamed: bool,
+    /// Whether the server refused the request itself.
+    pub(crate) is_refused: bool,
     pub(crate) is_settled: bool,
 }
 
@@ -143,6 +145,7 @@ impl<P: Plane> Exchange<P> {
                 Ok(Some(Message::Response(response))) if self.is_answered_by(&response) => {
                     if let Some(frames) = self.frames.take() {
                         self.is_streamed = frames.is_stream();
+                        self.is_refused = frames.is_refusal();
                         self.gate.finish(frames);
                     }
                     match self.wants_more(&response) {
@@ -211,7 +214,7 @@ impl<P: Plane> Exchange<P> {
     }
 
     /// A question of the server: for the client, where it can be asked that; otherwise answered here.
-    fn hear(&mut self, question: Question) -> Option<Step> {
+    fn hear(&mut self, mut question: Question) -> Option<Step> {
         let session = Arc::clone(self.route.session()?);
         // In 2026-07-28 servers ask in their results alone, and nothing they ask otherwise can be answered.
         if self.route.generation() == Generation::Stateless {
@@ -225,6 +228,7 @@ impl<P: Plane> Exchange<P> {
             }
             Front::Stateless(_) => {
                 if askable(&question.method, &session.envelope.capabilities).is_some() {
+                    self.ids().seal_in_question(&mut question, None);
                     return Some(Step::Ask(question));
                 }
                 self.gate.answer_server(&self.upstream, &session, question);
@@ -256,7 +260,8 @@ impl<P: Plane> Exchange<P> {
     /// The notification as the client gets it, if it gets it.
     fn carry(&self, mut notification: Notification) -> Option<Vec<u8>> {
         let notice = Notice::parse(&notification.method)?;
-        self.ids().seal_in_notice(&mut notification, notice == Notice::TasksStatus);
+        let made = self.route.session().map(|session| &session.made);
+        self.ids().seal_in_notice(&mut notification, made)?;
         let is_stateless = self.front.generation() == Generation::Stateless;
         match notice {
             Notice::Progress => {
@@ -300,6 +305,9 @@ impl<P: Plane> Exchange<P> {
     /// The answer for the client, and the end of the account.
     pub(crate) async fn settle(&mut self, last: Result<Response, End>) -> Response {
         self.is_settled = true;
+        if self.is_strange(&last) {
+            self.gate.unlearn(&self.upstream);
+        }
         let id = self.outbound.client_id.clone();
         let answered = match last {
             Ok(response) => self.judge(response).await.map_err(End::from),
@@ -336,18 +344,33 @@ impl<P: Plane> Exchange<P> {
         }
     }
 
+    /// Whether the server may be of another generation by now: it refuses the request itself, and not with what servers
+    /// of its generation say to requests that are written as these are.
+    fn is_strange(&self, last: &Result<Response, End>) -> bool {
+        let is_known = |error: i64| {
+            let known = [code::METHOD_NOT_FOUND, code::INVALID_PARAMS, code::MISSING_CAPABILITY];
+            self.route.generation() == Generation::Stateless && known.contains(&error)
+        };
+        match last {
+            Ok(Response { outcome: Err(error), .. }) => self.is_refused && !is_known(error.code),
+            Err(End::Trouble(Trouble::Status(400 | 404 | 405 | 406))) => true,
+            _ => false,
+        }
+    }
+
     /// Checks an answer by what was asked, and puts it into the client's form.
     async fn judge(&mut self, mut response: Response) -> Result<Response, Trouble> {
         if let (Ok(result), Request::List(list)) = (&mut response.outcome, &self.request) {
             listing::filter(&*self.gate.plane, &self.caller, &self.upstream, *list, result).await?;
         }
         if let (Ok(result), Front::Stateless(told)) = (&mut response.outcome, &self.front) {
-            state::check_questions(result, &told.envelope.capabilities)?;
+            state::check_questions(result, &self.request, &told.envelope.capabilities)?;
             let bound = state::Bound::new(&self.gate.plane.holder(&self.caller), &self.upstream, &told.act);
             state::seal(result, &*self.gate.plane, &bound, self.gate.config.clock.now())?;
         }
         if let Ok(result) = &mut response.outcome {
-            self.ids().seal_in(result, &self.request);
+            let made = self.route.session().map(|session| &session.made);
+            self.ids().seal_in(result, &self.request, made);
         }
         translate::answer(&mut response, &self.request, self.route.generation(), self.front.generation());
         Ok(response)

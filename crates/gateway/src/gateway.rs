@@ -227,11 +227,13 @@ impl<P: Plane> Visit<P> {
     async fn resume(self, session: &Arc<Session>, event: &HeaderValue) -> Result<Response, Stop> {
         self.be_admitted().await?;
         let now = self.gate.config.clock.now();
+        let id = event.to_str().ok().and_then(outgoing::read_id);
         let is_its = |parked: &Parked<P>| {
             let of = parked.exchange.route.session();
-            matches!(parked.left, Left::Stream(_)) && of.is_some_and(|of| Arc::ptr_eq(of, session))
+            let goes_on =
+                matches!(&parked.left, Left::Stream(tail) if id.is_some_and(|(_, number)| tail.has(number)));
+            goes_on && of.is_some_and(|of| Arc::ptr_eq(of, session))
         };
-        let id = event.to_str().ok().and_then(outgoing::read_id);
         let found = id.and_then(|(stream, number)| {
             Some((self.gate.parked.fetch(stream, &self.holder, now, is_its)?, number))
         });

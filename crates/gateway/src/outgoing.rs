@@ -59,6 +59,11 @@ impl Tail {
         text
     }
 
+    /// Whether it can be gone on with behind this event.
+    pub(crate) fn has(&self, number: u64) -> bool {
+        self.behind(number).is_some()
+    }
+
     /// The events behind this one; `None` when some of them are no longer kept.
     fn behind(&self, number: u64) -> Option<VecDeque<Bytes>> {
         let oldest = self.kept.front().map_or(self.next, |(oldest, _)| *oldest);

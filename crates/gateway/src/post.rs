@@ -78,6 +78,9 @@ async fn answer<P: Plane>(
     match session.asked.answer(response.id.as_ref()) {
         Some(Waiting::Server(id)) => {
             response.id = Some(id);
+            if let Ok(result) = &mut response.outcome {
+                Ids::new(&*visit.gate.plane, &visit.holder, &visit.upstream).open_in_answer(result);
+            }
             match call::answer(&visit, &session, &response).await {
                 // What the server made of it shows in its own answer.
                 Ok(()) | Err(Unanswered::Trouble(_)) => Ok(reply::taken()),
@@ -173,6 +176,9 @@ async fn serve_request<P: Plane>(
     if let Err(error) = objection {
         visit.be_admitted().await?;
         return Ok(reply::message(&mcp::Response::error(Some(request.id), error)));
+    }
+    if let (Request::Tasks, Some(session)) = (&asked, &session) {
+        session.made.note(request.param("taskId"));
     }
     match session {
         Some(session) if session.tongue == Tongue::Stateless && is_kept_here(&asked) => {

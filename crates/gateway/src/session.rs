@@ -18,6 +18,7 @@ use wire::mcp::{Envelope, Id, Revision};
 use crate::{
     Holder, Upstream,
     asking::Asked,
+    tasks::Made,
     tongue::{Offer, Tongue},
     upstream::Standing,
 };
@@ -39,6 +40,8 @@ pub(crate) struct Session {
     pub(crate) asked: Asked,
     /// The resources that the client wants to hear of, where the server is told so only with each listening stream.
     pub(crate) subscribed: watch::Sender<BTreeSet<String>>,
+    /// The tasks of the server that are known to be the client's.
+    pub(crate) made: Made,
     log_level: Mutex<Option<String>>,
     standing: Mutex<Standing>,
     in_flight: Mutex<HashMap<Id, UnderWay>>,
@@ -97,6 +100,7 @@ impl Session {
             envelope: opened.envelope,
             asked: Asked::default(),
             subscribed: watch::Sender::default(),
+            made: Made::default(),
             log_level: Mutex::default(),
             standing: Mutex::new(opened.standing),
             in_flight: Mutex::new(HashMap::new()),

@@ -10,7 +10,9 @@ use wire::{
     mcp::{Request, RpcError},
 };
 
-use crate::{Holder, Plane, Upstream, asking::askable, round::read_question, upstream::Trouble};
+use crate::{
+    Holder, Plane, Request as Act, Upstream, asking::askable, round::read_question, upstream::Trouble,
+};
 
 /// How long answers may take, in seconds.
 const STATE_SECONDS: i64 = 3600;
@@ -110,13 +112,17 @@ pub(crate) fn foreign() -> RpcError {
     .with_code("foreign_request_state")
 }
 
-/// Whether everything that a result asks may be asked of a client of these capabilities.
-pub(crate) fn check_questions(result: &Json, capabilities: &Object) -> Result<(), Trouble> {
-    if result.get("resultType").and_then(Json::as_str) != Some("input_required") {
+/// Whether everything that a result asks may be asked of a client of these capabilities. A task asks with how it stands.
+pub(crate) fn check_questions(result: &Json, asked: &Act, capabilities: &Object) -> Result<(), Trouble> {
+    let needs_input = result.get("resultType").and_then(Json::as_str) == Some("input_required");
+    if !needs_input && *asked != Act::Tasks {
         return Ok(());
     }
-    let questions = result.get("inputRequests").and_then(Json::as_object);
-    for (_, question) in questions.into_iter().flat_map(Object::iter) {
+    let questions = match result.get("inputRequests") {
+        None => return Ok(()),
+        Some(questions) => questions.as_object().ok_or(Trouble::Garbage("questions that are no object"))?,
+    };
+    for (_, question) in questions.iter() {
         let (method, _) = read_question(question)?;
         askable(method, capabilities).ok_or(Trouble::Wants)?;
     }

@@ -134,7 +134,7 @@ impl<P: Plane> Listener<P> {
                     is_carried_unasked(notice) || (notice == Notice::Message && self.upstream.passes.logging);
                 listen::unmark(&mut notification);
                 let ids = Ids::new(&*self.gate.plane, &self.session.holder, &self.upstream);
-                ids.seal_in_notice(&mut notification, notice == Notice::TasksStatus);
+                ids.seal_in_notice(&mut notification, Some(&self.session.made))?;
                 passes.then(|| notification.to_bytes())
             }
             // In 2026-07-28 servers ask in their results alone.
