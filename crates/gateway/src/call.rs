@@ -149,7 +149,7 @@ pub(crate) async fn answer<P: Plane>(
     };
     let clock = Arc::clone(&visit.gate.config.clock);
     let position = authorized.permit.position();
-    let mut account = Account::new(Arc::clone(&visit.gate.plane), visit.caller.clone(), clock, position);
+    let mut account = Account::new(Arc::clone(&visit.gate.plane), visit.caller().clone(), clock, position);
     let way = Way::within(&visit.upstream, session);
     let client = &visit.gate.client;
     let (standing, sent) = client.forward(authorized.permit, authorized.inject, &outbound, way).await;
@@ -216,7 +216,22 @@ impl<P: Plane> Visit<P> {
             digest: outbound.digest(),
             bytes: outbound.body().len() as u64,
         };
-        self.gate.plane.authorize(&self.caller, asked).await
+        self.authorize_as(asked).await
+    }
+
+    /// Decides one act of this visit. The first uses up the sender proof; those that follow from it have none to show.
+    pub(crate) async fn authorize_as(&self, asked: Asked<'_>) -> Result<Authorized, Refused> {
+        let authorized = self.gate.plane.authorize(self.caller(), asked).await;
+        // SECURITY: only where it is on record that the proof was used; else it would be good once more.
+        let is_used = match &authorized {
+            Ok(_) => true,
+            Err(Refused::Denied(denial)) => denial.decision_id.is_some(),
+            Err(Refused::Unauthorized(_)) => false,
+        };
+        if is_used {
+            self.has_shown_proof();
+        }
+        authorized
     }
 }
 
@@ -230,7 +245,8 @@ impl<P: Plane> Exchange<P> {
         authorized: Authorized,
         in_flight: Option<InFlight>,
     ) -> (Self, Authorized) {
-        let Visit { gate, caller, upstream, leash, held, .. } = visit;
+        let caller = visit.caller().clone();
+        let Visit { gate, upstream, leash, held, .. } = visit;
         let (plane, clock) = (Arc::clone(&gate.plane), Arc::clone(&gate.config.clock));
         let account = Account::new(plane, caller.clone(), clock, authorized.permit.position());
         let exchange = Self {
@@ -256,7 +272,6 @@ impl<P: Plane> Exchange<P> {
             held,
             frames: None,
             is_streamed: false,
-            is_refused: false,
             is_settled: false,
         };
         (exchange, authorized)

@@ -59,8 +59,6 @@ pub(crate) struct Exchange<P: Plane> {
     pub(crate) frames: Option<Frames>,
     /// Whether the server answered with a stream.
     pub(crate) is_streamed: bool,
-    /// Whether the server refused the request itself.
-    pub(crate) is_refused: bool,
     pub(crate) is_settled: bool,
 }
 
@@ -145,7 +143,9 @@ impl<P: Plane> Exchange<P> {
                 Ok(Some(Message::Response(response))) if self.is_answered_by(&response) => {
                     if let Some(frames) = self.frames.take() {
                         self.is_streamed = frames.is_stream();
-                        self.is_refused = frames.is_refusal();
+                        if frames.is_refusal() && self.is_strange(&response) {
+                            self.gate.unlearn(&self.upstream);
+                        }
                         self.gate.finish(frames);
                     }
                     match self.wants_more(&response) {
@@ -305,9 +305,6 @@ impl<P: Plane> Exchange<P> {
     /// The answer for the client, and the end of the account.
     pub(crate) async fn settle(&mut self, last: Result<Response, End>) -> Response {
         self.is_settled = true;
-        if self.is_strange(&last) {
-            self.gate.unlearn(&self.upstream);
-        }
         let id = self.outbound.client_id.clone();
         let answered = match last {
             Ok(response) => self.judge(response).await.map_err(End::from),
@@ -344,18 +341,13 @@ impl<P: Plane> Exchange<P> {
         }
     }
 
-    /// Whether the server may be of another generation by now: it refuses the request itself, and not with what servers
-    /// of its generation say to requests that are written as these are.
-    fn is_strange(&self, last: &Result<Response, End>) -> bool {
-        let is_known = |error: i64| {
-            let known = [code::METHOD_NOT_FOUND, code::INVALID_PARAMS, code::MISSING_CAPABILITY];
-            self.route.generation() == Generation::Stateless && known.contains(&error)
-        };
-        match last {
-            Ok(Response { outcome: Err(error), .. }) => self.is_refused && !is_known(error.code),
-            Err(End::Trouble(Trouble::Status(400 | 404 | 405 | 406))) => true,
-            _ => false,
-        }
+    /// Whether a refusal of the request itself may mean that the server is of another generation by now: it is not what
+    /// servers of its generation say to requests that are written as these are.
+    fn is_strange(&self, refusal: &Response) -> bool {
+        let known = [code::METHOD_NOT_FOUND, code::INVALID_PARAMS, code::MISSING_CAPABILITY];
+        let is_known =
+            |error: i64| self.route.generation() == Generation::Stateless && known.contains(&error);
+        refusal.outcome.as_ref().err().is_some_and(|error| !is_known(error.code))
     }
 
     /// Checks an answer by what was asked, and puts it into the client's form.
@@ -379,6 +371,7 @@ impl<P: Plane> Exchange<P> {
     fn give_up(&mut self, trouble: &Trouble) {
         tracing::warn!(server = %self.upstream.name, code = trouble.code(), %trouble, "a request was not answered");
         match trouble {
+            Trouble::Status(400 | 404 | 405 | 406) => self.gate.unlearn(&self.upstream),
             Trouble::SessionGone => {
                 if let Some(session) = self.route.session() {
                     self.gate.sessions.close(session);

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -123,7 +123,8 @@ impl<P: Plane> Gateway<P> {
         let leash =
             Leash::new(Arc::clone(&self.plane), caller.clone(), Arc::clone(&upstream), revocations, clock);
         let holder = self.plane.holder(&caller);
-        Ok(Visit { gate: Arc::clone(self), caller, holder, upstream, leash, held: None })
+        let (gate, proven) = (Arc::clone(self), Arc::default());
+        Ok(Visit { gate, caller, proven, holder, upstream, leash, held: None })
     }
 }
 
@@ -143,7 +144,9 @@ async fn enter<P: Plane>(State(gate): State<Arc<Gateway<P>>>, request: axum::ext
 /// One authenticated request for one server.
 pub(crate) struct Visit<P: Plane> {
     pub(crate) gate: Arc<Gateway<P>>,
-    pub(crate) caller: P::Caller,
+    caller: P::Caller,
+    /// The caller once an act has used up its sender proof.
+    proven: Arc<OnceLock<P::Caller>>,
     pub(crate) holder: Holder,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) leash: Leash<P>,
@@ -152,11 +155,22 @@ pub(crate) struct Visit<P: Plane> {
 }
 
 impl<P: Plane> Visit<P> {
+    /// Who calls.
+    pub(crate) fn caller(&self) -> &P::Caller {
+        self.proven.get().unwrap_or(&self.caller)
+    }
+
+    /// Takes note that the sender proof of this visit was used up.
+    pub(crate) fn has_shown_proof(&self) {
+        self.proven.get_or_init(|| self.gate.plane.proven(&self.caller));
+    }
+
     /// The same visit for another message, made because of the first.
     pub(crate) fn again(&self) -> Self {
         Self {
             gate: Arc::clone(&self.gate),
             caller: self.caller.clone(),
+            proven: Arc::clone(&self.proven),
             holder: self.holder.clone(),
             upstream: Arc::clone(&self.upstream),
             leash: self.leash.again(),
@@ -192,7 +206,7 @@ impl<P: Plane> Visit<P> {
 
     /// Uses up the sender proof of a message that is no act.
     pub(crate) async fn be_admitted(&self) -> Result<(), Stop> {
-        self.gate.plane.admit(&self.caller).await.map_err(|refused| match refused {
+        self.gate.plane.admit(self.caller()).await.map_err(|refused| match refused {
             Refused::Unauthorized(unauthorized) => reply::challenge(unauthorized),
             Refused::Denied(denial) => not_now(&denial),
         })
@@ -256,10 +270,10 @@ impl<P: Plane> Visit<P> {
         };
         let digest = message.digest(self.upstream.id.as_str());
         let asked = Asked { upstream: &self.upstream, request: &Request::Listen, digest: &digest, bytes: 0 };
-        let authorized = self.gate.plane.authorize(&self.caller, asked).await?;
+        let authorized = self.authorize_as(asked).await?;
         session.renew(Standing::new(authorized.inject));
         let (plane, clock) = (Arc::clone(&self.gate.plane), Arc::clone(&self.gate.config.clock));
-        Ok(Account::new(plane, self.caller.clone(), clock, authorized.permit.position()))
+        Ok(Account::new(plane, self.caller().clone(), clock, authorized.permit.position()))
     }
 
     async fn close(self, headers: &HeaderMap) -> Result<Response, Stop> {

@@ -242,7 +242,7 @@ async fn subscribe<P: Plane>(
 
 fn account<P: Plane>(visit: &Visit<P>, intent: base::Position) -> Account<P> {
     let clock = Arc::clone(&visit.gate.config.clock);
-    Account::new(Arc::clone(&visit.gate.plane), visit.caller.clone(), clock, intent)
+    Account::new(Arc::clone(&visit.gate.plane), visit.caller().clone(), clock, intent)
 }
 
 /// A stream on its way from the server to the client.

@@ -127,7 +127,7 @@ impl<P: Plane> Outgoing<P> {
     pub(crate) fn again(parked: Parked<P>, number: u64, visit: Visit<P>) -> Option<Self> {
         let Parked { mut exchange, left: Left::Stream(tail), .. } = parked else { return None };
         let ready = tail.behind(number)?;
-        exchange.caller = visit.caller;
+        exchange.caller = visit.caller().clone();
         exchange.leash = visit.leash;
         exchange.has_waited = true;
         Some(Self { exchange: Some(exchange), tail: Some(tail), ready, is_over: false })

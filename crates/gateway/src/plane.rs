@@ -43,6 +43,10 @@ pub trait Plane: Send + Sync + 'static {
         asked: Asked<'_>,
     ) -> impl Future<Output = Result<Authorized, Refused>> + Send;
 
+    /// The caller after [`authorize`](Self::authorize) decided on an act of the same HTTP request: its sender proof is used
+    /// up, and the acts that follow from that one show none. They are decided like any other.
+    fn proven(&self, caller: &Self::Caller) -> Self::Caller;
+
     /// Uses up the sender proof of a message that is no act: notifications, `ping`, the listening stream, the end of
     /// a session.
     fn admit(&self, caller: &Self::Caller) -> impl Future<Output = Result<(), Refused>> + Send;

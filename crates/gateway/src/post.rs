@@ -217,7 +217,7 @@ async fn keep_wish<P: Plane>(
         Err(refused) => return call::refusal(&Front::Session, id, &asked, refused),
     };
     let (plane, clock) = (Arc::clone(&visit.gate.plane), Arc::clone(&visit.gate.config.clock));
-    let mut account = Account::new(plane, visit.caller.clone(), clock, authorized.permit.position());
+    let mut account = Account::new(plane, visit.caller().clone(), clock, authorized.permit.position());
     if let Request::SetLogLevel { level } = &asked {
         session.set_log_level(level);
     }
@@ -252,7 +252,7 @@ impl<P: Plane> Visit<P> {
     async fn tell(&self, session: &Arc<Session>, notification: Notification) {
         // SECURITY: no act, so no decision and no record; therefore nothing of the client's words goes upstream. What is
         // sent is made here: that the session is open, once, and that one of its requests is no longer wanted.
-        if !self.gate.plane.is_live(&self.caller, &self.upstream) {
+        if !self.gate.plane.is_live(self.caller(), &self.upstream) {
             return;
         }
         let knows_sessions = matches!(session.tongue, Tongue::Session { .. });

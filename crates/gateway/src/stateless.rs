@@ -192,7 +192,7 @@ async fn go_on<P: Plane>(
     exchange.outbound.client_id = id;
     exchange.outbound.progress = carried.progress_token;
     exchange.front = Front::Stateless(told);
-    exchange.caller = visit.caller;
+    exchange.caller = visit.caller().clone();
     exchange.leash = visit.leash;
     exchange.held = visit.held.take();
     Ok(call::respond(exchange).await)

@@ -127,6 +127,10 @@ impl Plane for ControlPlane {
         Ok(Authorized { permit: authorized.permit, inject, decision: authorized.decision })
     }
 
+    fn proven(&self, caller: &Caller) -> Caller {
+        Caller { proof: None, ..caller.clone() }
+    }
+
     async fn admit(&self, caller: &Caller) -> Result<(), Refused> {
         self.control.admit(caller).await.map_err(|refused| self.refused("", refused))
     }
