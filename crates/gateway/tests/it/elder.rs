@@ -49,7 +49,7 @@ pub(crate) async fn behave(server: Arc<Scripted>, seen: Seen) -> Response {
             response.headers_mut().insert("mcp-session-id", session.parse().unwrap());
             response
         }
-        Some("tools/call") => call(&server, &seen, &message).await,
+        Some("tools/call") => call(&server, &seen, &message),
         Some("tools/list") => json(result_of(&seen, r#"{"tools":[{"name":"echo","inputSchema":{}}]}"#)),
         Some("resources/subscribe") => json(result_of(&seen, "{}")),
         Some("tasks/get") => json(result_of(&seen, r#"{"taskId":"t-1","status":"working"}"#)),
@@ -83,7 +83,7 @@ fn go_on(server: &Arc<Scripted>, seen: &Seen) -> Response {
     }
 }
 
-async fn call(server: &Arc<Scripted>, seen: &Seen, message: &Json) -> Response {
+fn call(server: &Arc<Scripted>, seen: &Seen, message: &Json) -> Response {
     let id = message.get("id").unwrap().to_text();
     match message.pointer("/params/name").and_then(Json::as_str).unwrap() {
         "echo" => {

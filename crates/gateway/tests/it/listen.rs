@@ -62,10 +62,10 @@ async fn what_is_told_was_asked_for_and_decided() {
     let id = seen.json().get("id").unwrap().to_text();
     let meta = |id: &str| format!(r#""_meta":{{"io.modelcontextprotocol/subscriptionId":{id}}}"#);
     let updated = |uri: &str, meta: &str| told("resources/updated", &format!(r#"{{"uri":"{uri}",{meta}}}"#));
-    let list = |what: &str| told(&format!("{what}/list_changed"), &format!("{{{}}}", meta(&id)));
+    let changed = |what: &str| told(&format!("{what}/list_changed"), &format!("{{{}}}", meta(&id)));
     for dropped in [
-        list("prompts"),
-        list("resources"),
+        changed("prompts"),
+        changed("resources"),
         updated("a://denied", &meta(&id)),
         updated("a://xy", &meta(&id)),
         updated("a://x", &meta("424242")),
@@ -78,7 +78,7 @@ async fn what_is_told_was_asked_for_and_decided() {
         r#"{"jsonrpc":"2.0","id":"q","method":"sampling/createMessage","params":{}}"#.to_owned(),
         r#"{"jsonrpc":"2.0","id":424242,"result":{}}"#.to_owned(),
         updated("a://x/part", &meta(&id)),
-        list("tools"),
+        changed("tools"),
     ] {
         stage.server.tell(dropped);
     }

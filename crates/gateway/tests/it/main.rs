@@ -13,6 +13,7 @@ mod listen;
 mod live;
 mod parked;
 mod plane;
+mod proofs;
 mod resume;
 mod room;
 mod rounds;

@@ -60,6 +60,8 @@ pub(crate) struct TestCaller {
     pub(crate) token: String,
     agent: AgentId,
     task: TaskId,
+    /// The sender proof of its request.
+    proof: Option<String>,
 }
 
 /// What the plane was told, in order.
@@ -94,6 +96,8 @@ pub(crate) struct TestPlane {
     /// Whether the server has another credential than the one that was given.
     pub(crate) is_rotated: AtomicBool,
     positions: AtomicI64,
+    /// The sender proofs that were used.
+    proofs: Mutex<HashSet<String>>,
 }
 
 impl TestPlane {
@@ -104,6 +108,7 @@ impl TestPlane {
                 token: token.to_owned(),
                 agent: AgentId::new(NOW, &dice),
                 task: TaskId::new(NOW, &dice),
+                proof: None,
             };
             (token.to_owned(), caller)
         };
@@ -111,7 +116,7 @@ impl TestPlane {
         callers.extend((0..CROWD).map(|number| caller(&format!("crowd-{number}"))));
         // The same agent within another task.
         let agent = callers["alice"].agent.clone();
-        let too = TestCaller { token: "alice-too".into(), agent, task: TaskId::new(NOW, &dice) };
+        let too = TestCaller { token: "alice-too".into(), agent, task: TaskId::new(NOW, &dice), proof: None };
         callers.insert(too.token.clone(), too);
         let policy = PolicySource {
             id: "open".into(),
@@ -135,6 +140,7 @@ impl TestPlane {
             inject_as: Mutex::new(header::AUTHORIZATION),
             is_rotated: AtomicBool::new(false),
             positions: AtomicI64::new(1),
+            proofs: Mutex::default(),
         }
     }
 
@@ -164,6 +170,13 @@ impl TestPlane {
     pub(crate) async fn outcomes_of(&self, count: usize) -> Vec<Outcome> {
         self.outcomes.subscribe().wait_for(|concluded| *concluded >= count).await.unwrap();
         self.outcomes()
+    }
+
+    /// A proof is good once.
+    fn use_proof(&self, caller: &TestCaller) -> Result<(), Refused> {
+        let is_fresh =
+            caller.proof.as_ref().is_none_or(|proof| self.proofs.lock().unwrap().insert(proof.clone()));
+        if is_fresh { Ok(()) } else { Err(unauthorized().into()) }
     }
 
     fn tell(&self, told: Told) {
@@ -248,7 +261,8 @@ impl Plane for TestPlane {
         if self.dead.lock().unwrap().contains(&caller.token) {
             Err(unauthorized())
         } else {
-            Ok(caller.clone())
+            let proof = presented.headers.get("dpop").and_then(|proof| proof.to_str().ok());
+            Ok(TestCaller { proof: proof.map(str::to_owned), ..caller.clone() })
         }
     }
 
@@ -261,6 +275,7 @@ impl Plane for TestPlane {
     }
 
     async fn authorize(&self, caller: &TestCaller, asked: Asked<'_>) -> Result<Authorized, Refused> {
+        self.use_proof(caller)?;
         if let Some(refused) = self.denials.lock().unwrap().get(name_of(asked.request)) {
             self.tell(Told::Denied(asked.request.clone()));
             return Err(refused.clone());
@@ -280,7 +295,12 @@ impl Plane for TestPlane {
         })
     }
 
-    async fn admit(&self, _caller: &TestCaller) -> Result<(), Refused> {
+    fn proven(&self, caller: &TestCaller) -> TestCaller {
+        TestCaller { proof: None, ..caller.clone() }
+    }
+
+    async fn admit(&self, caller: &TestCaller) -> Result<(), Refused> {
+        self.use_proof(caller)?;
         self.tell(Told::Admitted);
         Ok(())
     }

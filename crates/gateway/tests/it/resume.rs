@@ -60,7 +60,7 @@ async fn a_stream_that_pauses_is_fetched() {
     assert_eq!(ids(&rest), [format!("{stream}1"), format!("{stream}2")], "{rest}");
     assert!(rest.contains(r#""progressToken":"p","progress":2"#) && rest.contains(r#""id":"c","result""#));
     let fetched = stage.server.saw(|seen| header(seen, "last-event-id").is_some()).await;
-    assert!(header(&fetched, "last-event-id").unwrap().ends_with(".p1"));
+    assert!(header(&fetched, "last-event-id").unwrap().contains(".p1"));
     assert_eq!(stage.server.count("pauses"), 1, "the call was made once");
     assert_eq!(stage.authorized("pauses"), 1);
     assert_eq!(stage.plane.outcomes().pop().unwrap().result, Ending::Done);

@@ -273,8 +273,8 @@ async fn the_level_of_the_log_is_kept_here() {
     let session = stage.open("alice", "2025-11-25", "{}").await;
     let other = stage.open("alice", "2025-11-25", "{}").await;
     let before = stage.server.seen().len();
-    let set = r#"{"jsonrpc":"2.0","id":1,"method":"logging/setLevel","params":{"level":"error"}}"#;
-    assert_eq!(stage.ask("alice", &session, set).await.text, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+    let wish = r#"{"jsonrpc":"2.0","id":1,"method":"logging/setLevel","params":{"level":"error"}}"#;
+    assert_eq!(stage.ask("alice", &session, wish).await.text, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
     assert_eq!(stage.server.seen().len(), before, "that server knows no such request");
     assert_eq!(stage.authorized("log level"), 1);
     let level = async |session: &str| {
@@ -284,7 +284,7 @@ async fn the_level_of_the_log_is_kept_here() {
     };
     assert_eq!((level(&session).await, level(&other).await), (Some(Json::from("error")), None));
     stage.plane.deny("log level", denial());
-    let refused = stage.ask("alice", &session, set.replace("error", "debug")).await;
+    let refused = stage.ask("alice", &session, wish.replace("error", "debug")).await;
     assert_eq!((refused.error_code(), level(&session).await), (Some(-32003), Some(Json::from("error"))));
 }
 

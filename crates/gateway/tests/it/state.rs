@@ -25,11 +25,11 @@ async fn sealed(stage: &Stage, name: &str) -> String {
 #[tokio::test]
 async fn a_state_comes_back_to_its_server_as_it_was() {
     let stage = stage(young().await);
-    let state = sealed(&stage, "state_alone").await;
-    let answer = stage.modern("alice", again("state_alone", &state, "")).await;
+    let kept = sealed(&stage, "state_alone").await;
+    let answer = stage.modern("alice", again("state_alone", &kept, "")).await;
     assert_eq!(answer.last().pointer("/result/structuredContent/state"), Some(&Json::from("state-é")));
     // The server judges whether it takes a state twice.
-    let twice = stage.modern("alice", again("state_alone", &state, "")).await;
+    let twice = stage.modern("alice", again("state_alone", &kept, "")).await;
     assert_eq!(twice.last().pointer("/result/structuredContent/state"), Some(&Json::from("state-é")));
     assert_eq!(stage.authorized("state_alone"), 3);
 }
@@ -48,10 +48,10 @@ async fn questions_and_answers_pass_between_those_who_know_them() {
         .map(str::to_owned)
         .collect();
     assert_eq!(keys, ["a", "b"]);
-    let state = first.last().pointer("/result/requestState").unwrap().to_text();
+    let kept = first.last().pointer("/result/requestState").unwrap().to_text();
     let answers =
         r#","inputResponses":{"a":{"action":"accept","content":{"n":1.0}},"b":{"action":"cancel"}}"#;
-    let second = stage.modern("alice", again("asks_two", &state, answers)).await;
+    let second = stage.modern("alice", again("asks_two", &kept, answers)).await;
     assert_eq!(
         second.last().pointer("/result/structuredContent").unwrap().to_text(),
         r#"{"arguments":{"x":1},"answers":{"a":{"action":"accept","content":{"n":1.0}},"b":{"action":"cancel"}},"state":"state-1"}"#
@@ -62,23 +62,23 @@ async fn questions_and_answers_pass_between_those_who_know_them() {
 #[tokio::test]
 async fn a_state_of_anything_else_is_refused_and_nothing_forwarded() {
     let stage = stage(young().await);
-    let state = sealed(&stage, "state_alone").await;
-    let text = state.trim_matches('"').to_owned();
+    let kept = sealed(&stage, "state_alone").await;
+    let text = kept.trim_matches('"').to_owned();
     let quoted = |text: &str| format!("\"{text}\"");
     let mut flipped = text.clone();
     // Within the seal, whichever character it is.
     let middle = flipped.len() / 2;
     let other = if flipped.as_bytes()[middle] == b'0' { "1" } else { "0" };
     flipped.replace_range(middle..=middle, other);
-    let good = again("state_alone", &state, "");
+    let good = again("state_alone", &kept, "");
     for (what, token, message) in [
         ("another holder", "bob", good.clone()),
         ("another task", "alice-too", good.clone()),
-        ("another tool", "alice", again("echo", &state, "")),
+        ("another tool", "alice", again("echo", &kept, "")),
         ("other arguments", "alice", good.replace(r#"{"x":1}"#, r#"{"x":2}"#)),
         ("another number of the same size", "alice", good.replace(r#"{"x":1}"#, r#"{"x":1e400}"#)),
         ("another method", "alice", good.replace("tools/call", "prompts/get")),
-        ("a further member", "alice", again("state_alone", &state, r#","more":1"#)),
+        ("a further member", "alice", again("state_alone", &kept, r#","more":1"#)),
         ("the server's own", "alice", again("state_alone", &quoted("state-é"), "")),
         ("a part of it", "alice", again("state_alone", &quoted(&text[..text.len() - 1]), "")),
         ("more than it", "alice", again("state_alone", &quoted(&format!("{text}0")), "")),
@@ -114,8 +114,8 @@ async fn a_state_of_anything_else_is_refused_and_nothing_forwarded() {
 #[tokio::test]
 async fn a_state_may_come_with_another_id_and_other_traces() {
     let stage = stage(young().await);
-    let state = sealed(&stage, "state_alone").await;
-    let params = format!(r#"{{"requestState":{state},"arguments":{{"x":1}},"name":"state_alone"}}"#);
+    let kept = sealed(&stage, "state_alone").await;
+    let params = format!(r#"{{"requestState":{kept},"arguments":{{"x":1}},"name":"state_alone"}}"#);
     let message = modern("\"z\"", "tools/call", &params, "{}", r#""traceparent":"00-x","progressToken":4"#);
     let answer = stage.modern("alice", message).await;
     assert_eq!(answer.last().pointer("/result/structuredContent/state"), Some(&Json::from("state-é")));

@@ -42,7 +42,7 @@ pub(crate) async fn behave(server: Arc<Scripted>, seen: Seen) -> Response {
             r#"{"resultType":"complete","tools":[{"name":"echo","inputSchema":{}},{"name":"secret","inputSchema":{}}],"ttlMs":86400000,"cacheScope":"public"}"#,
         )),
         "resources/read" => json(result_of(&seen, r#"{"contents":[]}"#)),
-        "tools/call" => call(&server, &seen, &message).await,
+        "tools/call" => call(&server, &seen, &message),
         "tasks/get" => json(result_of(
             &seen,
             r#"{"resultType":"complete","taskId":"t-1","status":"input_required","inputRequests":{"s":{"method":"sampling/createMessage","params":{}}}}"#,
@@ -69,7 +69,7 @@ fn input(requests: &str, state: &str) -> String {
     format!(r#"{{"resultType":"input_required","inputRequests":{requests}{state}}}"#)
 }
 
-async fn call(server: &Arc<Scripted>, seen: &Seen, message: &Json) -> Response {
+fn call(server: &Arc<Scripted>, seen: &Seen, message: &Json) -> Response {
     let params = message.get("params").unwrap();
     let answers = params.get("inputResponses");
     let told = |name: &str| params.get(name).cloned().unwrap_or_default().to_text();
@@ -85,7 +85,6 @@ async fn call(server: &Arc<Scripted>, seen: &Seen, message: &Json) -> Response {
     };
     let sampling = r#"{"method":"sampling/createMessage","params":{}}"#;
     match params.get("name").and_then(Json::as_str).unwrap() {
-        "echo" => echo(),
         "talks" => {
             let token = params.pointer("/_meta/progressToken").map_or("0".into(), Json::to_text);
             let progress = |token: &str| {
@@ -115,7 +114,6 @@ async fn call(server: &Arc<Scripted>, seen: &Seen, message: &Json) -> Response {
             &input(&format!(r#"{{"a":{ELICIT},"b":{ELICIT}}}"#), r#","requestState":"state-1""#),
         )),
         "asks_then_fails" => status(500),
-        "asks_two" => echo(),
         "asks_again" => json(result_of(seen, &input(&format!(r#"{{"a":{ELICIT}}}"#), ""))),
         "asks_sampling" => json(result_of(seen, &input(&format!(r#"{{"s":{sampling}}}"#), ""))),
         "asks_half" => json(result_of(seen, &input(&format!(r#"{{"a":{ELICIT},"s":{sampling}}}"#), ""))),
@@ -132,7 +130,7 @@ async fn call(server: &Arc<Scripted>, seen: &Seen, message: &Json) -> Response {
         "state_alone" if told("requestState") == "null" => {
             json(result_of(seen, r#"{"resultType":"input_required","requestState":"state-\u00e9"}"#))
         }
-        "state_alone" => echo(),
+        "echo" | "asks_two" | "state_alone" => echo(),
         "task" => {
             json(result_of(seen, r#"{"resultType":"task","taskId":"t-1","status":"working","ttlMs":null}"#))
         }
