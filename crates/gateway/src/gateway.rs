@@ -31,6 +31,7 @@ use crate::{
     request::Generation,
     session::{Client as Party, Session},
     sessions::Sessions,
+    stateless,
     stream::{self, Listener},
     upstream::{Client, Discovered, LAST_EVENT_ID, PROTOCOL_VERSION, Question, SESSION_ID, Standing, Way},
 };
@@ -108,7 +109,7 @@ impl<P: Plane> Gateway<P> {
         let server = parts.uri.path().strip_prefix("/mcp/").filter(|name| name.parse::<Name>().is_ok());
         let server = server.ok_or_else(reply::missing)?;
         if ![Method::POST, Method::GET, Method::DELETE].contains(&parts.method) {
-            return Err(reply::wrong_method());
+            return Err(reply::wrong_method("POST, GET, DELETE"));
         }
         let now = self.config.clock.now();
         // Subscribed before the caller is known to be alive: what happens in between is seen.
@@ -134,6 +135,7 @@ async fn enter<P: Plane>(State(gate): State<Arc<Gateway<P>>>, request: axum::ext
         let visit = gate.admit(&parts)?;
         match parts.method {
             Method::POST => post::serve(visit, &parts.headers, body).await,
+            _ if stateless::is_alone(&parts.headers) => Err(reply::wrong_method("POST")),
             Method::GET => visit.listen(&parts.headers).await,
             _ => visit.close(&parts.headers).await,
         }
@@ -225,7 +227,7 @@ impl<P: Plane> Visit<P> {
             Refused::Unauthorized(unauthorized) => reply::challenge(unauthorized),
             Refused::Denied(denial) if denial.retry_after.is_some() => not_now(&denial),
             // Clients take this for a server that has nothing to say on its own.
-            Refused::Denied(_) => reply::wrong_method(),
+            Refused::Denied(_) => reply::wrong_method("POST, GET, DELETE"),
         })?;
         let place = session.listen(self.gate.config.limits.listeners_max).ok_or_else(|| {
             let why = "the session has too many listening streams; close one";

@@ -49,8 +49,10 @@ impl Hello {
         let wanted = wanted.ok_or_else(|| invalid("protocolVersion", "string"))?;
         let revision = Revision::parse(wanted).unwrap_or(Revision::LATEST);
         let offered = params.get("capabilities").and_then(Json::as_object);
-        let capabilities =
+        let mut capabilities =
             carried_of_client(offered.ok_or_else(|| invalid("capabilities", "object"))?, upstream.passes);
+        // Of the other generation: nothing that came of it could be asked about in this session.
+        capabilities.remove("extensions");
         let client_info = params.get("clientInfo").filter(|info| info.as_object().is_some()).cloned();
         if client_info.is_none() {
             return Err(invalid("clientInfo", "object"));
@@ -122,9 +124,18 @@ pub(crate) async fn discover<P: Plane>(
     }
     translate::answer(&mut answer, &Request::Open, Generation::Stateless, Generation::Stateless);
     if matches!(opened.tongue, Tongue::Session { .. }) {
-        announce(&visit, keep(&visit, Client::Unaware, opened))
-            .await
-            .ok_or_else(|| reply::busy(Some(id), "too many sessions are open; try again later"))?;
+        let gate = &visit.gate;
+        let now = gate.config.clock.now();
+        let capabilities = &told.envelope.capabilities;
+        if gate.sessions.kept(&visit.holder, &visit.upstream, capabilities, now).is_some() {
+            // One is kept already; this one was there for the question alone.
+            let asked = keep(&visit, Client::Stream, opened).filter(|session| gate.sessions.close(session));
+            gate.end_upstream(asked.into_iter().collect());
+        } else {
+            announce(&visit, keep(&visit, Client::Unaware, opened))
+                .await
+                .ok_or_else(|| reply::busy(Some(id), "too many sessions are open; try again later"))?;
+        }
     }
     Ok(front.reply(&answer))
 }

@@ -27,7 +27,7 @@ use crate::{
     reply::{self, Stop},
     request::Generation,
     session::Session,
-    stateless,
+    state, stateless,
     tasks::Ids,
     tongue::Tongue,
     upstream::{Form, Outbound, Way},
@@ -171,6 +171,12 @@ async fn serve_request<P: Plane>(
     let offers_tasks = session.as_ref().is_some_and(|session| session.offer.capabilities.contains("tasks"));
     let objection = match asked {
         Request::Tasks if !offers_tasks => Err(RpcError::method_not_found(&request.method)),
+        _ if session.as_ref().is_some_and(|session| session.tongue == Tongue::Stateless)
+            && state::is_again(&request) =>
+        {
+            // SECURITY: what a server gave as a state comes back sealed, or from the gate itself.
+            Err(RpcError::invalid_params("`inputResponses` and `requestState` mean nothing within a session"))
+        }
         _ => ids.open_in(&mut request),
     };
     if let Err(error) = objection {

@@ -111,11 +111,11 @@ pub(crate) fn no_session(id: Option<Id>) -> Stop {
     refusal_to(StatusCode::NOT_FOUND, id, error)
 }
 
-/// HTTP 405.
-pub(crate) fn wrong_method() -> Stop {
-    let why = "use POST, GET or DELETE on an MCP endpoint";
+/// HTTP 405; what is allowed, as the header says it.
+pub(crate) fn wrong_method(allowed: &'static str) -> Stop {
+    let why = format!("use {allowed} on this MCP endpoint");
     let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, code::BAD_REQUEST, why).into_response();
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     Stop::new(response)
 }
 

@@ -90,6 +90,11 @@ impl Again {
     }
 }
 
+/// Whether a request holds what a client sends along when it asks again.
+pub(crate) fn is_again(request: &Request) -> bool {
+    ["inputResponses", "requestState"].into_iter().any(|member| request.param(member).is_some())
+}
+
 impl State {
     fn read(text: &str) -> Option<Self> {
         if let Some(sealed) = text.strip_prefix(SEALED) {

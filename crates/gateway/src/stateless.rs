@@ -40,6 +40,11 @@ pub(crate) fn is_meant(headers: &HeaderMap, message: &Message) -> bool {
     by_header || matches!(message, Message::Request(request) if Envelope::is_in(request))
 }
 
+/// Whether a request without a body is one of this generation, which knows none such.
+pub(crate) fn is_alone(headers: &HeaderMap) -> bool {
+    header(headers, &PROTOCOL_VERSION) == Some(STATELESS) && !is_in_session(headers)
+}
+
 fn is_in_session(headers: &HeaderMap) -> bool {
     headers.contains_key(SESSION_ID)
 }
