@@ -81,6 +81,28 @@ async fn one_session_is_kept_for_a_holder_and_what_its_client_can_do() {
 }
 
 #[tokio::test]
+async fn asking_what_there_is_again_opens_no_further_session() {
+    let stage = stage(elder().await);
+    let discover = || modern(1, "server/discover", "{}", r#"{"elicitation":{}}"#, "");
+    for _ in 0..3 {
+        assert_eq!(stage.modern("alice", discover()).await.error_code(), None);
+    }
+    stage.modern("alice", call(1, "echo", "")).await;
+    let kept = header(&stage.server.saw(|seen| seen.body.contains("echo")).await, "mcp-session-id");
+    let is_end = |seen: &&Seen| seen.method == http::Method::DELETE;
+    let (opened, mut ended) = (stage.server.count("\"initialize\""), Vec::new());
+    while ended.len() + 1 < opened {
+        let known = ended.clone();
+        let next =
+            stage.server.saw(|seen| is_end(&seen) && !known.contains(&header(seen, "mcp-session-id"))).await;
+        ended.push(header(&next, "mcp-session-id"));
+    }
+    assert!(!ended.contains(&kept), "one is kept, whoever asked");
+    stage.modern("alice", call(1, "echo", "")).await;
+    assert_eq!(stage.server.count("\"initialize\""), opened);
+}
+
+#[tokio::test]
 async fn a_forgotten_session_is_opened_anew_and_the_call_made_once() {
     let stage = stage(elder().await);
     stage.modern("alice", call(1, "echo", "")).await;

@@ -76,6 +76,31 @@ async fn results_are_told_as_they_were_before() {
 }
 
 #[tokio::test]
+async fn answers_without_a_question_are_refused() {
+    let stage = stage(young().await);
+    let session = stage.open("alice", "2025-11-25", ASKED).await;
+    // Only the gate asks again in the name of such a client: a state that the client made up would pass unsealed.
+    for member in [r#""requestState":"state-1""#, r#""inputResponses":{"a":{"action":"accept"}}"#] {
+        let message = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"asks_two",{member}}}}}"#
+        );
+        let answer = stage.unforwarded(post("alice", Some(&session), message), member).await;
+        assert_eq!(answer.error_code(), Some(-32602), "{member}");
+    }
+}
+
+#[tokio::test]
+async fn what_only_another_generation_can_is_not_promised() {
+    let stage = stage(young().await);
+    let can = r#"{"elicitation":{},"extensions":{"io.modelcontextprotocol/tasks":{}}}"#;
+    let session = stage.open("alice", "2025-11-25", can).await;
+    assert_eq!(stage.ask("alice", &session, tool(1, "echo")).await.error_code(), None);
+    let told = stage.server.seen().pop().unwrap().json();
+    let capabilities = told.pointer("/params/_meta/io.modelcontextprotocol~1clientCapabilities").unwrap();
+    assert_eq!(capabilities.to_text(), ASKED, "a task could not be asked about in this session");
+}
+
+#[tokio::test]
 async fn a_round_of_questions_is_asked_on_the_stream() {
     let stage = stage(young().await);
     let session = stage.open("alice", "2025-11-25", ASKED).await;

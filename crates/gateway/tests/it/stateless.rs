@@ -212,7 +212,8 @@ async fn there_is_nothing_but_post() {
         *request.method_mut() = method.clone();
         *request.body_mut() = Body::empty();
         let answer = stage.unforwarded(request, method.as_str()).await;
-        assert!(answer.status.is_client_error() && !answer.headers.contains_key("mcp-session-id"));
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(answer.headers["allow"], "POST");
     }
     // Nothing is answered or cancelled in this generation by a message of its own.
     let mut response = modern_post("alice", call(1, "echo", ""));
