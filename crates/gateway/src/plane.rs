@@ -47,6 +47,14 @@ pub trait Plane: Send + Sync + 'static {
     /// a session.
     fn admit(&self, caller: &Self::Caller) -> impl Future<Output = Result<(), Refused>> + Send;
 
+    /// Puts on record that a caller asked for a method that is not carried, and uses up the sender proof.
+    fn deny_unknown(
+        &self,
+        caller: &Self::Caller,
+        upstream: &Upstream,
+        method: &str,
+    ) -> impl Future<Output = Result<(), Refused>> + Send;
+
     /// Whether a caller gets to see a listed item. A pure filter: no record.
     fn visible(&self, caller: &Self::Caller, upstream: &Upstream, item: Item<'_>) -> bool;
 

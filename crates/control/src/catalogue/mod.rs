@@ -10,7 +10,7 @@ mod server;
 mod tool;
 
 pub use label_set::{LabelSetSpec, apply_labels, labels_of};
-pub use observe::{AskTools, Reach, Seen};
+pub use observe::{AskServer, Reach, Seen, Tested, Told};
 pub use server::{Pass, Server, ServerBody, ServerCredential, ServerSpec, ServerState};
 pub use tool::{
     EffectSource, Observed, Tool, ToolBody, ToolSpec, ToolState, definition_digest, guess_effect,

@@ -65,6 +65,7 @@ pub(crate) enum Told {
     Authorized(Request),
     Denied(Request),
     Admitted,
+    Unknown(String),
     Observed(Vec<String>),
     Concluded(Outcome),
 }
@@ -278,6 +279,16 @@ impl Plane for TestPlane {
 
     async fn admit(&self, _caller: &TestCaller) -> Result<(), Refused> {
         self.tell(Told::Admitted);
+        Ok(())
+    }
+
+    async fn deny_unknown(
+        &self,
+        _caller: &TestCaller,
+        _upstream: &Upstream,
+        method: &str,
+    ) -> Result<(), Refused> {
+        self.tell(Told::Unknown(method.into()));
         Ok(())
     }
 

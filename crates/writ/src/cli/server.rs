@@ -28,6 +28,14 @@ const FOUND_COLUMNS: &[Column] = &[
     Column::new("STATE", "/state"),
 ];
 
+const TESTED_COLUMNS: &[Column] = &[
+    Column::new("SPEAKS", "/revision"),
+    Column::new("NAME", "/info/name"),
+    Column::new("VERSION", "/info/version"),
+    Column::new("TOOLS", "/tools"),
+    Column::new("MS", "/milliseconds"),
+];
+
 /// Upstream MCP servers.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServerCommand {
@@ -43,6 +51,9 @@ pub(crate) enum ServerCommand {
     /// Ask a server for its tools: new ones are pinned, changed ones quarantined
     #[command(before_help = "$ writ server discover shop")]
     Discover(Named),
+    /// Ask a server what it speaks and offers; changes nothing
+    #[command(before_help = "$ writ server test shop")]
+    Test(Named),
     /// Let calls go to a stopped server again
     #[command(before_help = "$ writ server start shop")]
     Start(Named),
@@ -93,6 +104,7 @@ impl ServerCommand {
             Self::List => SERVER.list(setting).await,
             Self::Show(named) => SERVER.show(setting, &named).await,
             Self::Discover(named) => discover(setting, &named.name).await,
+            Self::Test(named) => test(setting, &named.name).await,
             Self::Start(named) => SERVER.bring_back(setting, &named, "start").await,
             Self::Stop(changed) => SERVER.set_state(setting, &changed, "stopped").await,
             Self::Remove(changed) => SERVER.remove(setting, &changed).await,
@@ -135,4 +147,10 @@ impl Add {
 async fn discover(setting: &Setting, name: &str) -> Outcome {
     let client = setting.client()?;
     setting.list(FOUND_COLUMNS, &client.act(&client.at(&[SERVER.plural, name, "discover"])).await?)
+}
+
+async fn test(setting: &Setting, name: &str) -> Outcome {
+    let client = setting.client()?;
+    let tested = client.act(&client.at(&[SERVER.plural, name, "test"])).await?;
+    setting.list(TESTED_COLUMNS, &json!([tested]))
 }
