@@ -58,6 +58,7 @@ pub(crate) fn world_with(server: Arc<Server>, limits: Limits) -> World {
             patience: Patience { headers: Duration::from_millis(400), idle: Duration::from_millis(400) },
             answer_bytes_max: 100_000,
             passes: Passes::default(),
+            authority: None,
         };
         (name.to_owned(), Arc::new(upstream))
     };
