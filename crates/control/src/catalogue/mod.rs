@@ -127,7 +127,9 @@ impl Refuse for CatalogueRefusal {
             Self::Url { .. } => {
                 Some("give the address of its MCP endpoint, for example https://crm.example/mcp".into())
             }
-            Self::Authority(_) => Some("give its certificates as PEM: `-----BEGIN CERTIFICATE-----` ...".into()),
+            Self::Authority(_) => {
+                Some("give its certificates as PEM: `-----BEGIN CERTIFICATE-----` ...".into())
+            }
             Self::NoSuchSecret(name) => Some(format!("store it first: writ secret put {name}")),
             Self::NoSuchTool { meant: Some(meant), .. } => Some(format!("did you mean `{meant}`?")),
             Self::NoSuchTool { server, .. } => {

@@ -243,7 +243,8 @@ fn authority(pem: &str) -> Result<Arc<str>, CatalogueRefusal> {
         return Err(CatalogueRefusal::Authority("holds no certificate in PEM"));
     }
     for certificate in certificates {
-        let base64 = certificate.split_once(END).map(|(base64, _)| base64.split_whitespace().collect::<String>());
+        let base64 =
+            certificate.split_once(END).map(|(base64, _)| base64.split_whitespace().collect::<String>());
         let is_read = base64.is_some_and(|base64| STANDARD.decode(base64).is_ok_and(|der| !der.is_empty()));
         if !is_read {
             return Err(CatalogueRefusal::Authority("holds a certificate that cannot be read"));

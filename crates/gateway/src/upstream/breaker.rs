@@ -30,7 +30,9 @@ impl Breaker {
     /// Whether a connection may be tried now. One that may, after a rest, is the only one until its end is known.
     pub(super) fn admits(&self, server: &ServerId, now: Instant) -> bool {
         let mut all = lock(&self.0);
-        let Some(failing) = all.get_mut(server).filter(|failing| failing.in_a_row >= FAILURES) else { return true };
+        let Some(failing) = all.get_mut(server).filter(|failing| failing.in_a_row >= FAILURES) else {
+            return true;
+        };
         let is_rested = failing.until <= now;
         if is_rested {
             failing.until = now + rest(failing.in_a_row);
