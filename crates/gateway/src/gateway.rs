@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, request:
 use tokio::sync::Semaphore;
 use wire::{
     json::{Json, Object},
-    mcp::{self, Revision, code},
+    mcp::{self, Revision, RpcError, code},
 };
 
 use crate::{
@@ -83,9 +83,10 @@ impl<P: Plane> Gateway<P> {
         server: ServerId,
         url: Uri,
         credential: Vec<(HeaderName, HeaderValue)>,
+        authority: Option<Arc<str>>,
         wait: Duration,
     ) -> Result<Discovered, String> {
-        let question = Question::new(&self.client, url, credential, wait, server);
+        let question = Question::new(&self.client, url, credential, authority, wait, server);
         question.discover().await.map_err(|trouble| trouble.to_string())
     }
 
@@ -209,6 +210,19 @@ impl<P: Plane> Visit<P> {
     /// Uses up the sender proof of a message that is no act.
     pub(crate) async fn be_admitted(&self) -> Result<(), Stop> {
         self.gate.plane.admit(self.caller()).await.map_err(|refused| match refused {
+            Refused::Unauthorized(unauthorized) => reply::challenge(unauthorized),
+            Refused::Denied(denial) => not_now(&denial),
+        })
+    }
+
+    /// Answers for a message that cannot be read as an act: its proof is used up, and a method that nobody knows is put on
+    /// record.
+    pub(crate) async fn be_refused(&self, method: &str, error: &RpcError) -> Result<(), Stop> {
+        if error.code != code::METHOD_NOT_FOUND {
+            return self.be_admitted().await;
+        }
+        let denied = self.gate.plane.deny_unknown(self.caller(), &self.upstream, method).await;
+        denied.map_err(|refused| match refused {
             Refused::Unauthorized(unauthorized) => reply::challenge(unauthorized),
             Refused::Denied(denial) => not_now(&denial),
         })

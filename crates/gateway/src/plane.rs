@@ -51,6 +51,14 @@ pub trait Plane: Send + Sync + 'static {
     /// a session.
     fn admit(&self, caller: &Self::Caller) -> impl Future<Output = Result<(), Refused>> + Send;
 
+    /// Puts on record that a caller asked for a method that is not carried, and uses up the sender proof.
+    fn deny_unknown(
+        &self,
+        caller: &Self::Caller,
+        upstream: &Upstream,
+        method: &str,
+    ) -> impl Future<Output = Result<(), Refused>> + Send;
+
     /// Whether a caller gets to see a listed item. A pure filter: no record.
     fn visible(&self, caller: &Self::Caller, upstream: &Upstream, item: Item<'_>) -> bool;
 
@@ -136,6 +144,8 @@ pub struct Upstream {
     pub answer_bytes_max: usize,
     /// What passes between it and clients although it does not by itself.
     pub passes: Passes,
+    /// The certificates (PEM) of its own authority; it is trusted by these alone. None where everybody's authorities hold.
+    pub authority: Option<Arc<str>>,
 }
 
 /// What an operator lets pass for one server. All of it is off unless somebody says otherwise: it lets a server use

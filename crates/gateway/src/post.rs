@@ -156,14 +156,14 @@ async fn serve_request<P: Plane>(
     };
     let asked = match Request::read(&request, Generation::Sessions, visit.upstream.passes) {
         Ok(asked) => asked,
-        Err(error) => {
+        Err(_) if method == Some(Method::Ping) => {
             visit.be_admitted().await?;
-            let answer = if method == Some(Method::Ping) {
-                mcp::Response::result(request.id, Json::object::<&str, 0>([]))
-            } else {
-                mcp::Response::error(Some(request.id), error)
-            };
+            let answer = mcp::Response::result(request.id, Json::object::<&str, 0>([]));
             return Ok(reply::message(&answer));
+        }
+        Err(error) => {
+            visit.be_refused(&request.method, &error).await?;
+            return Ok(reply::message(&mcp::Response::error(Some(request.id), error)));
         }
     };
     let mut request = request;

@@ -95,7 +95,7 @@ async fn serve_request<P: Plane>(
     let (again, asked) = match act {
         Ok(act) => act,
         Err(error) => {
-            visit.be_admitted().await?;
+            visit.be_refused(&request.method, &error).await?;
             return Err(refuse(error));
         }
     };

@@ -20,9 +20,9 @@ impl Keepsakes {
     pub(crate) fn derived_from(kek: &[u8; 32]) -> Result<Self, Fault> {
         let root = hmac::Key::new(hmac::HMAC_SHA256, kek);
         let derive = |purpose: &str| hmac::sign(&root, purpose.as_bytes());
-        let key = UnboundKey::new(&AES_256_GCM, derive("writ keepsake seal 1").as_ref())
+        let key = UnboundKey::new(&AES_256_GCM, derive("writ/keepsake/seal/1").as_ref())
             .map_err(|error| Fault::new("deriving a key", error))?;
-        let nonces = hmac::Key::new(hmac::HMAC_SHA256, derive("writ keepsake nonce 1").as_ref());
+        let nonces = hmac::Key::new(hmac::HMAC_SHA256, derive("writ/keepsake/nonce/1").as_ref());
         Ok(Self { nonces, seal: LessSafeKey::new(key) })
     }
 

@@ -135,6 +135,12 @@ impl Plane for ControlPlane {
         self.control.admit(caller).await.map_err(|refused| self.refused("", refused))
     }
 
+    async fn deny_unknown(&self, caller: &Caller, upstream: &Upstream, method: &str) -> Result<(), Refused> {
+        let server = &upstream.name;
+        let denied = self.control.deny_unknown(caller, server, method).await;
+        denied.map_err(|refused| self.refused(server, refused))
+    }
+
     fn visible(&self, caller: &Caller, upstream: &Upstream, item: Item<'_>) -> bool {
         let known = self.control.snapshot();
         let Ok(server) = upstream.name.parse() else { return false };
@@ -246,6 +252,7 @@ fn upstream(thing: &Thing<Server>) -> Upstream {
         patience: Patience { headers, ..Patience::default() },
         answer_bytes_max: ANSWER_BYTES_MAX,
         passes: passes(thing),
+        authority: thing.body.tls_ca.clone(),
     }
 }
 

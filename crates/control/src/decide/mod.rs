@@ -11,6 +11,7 @@ mod held;
 mod left;
 mod outcome;
 mod refused;
+mod unknown;
 
 pub use caller::Caller;
 pub use held::{HeldGrant, grants_behind, least_role};

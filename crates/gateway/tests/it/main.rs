@@ -23,6 +23,7 @@ mod stage;
 mod state;
 mod stateless;
 mod tasks;
+mod tls;
 mod trouble;
 mod world;
 mod young;

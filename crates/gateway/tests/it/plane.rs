@@ -70,6 +70,7 @@ pub(crate) enum Told {
     Authorized(Request),
     Denied(Request),
     Admitted,
+    Unknown(String),
     Observed(Vec<String>),
     Concluded(Outcome),
 }
@@ -302,6 +303,17 @@ impl Plane for TestPlane {
     async fn admit(&self, caller: &TestCaller) -> Result<(), Refused> {
         self.use_proof(caller)?;
         self.tell(Told::Admitted);
+        Ok(())
+    }
+
+    async fn deny_unknown(
+        &self,
+        caller: &TestCaller,
+        _upstream: &Upstream,
+        method: &str,
+    ) -> Result<(), Refused> {
+        self.use_proof(caller)?;
+        self.tell(Told::Unknown(method.into()));
         Ok(())
     }
 

@@ -230,6 +230,7 @@ pub(crate) fn stage_with(server: Arc<Scripted>, passes: Passes, limits: Limits) 
             patience: Patience { headers: Duration::from_secs(10), idle: Duration::from_secs(10) },
             answer_bytes_max: 100_000,
             passes,
+            authority: None,
         };
         (name.to_owned(), Arc::new(upstream))
     };
