@@ -27,15 +27,15 @@ die() {
     exit 1
 }
 
-# node_start WHAT LOG PROGRAM...: starts a program that writes its URL into a file; sets url and started_pid.
-node_start() {
+# program_start WHAT LOG COMMAND...: starts a program that writes its URL into a file; sets url and started_pid.
+program_start() {
     local what=$1 log=$2 ready=$work/ready
     shift 2
     mkdir -p "$out"
     rm -f "$ready"
-    node "$@" "$ready" >>"$log" 2>&1 &
+    "$@" "$ready" >>"$log" 2>&1 &
     started_pid=$!
-    if ! wait_until 20 "$what" node_is_ready "$started_pid" "$ready"; then
+    if ! wait_until 20 "$what" program_is_ready "$started_pid" "$ready"; then
         kill "$started_pid" 2>/dev/null || true
         tail -20 "$log" >&2
         die "$what does not start; its log is above"
@@ -43,7 +43,9 @@ node_start() {
     url=$(<"$ready")
 }
 
-node_is_ready() {
+node_start() { program_start "$1" "$2" node "${@:3}"; }
+
+program_is_ready() {
     kill -0 "$1" 2>/dev/null || die "the program ended at once; see above"
     [[ -s $2 ]]
 }

@@ -21,7 +21,7 @@ trap finish EXIT
 
 page=../../docs/reference/mcp.md
 clients=(py1 py2-sessions py2-stateless ts1 ts2-sessions ts2-stateless)
-servers=(legacy modern everything)
+servers=(legacy modern everything python1 python2)
 help="this one is not for agents"
 
 main() {
@@ -86,8 +86,10 @@ server_start() {
     local name=$1
     case $name in
         everything) everything_start ;;
-        *) node_start "server $name" "$out/$name.log" "$work/fixture/$name.mjs"; pids+=("$started_pid") ;;
+        python?) program_start "server $name" "$out/$name.log" "$cache/mcp-py${name#python}/bin/python" fixture/server.py ;;
+        *) node_start "server $name" "$out/$name.log" "$work/fixture/$name.mjs" ;;
     esac
+    pids+=("$started_pid")
     : >"$work/$name.record"
     node_start "the tap of $name" "$out/$name-tap.log" "$work/tap.mjs" --to "$url" --record "$work/$name.record"
     pids+=("$started_pid")
@@ -111,7 +113,7 @@ everything_start() {
         port=$(free_port)
         PORT=$port node "$work/node_modules/@modelcontextprotocol/server-everything/dist/index.js" streamableHttp \
             >"$out/everything.log" 2>&1 &
-        pids+=($!)
+        started_pid=$!
         url=http://127.0.0.1:$port/mcp
         if wait_until 20 "server everything" everything_listens $!; then return; fi
     done

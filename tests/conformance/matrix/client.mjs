@@ -3,7 +3,7 @@
 //   node matrix/client.mjs --client ts1|ts2-sessions|ts2-stateless --plan FILE OPTIONS
 //
 // Walks the rows and prints {row, cell} for each. A cell is `ok`, `error CODE` where the protocol's own error came
-// instead, or `wrong: ...`. The options and the rows are those of client.py.
+// instead, `isError`, `nothing arrives`, or `wrong: ...`. The options and the rows are those of client.py.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -130,8 +130,8 @@ const rows = {
     must(result.isError && textOf(result).includes(options.denial), JSON.stringify(result));
     must(server.calls(plan.forbidden.tool) === 0, 'it reached the server');
   },
-  async sampling_kept() { await call(plan.ask_model, {}, plain); },
-  async roots_kept() { await call(plan.ask_roots, {}, plain); },
+  async sampling_kept() { return refusedBy(plan.ask_model); },
+  async roots_kept() { return refusedBy(plan.ask_roots); },
   async log_kept() {
     seen.length = 0;
     await call({ ...plan.log, meta: isStateless ? { [LOG_LEVEL]: 'debug' } : undefined }, {}, plain);
@@ -235,6 +235,13 @@ async function askOnce(asked, text) {
   const result = await call(asked);
   must(textOf(result) === text, JSON.stringify(result));
   must(server.calls(asked.tool) === options.rounds, `the server was called ${server.calls(asked.tool)} times`);
+}
+
+// A tool that cannot ask fails, with the protocol's error or in its result.
+async function refusedBy(asked) {
+  const result = await call(asked, {}, plain);
+  must(result.isError, JSON.stringify(result));
+  return 'isError';
 }
 
 // Makes the server say something, until it is heard: a stream that has just been opened may not have begun.

@@ -320,10 +320,16 @@ class Rows:
         must(self.record.calls(asked["tool"]) == 0, "it reached the server")
 
     async def sampling_kept(self):
-        await self.kept.call(self.plan["ask_model"])
+        return await self.refused_by(self.plan["ask_model"])
 
     async def roots_kept(self):
-        await self.kept.call(self.plan["ask_roots"])
+        return await self.refused_by(self.plan["ask_roots"])
+
+    async def refused_by(self, asked):
+        """A tool that cannot ask fails, with the protocol's error or in its result."""
+        result = await self.kept.call(asked)
+        must(result.get("isError"), result)
+        return "isError"
 
     async def log_kept(self):
         await self.kept.call(self.plan["log"], meta=self.kept.log_meta())
