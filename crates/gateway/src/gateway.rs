@@ -82,9 +82,10 @@ impl<P: Plane> Gateway<P> {
         server: ServerId,
         url: Uri,
         credential: Vec<(HeaderName, HeaderValue)>,
+        authority: Option<Arc<str>>,
         wait: Duration,
     ) -> Result<Discovered, String> {
-        let question = Question::new(&self.client, url, credential, wait, server);
+        let question = Question::new(&self.client, url, credential, authority, wait, server);
         question.discover().await.map_err(|trouble| trouble.to_string())
     }
 

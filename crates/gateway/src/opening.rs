@@ -21,7 +21,7 @@ use crate::{
     request::Generation,
     session::{Client, Opened, Session, lock},
     sessions::Opening,
-    tongue::{Offer, Tongue, carried_of_client, spoken_versions},
+    tongue::{Offer, Tongue, carried_of_client, spoken_versions, wants_once_more},
     translate,
     upstream::{Form, Outbound, Trouble, Way},
 };
@@ -214,7 +214,12 @@ async fn first_words<P: Plane>(
             }
             Generation::Stateless => {
                 let words = words.unwrap_or_else(|| question("server/discover", Object::new()));
-                by_discover(visit.again(), words, envelope).await?
+                let attempt = by_discover(visit.again(), words.clone(), envelope).await?;
+                if attempt.response.outcome.as_ref().is_err_and(wants_once_more) {
+                    by_discover(visit.again(), words, envelope).await?
+                } else {
+                    attempt
+                }
             }
         };
         if attempt.opened.is_some() {

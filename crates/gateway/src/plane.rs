@@ -140,6 +140,8 @@ pub struct Upstream {
     pub answer_bytes_max: usize,
     /// What passes between it and clients although it does not by itself.
     pub passes: Passes,
+    /// The certificates (PEM) of its own authority; it is trusted by these alone. None where everybody's authorities hold.
+    pub authority: Option<Arc<str>>,
 }
 
 /// What an operator lets pass for one server. All of it is off unless somebody says otherwise: it lets a server use

@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use wire::{
     json::{Json, Object},
-    mcp::{Revision, STATELESS, TASKS_EXTENSION, meta},
+    mcp::{Revision, RpcError, STATELESS, TASKS_EXTENSION, code, meta},
 };
 
 use crate::{Passes, upstream::Trouble};
@@ -137,6 +137,14 @@ impl Offer {
 pub(crate) fn spoken_versions() -> Json {
     let sessions = Revision::ALL.iter().rev().map(|revision| revision.as_str());
     Json::array(std::iter::once(STATELESS).chain(sessions))
+}
+
+/// Whether a server refuses a request for its version and yet names that version among those that it speaks: it wants to
+/// be asked once more.
+pub(crate) fn wants_once_more(error: &RpcError) -> bool {
+    let supported = error.data.as_ref().and_then(|data| data.get("supported")).and_then(Json::as_array);
+    error.code == code::UNSUPPORTED_VERSION
+        && supported.is_some_and(|all| all.iter().any(|version| version.as_str() == Some(STATELESS)))
 }
 
 /// What of a client's capabilities reaches a server: what the gate carries the other way.

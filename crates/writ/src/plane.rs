@@ -248,6 +248,7 @@ fn upstream(thing: &Thing<Server>) -> Upstream {
         patience: Patience { headers, ..Patience::default() },
         answer_bytes_max: ANSWER_BYTES_MAX,
         passes: passes(thing),
+        authority: thing.body.tls_ca.clone(),
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Reach {
     pub url: Url,
     /// A header with the credential.
     pub credential: Option<(http::HeaderName, http::HeaderValue)>,
+    /// The certificates of its own authority, PEM.
+    pub authority: Option<Arc<str>>,
     /// How long it may take, in seconds.
     pub timeout_seconds: i64,
 }
@@ -106,6 +108,7 @@ impl Control {
             server: thing.id.clone(),
             url: thing.body.url.clone(),
             credential: thing.body.lease(&self.snapshot())?,
+            authority: thing.body.tls_ca.clone(),
             timeout_seconds: thing.body.timeout_seconds,
         };
         let ask =

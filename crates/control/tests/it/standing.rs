@@ -230,8 +230,10 @@ async fn no_write_outlives_the_right_to_it() {
         let api = control::http::api(&app.control);
         let changing = api.operations().iter().filter(|operation| operation.method != "get");
         let listed: BTreeSet<&str> = writes.iter().map(|wanted| wanted.id).collect();
-        let all: BTreeSet<&str> =
-            changing.map(|operation| &*operation.id).filter(|id| !matches!(*id, "check" | "test_server")).collect();
+        let all: BTreeSet<&str> = changing
+            .map(|operation| &*operation.id)
+            .filter(|id| !matches!(*id, "check" | "test_server"))
+            .collect();
         assert_eq!(listed, all);
         assert!(api.operations().iter().all(|operation| operation.need != Need::Nobody));
         for (number, wanted) in writes.iter().enumerate() {

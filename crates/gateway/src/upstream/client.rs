@@ -1,21 +1,35 @@
 //! The HTTP client: pooled connections, no redirects, no header but our own.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, builderstates::WantsSchemes};
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
 use policy::Permit;
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+use tokio::time::Instant;
 use wire::mcp::{Revision, STATELESS};
 
-use super::{Outbound, Trouble};
-use crate::{Upstream, front::Route, session::Session, tongue::Tongue};
+use super::{Outbound, Trouble, breaker::Breaker};
+use crate::{
+    Upstream,
+    front::Route,
+    session::{Session, lock},
+    tongue::Tongue,
+};
 
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -70,29 +84,41 @@ impl<'a> Way<'a> {
     }
 }
 
+/// How many private authorities are remembered with their connections.
+const AUTHORITIES_MAX: usize = 1000;
+
+type Http = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
 /// Connections to all servers.
 pub(crate) struct Client {
-    http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    /// With the authorities that everybody trusts.
+    http: Http,
+    /// With a private authority alone, by its certificates as text.
+    private: Mutex<HashMap<Arc<str>, Http>>,
+    breaker: Breaker,
 }
 
 impl Client {
     /// Fails only when the platform's cryptography offers no usable version of TLS.
     pub(crate) fn new() -> Result<Self, rustls::Error> {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_WAIT));
-        connector.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(rustls::crypto::aws_lc_rs::default_provider())?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
-        let http = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_mins(1))
-            .pool_max_idle_per_host(64)
-            .build(connector);
-        Ok(Self { http })
+        let builder = HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(rustls::crypto::aws_lc_rs::default_provider())?;
+        Ok(Self { http: http(builder), private: Mutex::default(), breaker: Breaker::default() })
+    }
+
+    /// The connections by which a server is reached: it is trusted by its own authority alone, where it has one.
+    fn http(&self, upstream: &Upstream) -> Result<Http, Trouble> {
+        let Some(authority) = &upstream.authority else { return Ok(self.http.clone()) };
+        let mut private = lock(&self.private);
+        if let Some(http) = private.get(authority) {
+            return Ok(http.clone());
+        }
+        let made = with_authority(authority).ok_or(Trouble::Authority)?;
+        if private.len() >= AUTHORITIES_MAX {
+            private.clear();
+        }
+        private.insert(Arc::clone(authority), made.clone());
+        Ok(made)
     }
 
     /// Sends one permitted message, and nothing else, and waits for the head of the answer.
@@ -209,10 +235,20 @@ impl Client {
             value.set_sensitive(true);
             headers.append(name.clone(), value);
         }
-        match tokio::time::timeout(way.upstream.patience.headers, self.http.request(request)).await {
-            Ok(Ok(answer)) => Ok(answer),
+        let (http, server) = (self.http(way.upstream)?, &way.upstream.id);
+        if !self.breaker.admits(server, Instant::now()) {
+            return Err(Trouble::Resting);
+        }
+        match tokio::time::timeout(way.upstream.patience.headers, http.request(request)).await {
+            Ok(Ok(answer)) => {
+                self.breaker.note(server, true, Instant::now());
+                Ok(answer)
+            }
             Ok(Err(error)) => {
                 let trouble = if error.is_connect() { Trouble::Unreachable } else { Trouble::Broken };
+                if trouble == Trouble::Unreachable {
+                    self.breaker.note(server, false, Instant::now());
+                }
                 // The error's text names addresses and causes, never headers or bodies.
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(server = %way.upstream.name, %error, cause, "request to the server failed");
@@ -221,6 +257,34 @@ impl Client {
             Err(_elapsed) => Err(Trouble::Silent),
         }
     }
+}
+
+fn http(builder: HttpsConnectorBuilder<WantsSchemes>) -> Http {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT_WAIT));
+    connector.enforce_http(false);
+    let connector = builder.https_or_http().enable_http1().wrap_connector(connector);
+    legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_mins(1))
+        .pool_max_idle_per_host(64)
+        .build(connector)
+}
+
+/// Connections that trust these certificates (PEM) and no others; `None` where there are none to read.
+fn with_authority(pem: &str) -> Option<Http> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        roots.add(certificate.ok()?).ok()?;
+    }
+    if roots.is_empty() {
+        return None;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().ok()?;
+    let config = config.with_root_certificates(roots).with_no_client_auth();
+    Some(http(HttpsConnectorBuilder::new().with_tls_config(config)))
 }
 
 /// Headers that frame or route a message: what is injected there would change what is sent.

@@ -1,5 +1,6 @@
 //! The way to the servers.
 
+mod breaker;
 mod client;
 mod frames;
 mod outbound;

@@ -1,12 +1,12 @@
 //! Questions that the control plane itself asks a server: what it speaks, and which tools there are.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use base::ServerId;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use wire::{
     json::{Json, Object},
-    mcp::{Envelope, Id, Message, Request, Revision, STATELESS},
+    mcp::{Envelope, Id, Message, Request, Revision, RpcError, STATELESS},
 };
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Passes, Patience, Upstream,
-    tongue::{Offer, Tongue},
+    tongue::{Offer, Tongue, wants_once_more},
 };
 
 /// The most pages of a list.
@@ -53,6 +53,7 @@ impl<'a> Question<'a> {
         client: &'a Client,
         url: http::Uri,
         credential: Vec<(HeaderName, HeaderValue)>,
+        authority: Option<Arc<str>>,
         wait: Duration,
         id: ServerId,
     ) -> Self {
@@ -63,6 +64,7 @@ impl<'a> Question<'a> {
             patience: Patience { headers: wait, idle: wait },
             answer_bytes_max: PAGE_BYTES_MAX,
             passes: Passes::default(),
+            authority,
         };
         let standing = Standing::new(credential);
         Self { client, standing, upstream, tongue: None, session_id: None, number: 0 }
@@ -109,7 +111,11 @@ impl<'a> Question<'a> {
     }
 
     async fn describe(&mut self) -> Result<Offer, Trouble> {
-        let mut result = self.ask("server/discover", Json::Object(Object::new())).await?;
+        let mut answer = self.hear("server/discover", Json::Object(Object::new())).await?;
+        if answer.as_ref().is_err_and(wants_once_more) {
+            answer = self.hear("server/discover", Json::Object(Object::new())).await?;
+        }
+        let mut result = answer.map_err(|_error| Trouble::Garbage("an error instead of an answer"))?;
         Offer::of_discover(&mut result, Passes::default())
     }
 
@@ -136,6 +142,11 @@ impl<'a> Question<'a> {
     }
 
     async fn ask(&mut self, method: &str, params: Json) -> Result<Json, Trouble> {
+        let answer = self.hear(method, params).await?;
+        answer.map_err(|_error| Trouble::Garbage("an error instead of an answer"))
+    }
+
+    async fn hear(&mut self, method: &str, params: Json) -> Result<Result<Json, RpcError>, Trouble> {
         self.number += 1;
         let request = Request {
             id: Id::Number(self.number),
@@ -162,7 +173,7 @@ impl<'a> Question<'a> {
             if let Message::Response(response) = message
                 && (response.id == Some(outbound.id()) || is_refusal)
             {
-                return response.outcome.map_err(|_error| Trouble::Garbage("an error instead of an answer"));
+                return Ok(response.outcome);
             }
         }
         Err(Trouble::Garbage("no answer"))

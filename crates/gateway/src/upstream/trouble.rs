@@ -12,6 +12,10 @@ pub(crate) enum Trouble {
     NotPermitted,
     #[error("the server could not be reached")]
     Unreachable,
+    #[error("the server could not be reached several times in a row and is left alone for a moment")]
+    Resting,
+    #[error("the certificates of the server's own authority cannot be read")]
+    Authority,
     #[error("the server did not begin to answer in time")]
     Silent,
     #[error("the server stopped answering midway")]
@@ -44,6 +48,8 @@ impl Trouble {
         match self {
             Self::NotPermitted => "not_permitted",
             Self::Unreachable => "upstream_unreachable",
+            Self::Resting => "upstream_resting",
+            Self::Authority => "upstream_authority",
             Self::Silent => "upstream_timeout",
             Self::Stalled => "upstream_stalled",
             Self::Broken => "upstream_broken",
@@ -64,6 +70,8 @@ impl Trouble {
         match self {
             Self::NotPermitted
             | Self::Unreachable
+            | Self::Resting
+            | Self::Authority
             | Self::Status(_)
             | Self::SessionGone
             | Self::Revision

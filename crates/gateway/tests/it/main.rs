@@ -9,5 +9,6 @@ mod plane;
 mod room;
 mod servers;
 mod sessions;
+mod tls;
 mod trouble;
 mod world;

@@ -58,13 +58,19 @@ pub(crate) fn world_with(server: Arc<Server>, limits: Limits) -> World {
             patience: Patience { headers: Duration::from_millis(400), idle: Duration::from_millis(400) },
             answer_bytes_max: 100_000,
             passes: Passes::default(),
+            authority: None,
         };
         (name.to_owned(), Arc::new(upstream))
     };
     // Port 9 of loopback: nobody listens there.
     let upstreams =
         [upstream("main", server.address.to_string()), upstream("gone", "127.0.0.1:9".into())].into();
-    let plane = Arc::new(TestPlane::new(upstreams));
+    world_over(TestPlane::new(upstreams), server, limits)
+}
+
+/// A gateway with this plane.
+pub(crate) fn world_over(plane: TestPlane, server: Arc<Server>, limits: Limits) -> World {
+    let plane = Arc::new(plane);
     let clock = Arc::new(SetClock(AtomicI64::new(NOW.millis())));
     let config = Config {
         public_url: "https://writ.example/".parse().unwrap(),

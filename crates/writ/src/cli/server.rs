@@ -87,6 +87,9 @@ pub(crate) struct Add {
     /// How long an answer may take to begin
     #[arg(long, value_name = "SPAN", value_parser = seconds)]
     timeout: Option<i64>,
+    /// The certificates of its own authority (PEM): it is trusted by these alone
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<std::path::PathBuf>,
     /// Let this pass between the server and clients although it does not by itself
     #[arg(long = "pass", value_name = "WHAT", value_parser = ["sampling", "roots", "logging"])]
     passes: Vec<String>,
@@ -117,11 +120,13 @@ impl Add {
         let credential = self
             .secret
             .map(|secret| json!({ "secret": secret, "header": self.header, "prefix": self.prefix }));
+        let tls_ca = self.tls_ca.as_deref().map(super::file::text).transpose()?;
         let spec = given([
             ("url", Some(json!(self.endpoint))),
             ("description", self.description.map(|text| json!(text))),
             ("credential", credential),
             ("timeout_seconds", self.timeout.map(Into::into)),
+            ("tls_ca", tls_ca.map(Into::into)),
             ("passes", (!self.passes.is_empty()).then(|| json!(self.passes))),
         ]);
         let made = SERVER.create(setting, &self.name, &spec, self.how).await?;

@@ -193,7 +193,7 @@ fn make_gateway(
             let headers = reach.credential.into_iter().collect();
             let url = reach.url.as_str().parse().map_err(|_| "its address is not one".to_owned())?;
             let gateway::Discovered { revision, info, capabilities, tools } =
-                gateway.discover(reach.server, url, headers, patience).await?;
+                gateway.discover(reach.server, url, headers, reach.authority, patience).await?;
             Ok(control::catalogue::Told { revision: revision.to_owned(), info, capabilities, tools })
         })
     }));
