@@ -21,7 +21,7 @@ trap finish EXIT
 
 page=../../docs/reference/mcp.md
 clients=(py1 py2-sessions py2-stateless ts1 ts2-sessions ts2-stateless)
-servers=(legacy modern everything python1 python2)
+servers=(legacy modern everything python1 python2sessions python2stateless)
 help="this one is not for agents"
 
 main() {
@@ -54,16 +54,17 @@ main() {
 }
 
 lane_of() {
-    local client
-    for client in "${clients[@]}"; do run_client "$client" "$1"; done
+    local client first=()
+    # A server that speaks both generations is spoken to in that of its first client.
+    if [[ $1 == python2stateless ]]; then first=(py2-stateless); fi
+    for client in "${first[@]}" "${clients[@]}"; do
+        [[ -e $out/$client-$1.jsonl ]] || run_client "$client" "$1"
+    done
 }
 
 # run_client CLIENT SERVER: all rows, under a task of its own that ends in the last one.
 run_client() {
-    local client=$1 server=$2 task each rounds=1 prefix=$work/$1-$2 generation
-    generation=$(<"$work/$server.generation")
-    # How often a server is asked for what it needs an answer for: in 2026-07-28 a question is a result.
-    if [[ $generation == stateless || ($generation == both && $client == *-stateless) ]]; then rounds=2; fi
+    local client=$1 server=$2 task each prefix=$work/$1-$2
     task=$("$writ" task create --agent client --purpose conformance --scope "$work/scope.json" --for 15m -o name)
     for each in "$server" "$server-plain"; do
         "$writ" token --agent client --key "$work/agent.pem" --resource "$each" --task "$task" >"$work/$client-$each.token" 2>>"$out/tokens.log"
@@ -73,7 +74,7 @@ run_client() {
         py1) program=("$cache/mcp-py1/bin/python" matrix/client.py) ;;
         py2-*) program=("$cache/mcp-py2/bin/python" matrix/client.py) ;;
     esac
-    "${program[@]}" --client "$client" --plan "$work/$server.json" --rounds "$rounds" --record "$work/$server.record" \
+    "${program[@]}" --client "$client" --plan "$work/$server.json" --rounds "$(<"$work/$server.rounds")" --record "$work/$server.record" \
         --url "$WRIT_URL/mcp/$server" --token-file "$prefix.token" \
         --plain-url "$WRIT_URL/mcp/$server-plain" --plain-token-file "$prefix-plain.token" \
         --denial "$help" --stop "$writ task kill $task --reason conformance --yes" \
@@ -86,7 +87,7 @@ server_start() {
     local name=$1
     case $name in
         everything) everything_start ;;
-        python?) program_start "server $name" "$out/$name.log" "$cache/mcp-py${name#python}/bin/python" fixture/server.py ;;
+        python*) program_start "server $name" "$out/$name.log" "$cache/mcp-py${name:6:1}/bin/python" fixture/server.py ;;
         *) node_start "server $name" "$out/$name.log" "$work/fixture/$name.mjs" ;;
     esac
     pids+=("$started_pid")
@@ -101,7 +102,8 @@ known = json.load(open(f"{work}/matrix/servers.json"))
 server = known["servers"][name]
 plan = {part: asked for part, asked in known["plans"][server["plan"]].items() if part not in server["lacks"]}
 json.dump(plan, open(f"{work}/{name}.json", "w"))
-open(f"{work}/{name}.generation", "w").write(server["generation"])
+# How often a server is called that needs an answer meanwhile: in 2026-07-28 a question is a result.
+open(f"{work}/{name}.rounds", "w").write("2" if server["generation"] == "stateless" else "1")
 open(f"{work}/{name}.forbidden", "w").write(plan["forbidden"]["tool"])
 PYTHON
 }

@@ -75,8 +75,8 @@ const EXCEPTIONS = [
   },
   {
     rows: ['sampling_kept', 'roots_kept'],
-    is: ({ server, back }) => server === 'python2' && back === 'sessions',
-    who: 'from `python2`',
+    is: ({ server }) => server === 'python2sessions',
+    who: 'from `python2sessions`',
     cell: 'error -32021',
     why: 'its SDK has this error in both generations',
   },
@@ -107,8 +107,7 @@ console.log(`matrix: ${cells} cells of ${runs.length} pairs of client and server
 function readRun(file) {
   const [, client, server] = /^(.+)-([^-]+)\.jsonl$/.exec(file);
   const front = client.endsWith('-stateless') ? 'stateless' : 'sessions';
-  const { generation } = plans.servers[server];
-  const back = generation === 'both' ? front : generation;
+  const back = plans.servers[server].generation;
   const lines = readFileSync(`${folder}/${file}`, 'utf8').split('\n').filter(Boolean).map(JSON.parse);
   return { client, server, front, back, cells: new Map(lines.map(({ row, cell }) => [row, cell])) };
 }
