@@ -67,14 +67,16 @@ run_client() {
     local client=$1 server=$2 task each prefix=$work/$1-$2
     task=$("$writ" task create --agent client --purpose conformance --scope "$work/scope.json" --for 15m -o name)
     for each in "$server" "$server-plain"; do
-        "$writ" token --agent client --key "$work/agent.pem" --resource "$each" --task "$task" >"$work/$client-$each.token" 2>>"$out/tokens.log"
+        "$writ" token --agent client --key "$work/agent.pem" --resource "$each" --task "$task" \
+            >"$work/$client-$each.token" 2>>"$out/tokens.log"
     done
     local program=(node "$work/matrix/client.mjs")
     case $client in
         py1) program=("$cache/mcp-py1/bin/python" matrix/client.py) ;;
         py2-*) program=("$cache/mcp-py2/bin/python" matrix/client.py) ;;
     esac
-    "${program[@]}" --client "$client" --plan "$work/$server.json" --rounds "$(<"$work/$server.rounds")" --record "$work/$server.record" \
+    "${program[@]}" --client "$client" \
+        --plan "$work/$server.json" --rounds "$(<"$work/$server.rounds")" --record "$out/$server.record" \
         --url "$WRIT_URL/mcp/$server" --token-file "$prefix.token" \
         --plain-url "$WRIT_URL/mcp/$server-plain" --plain-token-file "$prefix-plain.token" \
         --denial "$help" --stop "$writ task kill $task --reason conformance --yes" \
@@ -91,8 +93,8 @@ server_start() {
         *) node_start "server $name" "$out/$name.log" "$work/fixture/$name.mjs" ;;
     esac
     pids+=("$started_pid")
-    : >"$work/$name.record"
-    node_start "the tap of $name" "$out/$name-tap.log" "$work/tap.mjs" --to "$url" --record "$work/$name.record"
+    : >"$out/$name.record"
+    node_start "the tap of $name" "$out/$name-tap.log" "$work/tap.mjs" --to "$url" --record "$out/$name.record"
     pids+=("$started_pid")
     taps[$name]=$url
     python3 - "$name" "$work" <<'PYTHON'
