@@ -74,10 +74,11 @@ clients: ## real MCP clients against a real MCP server, through Writ
 	@scripts/setup.sh clients
 	tests/conformance/run.sh
 
-conformance: ## the official MCP conformance suite, without and with Writ in between
+conformance: ## the official MCP conformance suite, without and with Writ in between, and each feature between both generations
 	@scripts/setup.sh clients
 	cargo build --package writ
 	tests/conformance/suite.sh
+	tests/conformance/matrix.sh --check
 
 docs: ## every command that the pages show, and the picture
 	@scripts/setup.sh clients

@@ -97,10 +97,6 @@ upstream_stop() {
     upstream_pid=''
 }
 
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
 finish() {
     local status=$?
     upstream_stop

@@ -135,27 +135,6 @@ front_start() {
     front_pid=$started_pid
 }
 
-# node_start WHAT LOG PROGRAM...: starts a program that writes its URL into a file; sets url and started_pid.
-node_start() {
-    local what=$1 log=$2 ready=$work/ready
-    shift 2
-    mkdir -p "$out"
-    rm -f "$ready"
-    node "$@" "$ready" >>"$log" 2>&1 &
-    started_pid=$!
-    if ! wait_until 20 "$what" node_is_ready "$started_pid" "$ready"; then
-        kill "$started_pid" 2>/dev/null || true
-        tail -20 "$log" >&2
-        die "$what does not start; its log is above"
-    fi
-    url=$(<"$ready")
-}
-
-node_is_ready() {
-    kill -0 "$1" 2>/dev/null || die "the program ended at once; see above"
-    [[ -s $2 ]]
-}
-
 fixture_stop() { stop "$fixture_pid"; fixture_pid=''; }
 front_stop() { stop "$front_pid"; front_pid=''; }
 

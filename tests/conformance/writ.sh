@@ -1,4 +1,4 @@
-# Writ between the client and the upstream; sourced by run.sh, suite.sh and upstream_side.sh.
+# Writ between the client and the upstream; sourced by run.sh, suite.sh, matrix.sh and upstream_side.sh.
 #
 # writ_start                starts Writ with a fresh database
 # writ_prepare              makes what agents are made from; once
