@@ -76,7 +76,7 @@ pub(crate) async fn serve<P: Plane>(
         return match (is_gone, is_stateless) {
             (true, true) => Ok(None),
             (true, false) => Err(reply::no_session(Some(id))),
-            (false, _) => Ok(Some(exchange.front.reply(&answer))),
+            (false, _) => Ok(Some(exchange.reply(&answer))),
         };
     }
     Ok(Some(respond(Box::new(exchange)).await))
@@ -92,7 +92,7 @@ pub(crate) async fn respond<P: Plane>(mut exchange: Box<Exchange<P>>) -> Respons
             if exchange.is_streamed && answer.outcome.is_ok() {
                 return reply::stream(stream::event(&answer.to_bytes()).into());
             }
-            exchange.front.reply(&answer)
+            exchange.reply(&answer)
         }
         Ok(Step::Ask(question)) => reply::stateless(&park(exchange, question)),
         Ok(Step::Pass(message)) => Outgoing::begin(exchange, Some(message)).into_response(),
@@ -272,6 +272,7 @@ impl<P: Plane> Exchange<P> {
             held,
             frames: None,
             is_streamed: false,
+            is_refused: false,
             is_settled: false,
         };
         (exchange, authorized)

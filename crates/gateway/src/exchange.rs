@@ -17,6 +17,7 @@ use crate::{
     leash::{Cut, Leash},
     listing,
     notices::{cancellation, is_carried_unasked, severity},
+    reply,
     request::Generation,
     resume::{self, Pause, Resuming, Stops},
     round::{self, Round},
@@ -59,6 +60,8 @@ pub(crate) struct Exchange<P: Plane> {
     pub(crate) frames: Option<Frames>,
     /// Whether the server answered with a stream.
     pub(crate) is_streamed: bool,
+    /// Whether a server without sessions refused the request itself, by an HTTP status.
+    pub(crate) is_refused: bool,
     pub(crate) is_settled: bool,
 }
 
@@ -143,6 +146,8 @@ impl<P: Plane> Exchange<P> {
                 Ok(Some(Message::Response(response))) if self.is_answered_by(&response) => {
                     if let Some(frames) = self.frames.take() {
                         self.is_streamed = frames.is_stream();
+                        self.is_refused =
+                            frames.is_refusal() && self.route.generation() == Generation::Stateless;
                         if frames.is_refusal() && self.is_strange(&response) {
                             self.gate.unlearn(&self.upstream);
                         }
@@ -391,6 +396,15 @@ impl<P: Plane> Exchange<P> {
         self.is_settled = true;
         self.account.end(Ending::Cut, Some(cut.code()), None);
         self.cancel();
+    }
+
+    /// The answer over HTTP. A server that found its own fault with the act answered the request all the same, and a model
+    /// has to read it; only a refusal of the request itself has a status.
+    pub(crate) fn reply(&self, answer: &Response) -> axum::response::Response {
+        match &self.front {
+            Front::Stateless(_) if !self.is_refused => reply::in_band(answer),
+            front => front.reply(answer),
+        }
     }
 
     /// Whether the caller's authority still stands. For an exchange that nobody steps.

@@ -24,6 +24,7 @@ use crate::{
     config::Config,
     door::Door,
     leash::Leash,
+    opening::Known,
     outgoing::{self, Outgoing},
     parked::{Left, Lot, Parked},
     post,
@@ -48,7 +49,7 @@ pub struct Gateway<P: Plane> {
     pub(crate) errands: Arc<Semaphore>,
     pub(crate) closings: Arc<Semaphore>,
     pub(crate) parked: Lot<P>,
-    pub(crate) tongues: Mutex<HashMap<(ServerId, Uri), Generation>>,
+    pub(crate) tongues: Mutex<HashMap<(ServerId, Uri), Known>>,
     door: Door,
     numbers: AtomicI64,
 }

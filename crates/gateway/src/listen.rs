@@ -81,7 +81,7 @@ pub(crate) async fn serve<P: Plane>(
     };
     let front = Front::Stateless(told);
     let Front::Stateless(told) = &front else { return refuse(missing()) };
-    let opened = match visit.gate.speaks(&visit.upstream) {
+    let opened = match visit.gate.speaks(&visit.upstream, Generation::Stateless) {
         Some(Generation::Stateless) => Ok(None),
         _ => opening::session_of_its_own(&visit, &told.envelope).await,
     };

@@ -149,7 +149,7 @@ pub(crate) enum NoWay {
 /// The way to the server for a client that knows no sessions: by itself, or within a session that is kept for it.
 pub(crate) async fn route<P: Plane>(visit: &Visit<P>, envelope: &Envelope) -> Result<Route, NoWay> {
     let (gate, upstream) = (&visit.gate, &visit.upstream);
-    match gate.speaks(upstream) {
+    match gate.speaks(upstream, Generation::Stateless) {
         Some(Generation::Stateless) => return Ok(Route::Alone),
         Some(Generation::Sessions) => {
             let now = gate.config.clock.now();
@@ -179,7 +179,7 @@ pub(crate) async fn session_of_its_own<P: Plane>(
     visit: &Visit<P>,
     envelope: &Envelope,
 ) -> Result<Option<Arc<Session>>, NoWay> {
-    let (own, message) = match visit.gate.speaks(&visit.upstream) {
+    let (own, message) = match visit.gate.speaks(&visit.upstream, Generation::Stateless) {
         Some(Generation::Sessions) => {
             (Generation::Sessions, question("initialize", initialize_params(envelope)))
         }
@@ -210,7 +210,7 @@ async fn first_words<P: Plane>(
     own: Generation,
 ) -> Result<Attempt, Refused> {
     let mut order = [own, own.other()];
-    if visit.gate.speaks(&visit.upstream) == Some(own.other()) {
+    if visit.gate.known(&visit.upstream).is_of_the_other(own) {
         order.reverse();
     }
     let id = message.id.clone();
@@ -234,7 +234,10 @@ async fn first_words<P: Plane>(
             }
         };
         if attempt.opened.is_some() {
-            visit.gate.remember(&visit.upstream, generation);
+            visit.gate.remember(&visit.upstream, generation, true);
+            if first.is_some() {
+                visit.gate.remember(&visit.upstream, generation.other(), false);
+            }
             return Ok(attempt);
         }
         // What the server says in the client's own generation is what the client can read.
@@ -399,21 +402,55 @@ fn initialize_params(envelope: &Envelope) -> Object {
     params
 }
 
-impl<P: Plane> Gateway<P> {
-    /// The generation in which a server was last spoken to.
-    pub(crate) fn speaks(&self, upstream: &Upstream) -> Option<Generation> {
-        lock(&self.tongues).get(&(upstream.id.clone(), upstream.url.clone())).copied()
+/// Which generations a server knows, as far as that was seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Known {
+    sessions: Option<bool>,
+    stateless: Option<bool>,
+}
+
+impl Known {
+    const fn get(self, generation: Generation) -> Option<bool> {
+        match generation {
+            Generation::Sessions => self.sessions,
+            Generation::Stateless => self.stateless,
+        }
     }
 
-    fn remember(&self, upstream: &Upstream, generation: Generation) {
+    /// Whether a server is better asked in the other generation first: it knows that one, and not this one.
+    fn is_of_the_other(self, generation: Generation) -> bool {
+        self.get(generation) == Some(false) && self.get(generation.other()) == Some(true)
+    }
+}
+
+impl<P: Plane> Gateway<P> {
+    /// The generation in which a server is spoken to for a client of this one; none while that is not known.
+    pub(crate) fn speaks(&self, upstream: &Upstream, own: Generation) -> Option<Generation> {
+        let known = self.known(upstream);
+        if known.get(own) == Some(true) {
+            return Some(own);
+        }
+        known.is_of_the_other(own).then(|| own.other())
+    }
+
+    fn known(&self, upstream: &Upstream) -> Known {
+        let key = (upstream.id.clone(), upstream.url.clone());
+        lock(&self.tongues).get(&key).copied().unwrap_or_default()
+    }
+
+    fn remember(&self, upstream: &Upstream, generation: Generation, is_known: bool) {
         let mut tongues = lock(&self.tongues);
         if tongues.len() >= REMEMBERED_MAX {
             tongues.clear();
         }
-        tongues.insert((upstream.id.clone(), upstream.url.clone()), generation);
+        let known = tongues.entry((upstream.id.clone(), upstream.url.clone())).or_default();
+        match generation {
+            Generation::Sessions => known.sessions = Some(is_known),
+            Generation::Stateless => known.stateless = Some(is_known),
+        }
     }
 
-    /// Lets a server be asked anew which generation it knows.
+    /// Lets a server be asked anew which generations it knows.
     pub(crate) fn unlearn(&self, upstream: &Upstream) {
         lock(&self.tongues).remove(&(upstream.id.clone(), upstream.url.clone()));
     }

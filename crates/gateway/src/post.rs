@@ -262,16 +262,27 @@ impl<P: Plane> Visit<P> {
             return;
         }
         let knows_sessions = matches!(session.tongue, Tongue::Session { .. });
-        let message = match Notice::parse(&notification.method) {
-            Some(Notice::Initialized) if knows_sessions && session.is_announced_now() => opened(),
+        match Notice::parse(&notification.method) {
+            Some(Notice::Initialized) if knows_sessions && session.is_announced_now() => {
+                self.pass_on(session, &opened()).await;
+            }
             Some(Notice::Cancelled) => {
                 let id = notification.param("requestId").and_then(Id::read);
-                let Some(upstream_id) = id.and_then(|id| session.cancel(&id)) else { return };
-                cancellation(upstream_id)
+                let Some((upstream_id, cancelled)) = id.and_then(|id| session.taken_back(&id)) else {
+                    return;
+                };
+                // A server without sessions sees that its answer is let go of.
+                if knows_sessions {
+                    self.pass_on(session, &cancellation(upstream_id)).await;
+                }
+                cancelled.notify_one();
             }
-            _ => return,
-        };
-        // Waited for: what the client sends next may rest on it.
+            _ => {}
+        }
+    }
+
+    /// Waited for: what the client sends next may rest on it.
+    async fn pass_on(&self, session: &Session, message: &Notification) {
         let way = Way::within(&self.upstream, session);
         if let Err(trouble) = self.gate.client.tell(&session.standing(), message.to_bytes(), way).await {
             tracing::debug!(server = %self.upstream.name, %trouble, "a notification was not delivered");

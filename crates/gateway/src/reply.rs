@@ -50,6 +50,13 @@ pub(crate) fn stateless(response: &mcp::Response) -> Response {
     json(status, response.to_bytes())
 }
 
+/// An answer of a server to a client of 2026-07-28. What the client would have to be able to do has a status wherever it
+/// comes from.
+pub(crate) fn in_band(response: &mcp::Response) -> Response {
+    let lacks = response.outcome.as_ref().is_err_and(|error| error.code == code::MISSING_CAPABILITY);
+    json(if lacks { StatusCode::BAD_REQUEST } else { StatusCode::OK }, response.to_bytes())
+}
+
 /// An error of 2026-07-28 about the request itself, whatever it is.
 pub(crate) fn stateless_refusal(id: Option<Id>, error: RpcError) -> Stop {
     let status = match status_of(error.code) {

@@ -151,16 +151,12 @@ impl Session {
         Some(InFlight { session: Arc::clone(self), id: id.clone(), cancelled })
     }
 
-    /// The client takes a request back: gives the id under which the server knows it. A server without sessions is not
-    /// told; there the request is let go of.
-    pub(crate) fn cancel(&self, id: &Id) -> Option<i64> {
+    /// A request that the client takes back: the id under which the server knows it, and what ends it here. A server need
+    /// not answer what was taken back, so nobody waits for that.
+    pub(crate) fn taken_back(&self, id: &Id) -> Option<(i64, Arc<Notify>)> {
         let in_flight = lock(&self.in_flight);
         let under_way = in_flight.get(id)?;
-        if self.tongue == Tongue::Stateless {
-            under_way.cancelled.notify_one();
-            return None;
-        }
-        Some(under_way.upstream_id)
+        Some((under_way.upstream_id, Arc::clone(&under_way.cancelled)))
     }
 
     /// Counts a listening stream; `None` when there are too many.
@@ -204,7 +200,7 @@ struct UnderWay {
 pub(crate) struct InFlight {
     session: Arc<Session>,
     id: Id,
-    /// Notified when the client takes the request back and only we can let go of it.
+    /// Notified when the client takes the request back.
     pub(crate) cancelled: Arc<Notify>,
 }
 
