@@ -37,8 +37,8 @@ run: ## run the server on http://127.0.0.1:8420 with its data in .writ/
 	@scripts/setup.sh rust
 	cargo run --package writ -- up --data .writ
 
-test: setup tidy fmt-check lint unit demo clients docs ## everything that must be green before a commit is pushed
-	@echo "make test: tidy, format, lints, tests, demo, real clients and documents are green"
+test: setup tidy fmt-check lint unit demo clients conformance docs ## everything that must be green before a commit is pushed
+	@echo "make test: tidy, format, lints, tests, demo, real clients, conformance and documents are green"
 
 verify: test ## the same and the long tests at full size: crash rounds, mutations, more property cases
 	PROPTEST_CASES=4096 cargo $(RUN_ALL_TESTS)
@@ -73,6 +73,12 @@ unit: ## all tests of the workspace on both databases
 clients: ## real MCP clients against a real MCP server, through Writ
 	@scripts/setup.sh clients
 	tests/conformance/run.sh
+
+conformance: ## the official MCP conformance suite, without and with Writ in between, and each feature between both generations
+	@scripts/setup.sh clients
+	cargo build --package writ
+	tests/conformance/suite.sh
+	tests/conformance/matrix.sh --check
 
 docs: ## every command that the pages show, and the picture
 	@scripts/setup.sh clients

@@ -5,7 +5,7 @@
 #
 # Idempotent, and quick when everything is there. Downloads land under ${WRIT_CACHE:-$HOME/.cache/writ}; only
 # Debian packages are installed into the system, and only by root. Versions are pinned in the files that are
-# named in `install_python` and `install_node`; a change of those files installs anew.
+# named in `install_python`, `install_packages` and `install_node`; a change of those files installs anew.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -51,6 +51,7 @@ postgres_found() {
 check_clients() {
     install_python 1
     install_python 2
+    install_packages
     install_node
 }
 
@@ -71,16 +72,32 @@ install_python() {
     fi
 }
 
-# Both TypeScript lines have names of their own and share one folder.
-install_node() {
-    local folder=$cache/mcp-ts pins=$clients/ts/package-lock.json
-    is_fresh "$folder" "$pins" && return
-    if ! command -v npm >/dev/null || ! node -e 'process.exit(Number(process.versions.node.split(".")[0] < 20))'; then
+# Both TypeScript lines have names of their own and share one folder, with the conformance suite and its fixtures.
+install_packages() {
+    if ! command -v npm >/dev/null || ! has_node 20; then
         missing+=("node 20 or newer with npm, for the TypeScript clients")
         return
     fi
-    echo "setup: TypeScript SDKs and server-everything into $folder"
-    rm -rf "$folder" && mkdir -p "$folder" && cp "$clients/ts/package.json" "$pins" "$folder/"
+    install_with_npm "$cache/mcp-ts" "$clients/ts" "TypeScript SDKs, server-everything and the conformance suite"
+}
+
+# The suite needs a newer Node than the clients, and than some Debian has. The packages are those that npm's `node`
+# would fetch in an install script: named directly they are pinned like everything else, and no script runs.
+install_node() {
+    has_node 22 || install_with_npm "$cache/mcp-node" "$clients/node" "Node 24 for the conformance suite"
+}
+
+has_node() {
+    node -e "process.exit(Number(process.versions.node.split('.')[0] < $1))" 2>/dev/null
+}
+
+# install_with_npm FOLDER PINS WHAT: PINS holds package.json and package-lock.json.
+install_with_npm() {
+    local folder=$1 pins=$2/package-lock.json
+    is_fresh "$folder" "$pins" && return
+    command -v npm >/dev/null || return 0
+    echo "setup: $3 into $folder"
+    rm -rf "$folder" && mkdir -p "$folder" && cp "$2/package.json" "$pins" "$folder/"
     if (cd "$folder" && npm ci --silent --no-audit --no-fund --ignore-scripts); then
         mark_fresh "$folder" "$pins"
     else

@@ -8,7 +8,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-cache=${WRIT_CACHE:-$HOME/.cache/writ}
+# shellcheck source=tests/conformance/common.sh
+source ./common.sh
+
 work=$(mktemp -d)
 upstream_pid='' upstream_url='' now=''
 trap finish EXIT
@@ -47,8 +49,9 @@ run_direct() {
 
 run_writ() {
     upstream_start
-    writ_start "$upstream_url"
-    writ_admit
+    writ_start
+    writ_prepare
+    writ_admit "$upstream_url"
     drive "$1" --url "$writ_mcp_url" --token-file "$writ_token_file" "${allowed_call[@]}" "${long_call[@]}" \
         --deny get-env --deny-hidden --deny-says "$writ_denial" --stop "$writ_kill"
     writ_stop
@@ -94,34 +97,12 @@ upstream_stop() {
     upstream_pid=''
 }
 
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
-# wait_until SECONDS WHAT COMMAND...: polls, because neither server tells us in another way.
-wait_until() {
-    local deadline=$((SECONDS + $1)) what=$2
-    shift 2
-    until "$@"; do
-        if ((SECONDS > deadline)); then
-            echo "conformance: $what was not ready in time" >&2
-            return 1
-        fi
-        sleep 0.05
-    done
-}
-
 finish() {
     local status=$?
     upstream_stop
     writ_stop
     rm -rf "$work"
     if ((status)) && [[ -n $now ]]; then echo "conformance: $now failed: the step that failed is above" >&2; fi
-}
-
-die() {
-    echo "conformance: $*" >&2
-    exit 1
 }
 
 main "$@"

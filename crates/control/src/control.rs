@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::{
     authority::{Authority, PATIENCE, System, Turns, Write},
-    catalogue::AskTools,
+    catalogue::AskServer,
     decide::UnderWay,
     draft::Draft,
     follow::Follower,
@@ -51,7 +51,7 @@ pub(crate) struct Inner {
     /// The last position at which authority may have ended: what live streams watch.
     pub(crate) narrowed: watch::Sender<Position>,
     /// Asks servers for their tools; the data plane attaches it.
-    pub(crate) ask_tools: std::sync::OnceLock<AskTools>,
+    pub(crate) ask_server: std::sync::OnceLock<AskServer>,
     /// Access tokens whose signature was checked.
     pub(crate) tokens: crate::oauth::TokenCache,
     /// When the log's head was last seen to be no further than the snapshot.
@@ -81,7 +81,7 @@ impl Control {
             applied: watch::Sender::new(snapshot.position),
             narrowed: watch::Sender::new(snapshot.position),
             fresh: watch::Sender::new(clock.now()),
-            ask_tools: std::sync::OnceLock::new(),
+            ask_server: std::sync::OnceLock::new(),
             turns: Turns::default(),
             readers: Readers::default(),
             under_way: UnderWay::default(),
@@ -98,13 +98,13 @@ impl Control {
         Ok((control, follower))
     }
 
-    /// Attaches the data plane's way of asking servers for their tools; the first one stays.
-    pub fn attach(&self, ask_tools: AskTools) {
-        drop(self.inner.ask_tools.set(ask_tools));
+    /// Attaches the data plane's way of asking servers what they speak and have; the first one stays.
+    pub fn attach(&self, ask_server: AskServer) {
+        drop(self.inner.ask_server.set(ask_server));
     }
 
-    pub(crate) fn ask_tools(&self) -> Option<AskTools> {
-        self.inner.ask_tools.get().cloned()
+    pub(crate) fn ask_server(&self) -> Option<AskServer> {
+        self.inner.ask_server.get().cloned()
     }
 
     pub(crate) fn inner(&self) -> &Inner {

@@ -3,49 +3,98 @@
 use std::{sync::Arc, time::Duration};
 
 use base::HeldBody;
-use futures_util::FutureExt;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Notify;
 use wire::{
     json::Json,
-    mcp::{Denial, Id, Message, Notice, Notification, Response, RpcError},
+    mcp::{Denial, Id, Message, Notice, Notification, Request as Question, Response, code},
 };
 
 use crate::{
     Ending, Gateway, Plane, Request, Upstream,
     account::Account,
+    asking::askable,
+    front::{Front, Route},
     leash::{Cut, Leash},
     listing,
-    session::{InFlight, Session},
-    upstream::{Frames, Outbound, Standing, Trouble, Way},
+    notices::{cancellation, is_carried_unasked, severity},
+    reply,
+    request::Generation,
+    resume::{self, Pause, Resuming, Stops},
+    round::{self, Round},
+    session::InFlight,
+    state,
+    tasks::Ids,
+    translate,
+    upstream::{Frames, Outbound, Trouble},
 };
-
-/// How long the end of a stream may take after its answer.
-const DRAIN_WAIT: Duration = Duration::from_secs(1);
 
 /// One permitted request under way.
 pub(crate) struct Exchange<P: Plane> {
     pub(crate) gate: Arc<Gateway<P>>,
     pub(crate) caller: P::Caller,
     pub(crate) upstream: Arc<Upstream>,
-    /// None while the session is being opened.
-    pub(crate) session: Option<Arc<Session>>,
+    pub(crate) front: Front,
+    pub(crate) route: Route,
     pub(crate) request: Request,
     pub(crate) outbound: Outbound,
+    /// The client's message, where the server may want it again with more.
+    pub(crate) message: Option<Question>,
     pub(crate) leash: Leash<P>,
     pub(crate) account: Account<P>,
+    /// The questions that the client was asked because of this.
+    pub(crate) asked: Vec<i64>,
+    /// The round of questions that is going on, if one is.
+    pub(crate) round: Option<Round<P>>,
+    pub(crate) rounds: usize,
+    /// Resolves when the client takes its request back.
+    pub(crate) cancelled: Option<Arc<Notify>>,
+    pub(crate) stops: Stops,
+    pub(crate) paused: Option<Pause>,
+    /// Whether the client has stayed away for as long as the server wanted.
+    pub(crate) has_waited: bool,
+    pub(crate) resuming: Option<Resuming>,
     /// Forgets the request with the exchange.
     pub(crate) _in_flight: Option<InFlight>,
     /// The message is kept as long as the exchange.
-    pub(crate) _held: Option<HeldBody>,
+    pub(crate) held: Option<HeldBody>,
     pub(crate) frames: Option<Frames>,
+    /// In which form the server answered.
+    pub(crate) form: AnswerForm,
+    pub(crate) is_settled: bool,
+}
+
+/// In which form a server answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum AnswerForm {
+    /// With one JSON text.
+    #[default]
+    Text,
+    /// With a stream of events.
+    Stream,
+    /// With an HTTP status that refuses the request itself; only servers without sessions mean something by it.
+    Refusal,
 }
 
 /// The next thing that happens.
 pub(crate) enum Step {
-    /// A notification for the client, as text.
+    /// A message for the client, as text.
     Pass(Vec<u8>),
+    /// The server asks something, and the client hears of it only in a result.
+    Ask(Question),
+    /// The server closed its stream and goes on after so long, if it is asked to. So does the client.
+    Pause(Duration),
     /// The end.
     Last(Result<Response, End>),
+}
+
+/// How a stream of the server stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopped {
+    ForGood,
+    /// The server goes on when it is asked to.
+    ForNow,
+    /// The same after so long, and the client is of those who fetch the rest themselves.
+    ToBeFetched(Duration),
 }
 
 /// Why there is no answer of the server.
@@ -53,6 +102,8 @@ pub(crate) enum Step {
 pub(crate) enum End {
     Cut(Cut),
     Trouble(Trouble),
+    /// The server was to be asked again, with what the client answered, and that was refused.
+    Denied(Box<Denial>),
 }
 
 impl From<Trouble> for End {
@@ -65,21 +116,65 @@ impl<P: Plane> Exchange<P> {
     /// Waits for the next thing. May be dropped and called again without losing anything.
     pub(crate) async fn step(&mut self) -> Step {
         loop {
+            if self.round.is_some() {
+                let cancelled = self.cancelled.clone();
+                let stepped = tokio::select! {
+                    biased;
+                    () = taken_back(cancelled.as_deref()) => Err(Trouble::Cancelled.into()),
+                    stepped = round::step(self) => stepped,
+                };
+                match stepped {
+                    Ok(Some(question)) => return Step::Pass(question),
+                    Ok(None) => {}
+                    Err(end) => return Step::Last(Err(end)),
+                }
+                continue;
+            }
+            if let Err(end) = self.go_on().await {
+                return Step::Last(Err(end));
+            }
             let Some(frames) = self.frames.as_mut() else { return Step::Last(Err(Trouble::NoAnswer.into())) };
             let read = tokio::select! {
                 biased;
                 cut = self.leash.ended() => return Step::Last(Err(End::Cut(cut))),
+                () = taken_back(self.cancelled.as_deref()) => return Step::Last(Err(Trouble::Cancelled.into())),
                 read = frames.next() => read,
             };
             self.account.bytes = frames.bytes() as u64;
             match read {
+                Ok(None) => match self.pause() {
+                    Stopped::ForGood => return Step::Last(Err(Trouble::NoAnswer.into())),
+                    Stopped::ToBeFetched(wait) => return Step::Pause(wait),
+                    Stopped::ForNow => {}
+                },
+                Err(Trouble::Broken) => {
+                    if self.pause() == Stopped::ForGood {
+                        return Step::Last(Err(Trouble::Broken.into()));
+                    }
+                }
                 Err(trouble) => return Step::Last(Err(trouble.into())),
-                Ok(None) => return Step::Last(Err(Trouble::NoAnswer.into())),
-                Ok(Some(Message::Response(response))) if response.id == Some(self.outbound.id()) => {
+                Ok(Some(Message::Response(response))) if self.is_answered_by(&response) => {
                     if let Some(frames) = self.frames.take() {
+                        self.form = if frames.is_stream() {
+                            AnswerForm::Stream
+                        } else if frames.is_refusal() && self.route.generation() == Generation::Stateless {
+                            AnswerForm::Refusal
+                        } else {
+                            AnswerForm::Text
+                        };
+                        if frames.is_refusal() && self.is_strange(&response) {
+                            self.gate.unlearn(&self.upstream);
+                        }
                         self.gate.finish(frames);
                     }
-                    return Step::Last(Ok(response));
+                    match self.wants_more(&response) {
+                        Ok(None) => return Step::Last(Ok(response)),
+                        Ok(Some(round)) => {
+                            self.account.end(Ending::Done, Some("input_required"), Some(response.digest()));
+                            self.round = Some(round);
+                        }
+                        Err(trouble) => return Step::Last(Err(trouble.into())),
+                    }
                 }
                 Ok(Some(Message::Response(response))) => {
                     // SECURITY: an answer finds only the request that it names (threat class 19).
@@ -87,9 +182,9 @@ impl<P: Plane> Exchange<P> {
                     tracing::warn!(server = %self.upstream.name, id, "the server answered a request that is not under way here");
                     metrics::counter!("writ_mcp_stray_answers_total").increment(1);
                 }
-                Ok(Some(Message::Request(request))) => {
-                    if let Some(session) = &self.session {
-                        self.gate.answer_server(&self.upstream, session, request);
+                Ok(Some(Message::Request(question))) => {
+                    if let Some(step) = self.hear(question) {
+                        return step;
                     }
                 }
                 Ok(Some(Message::Notification(notification))) => {
@@ -101,9 +196,93 @@ impl<P: Plane> Exchange<P> {
         }
     }
 
+    /// Lets go of a stream that ended without an answer. Whether more follows if the server is asked to go on.
+    fn pause(&mut self) -> Stopped {
+        let frames = self.frames.take().filter(|_| self.route.generation() == Generation::Sessions);
+        let Some(pause) = frames.and_then(|frames| self.stops.stop(&frames)) else { return Stopped::ForGood };
+        let wait = pause.wait;
+        self.paused = Some(pause);
+        let session = self.route.session().filter(|_| matches!(self.front, Front::Session));
+        let is_fetched = session.is_some_and(|session| session.client.resumes());
+        wait.filter(|_| is_fetched).map_or(Stopped::ForNow, Stopped::ToBeFetched)
+    }
+
+    /// Goes on with a stream that stopped.
+    async fn go_on(&mut self) -> Result<(), End> {
+        if let (Some(pause), Some(session)) = (self.paused.take(), self.route.session()) {
+            let has_waited = std::mem::take(&mut self.has_waited);
+            self.resuming = Some(resume::resume(&self.gate, &self.upstream, session, pause, has_waited));
+        }
+        let Some(resuming) = &mut self.resuming else { return Ok(()) };
+        let resumed = tokio::select! {
+            biased;
+            cut = self.leash.ended() => return Err(End::Cut(cut)),
+            resumed = resuming => resumed,
+        };
+        self.resuming = None;
+        self.frames = Some(resumed?);
+        Ok(())
+    }
+
+    fn is_answered_by(&self, response: &Response) -> bool {
+        let is_refusal = || self.frames.as_ref().is_some_and(Frames::is_refusal);
+        match &response.id {
+            Some(id) => *id == self.outbound.id(),
+            None => is_refusal(),
+        }
+    }
+
+    /// A question of the server: for the client, where it can be asked that; otherwise answered here.
+    fn hear(&mut self, mut question: Question) -> Option<Step> {
+        let session = Arc::clone(self.route.session()?);
+        // In 2026-07-28 servers ask in their results alone, and nothing they ask otherwise can be answered.
+        if self.route.generation() == Generation::Stateless {
+            return None;
+        }
+        match self.front {
+            Front::Session => {
+                let (number, text) = self.gate.ask_client(&self.upstream, &session, question)?;
+                self.asked.push(number);
+                Some(Step::Pass(text))
+            }
+            Front::Stateless(_) => {
+                if askable(&question.method, &session.envelope.capabilities).is_some() {
+                    self.ids().seal_in_question(&mut question, None);
+                    return Some(Step::Ask(question));
+                }
+                self.gate.answer_server(&self.upstream, &session, question);
+                None
+            }
+        }
+    }
+
+    /// Whether the answer is none yet, but a round of questions for a client that has to be asked one by one.
+    fn wants_more(&mut self, response: &Response) -> Result<Option<Round<P>>, Trouble> {
+        let Ok(result) = &response.outcome else { return Ok(None) };
+        if result.get("resultType").and_then(Json::as_str) != Some("input_required") {
+            return Ok(None);
+        }
+        match (&self.front, &self.route) {
+            (Front::Session, Route::Within(session)) => {
+                self.rounds += 1;
+                if self.rounds > round::ROUNDS_MAX {
+                    return Err(Trouble::Garbage("questions without end"));
+                }
+                let round = round::begin(&self.gate, session, result)?;
+                self.asked.extend_from_slice(round.numbers());
+                Ok(Some(round))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// The notification as the client gets it, if it gets it.
     fn carry(&self, mut notification: Notification) -> Option<Vec<u8>> {
-        match Notice::parse(&notification.method)? {
+        let notice = Notice::parse(&notification.method)?;
+        let made = self.route.session().map(|session| &session.made);
+        self.ids().seal_in_notice(&mut notification, made)?;
+        let is_stateless = self.front.generation() == Generation::Stateless;
+        match notice {
             Notice::Progress => {
                 let wanted = self.outbound.progress.as_ref()?;
                 let token = notification.params.as_mut()?.as_object_mut()?.get_mut("progressToken")?;
@@ -113,12 +292,38 @@ impl<P: Plane> Exchange<P> {
                 *token = wanted.to_json();
                 Some(notification.to_bytes())
             }
-            other => is_carried_unasked(other).then(|| notification.to_bytes()),
+            Notice::Message => self.logs(&notification).then(|| notification.to_bytes()),
+            Notice::Cancelled if !is_stateless => {
+                let id = notification.param("requestId").and_then(Id::read)?;
+                let number = self.route.session()?.asked.take_back(&id)?;
+                Some(cancellation(number).to_bytes())
+            }
+            // In 2026-07-28 what nobody asked for travels on subscriptions alone.
+            other => (!is_stateless && is_carried_unasked(other)).then(|| notification.to_bytes()),
         }
+    }
+
+    /// Whether a line of the server's log reaches the client.
+    fn logs(&self, line: &Notification) -> bool {
+        self.upstream.passes.logging
+            && match &self.front {
+                // The server was told, or tells as much as it thinks right.
+                Front::Session => true,
+                Front::Stateless(told) => told.envelope.log_level.as_deref().is_some_and(|lowest| {
+                    let level = line.param("level").and_then(Json::as_str).unwrap_or_default();
+                    severity(level) >= severity(lowest)
+                }),
+            }
+    }
+
+    fn ids(&self) -> Ids<'_, P> {
+        let plane = &*self.gate.plane;
+        Ids::new(plane, &plane.holder(&self.caller), &self.upstream)
     }
 
     /// The answer for the client, and the end of the account.
     pub(crate) async fn settle(&mut self, last: Result<Response, End>) -> Response {
+        self.is_settled = true;
         let id = self.outbound.client_id.clone();
         let answered = match last {
             Ok(response) => self.judge(response).await.map_err(End::from),
@@ -137,140 +342,118 @@ impl<P: Plane> Exchange<P> {
                 response
             }
             Err(End::Trouble(trouble)) => {
-                self.account.end(trouble.ending(), Some(trouble.code()), None);
+                // A stream that stopped had begun, whatever went wrong when it was asked for again.
+                let ending = if self.stops.has_any() { Ending::Unknown } else { trouble.ending() };
+                self.account.end(ending, Some(trouble.code()), None);
                 self.give_up(&trouble);
                 Response::error(Some(id), trouble.to_error())
             }
+            Err(End::Denied(denial)) => match self.request {
+                Request::CallTool { .. } => Response::result(id, denial.tool_result()),
+                _ => Response::error(Some(id), denial.error()),
+            },
             Err(End::Cut(cut)) => {
-                self.account.end(Ending::Cut, Some(cut.code()), None);
-                self.cancel();
+                self.cut(cut);
                 let help = "ask the person behind this task for a new one";
                 Response::error(Some(id), Denial::new(cut.code(), cut.reason(), help).error())
             }
         }
     }
 
-    /// Checks an answer by what was asked.
-    async fn judge(&self, mut response: Response) -> Result<Response, Trouble> {
+    /// Whether a refusal of the request itself may mean that the server is of another generation by now: it is not what
+    /// servers of its generation say to requests that are written as these are.
+    fn is_strange(&self, refusal: &Response) -> bool {
+        let known = [code::METHOD_NOT_FOUND, code::INVALID_PARAMS, code::MISSING_CAPABILITY];
+        let is_known =
+            |error: i64| self.route.generation() == Generation::Stateless && known.contains(&error);
+        refusal.outcome.as_ref().err().is_some_and(|error| !is_known(error.code))
+    }
+
+    /// Checks an answer by what was asked, and puts it into the client's form.
+    async fn judge(&mut self, mut response: Response) -> Result<Response, Trouble> {
         if let (Ok(result), Request::List(list)) = (&mut response.outcome, &self.request) {
             listing::filter(&*self.gate.plane, &self.caller, &self.upstream, *list, result).await?;
         }
+        if let (Ok(result), Front::Stateless(told)) = (&mut response.outcome, &self.front) {
+            state::check_questions(result, &self.request, &told.envelope.capabilities)?;
+            let bound = state::Bound::new(&self.gate.plane.holder(&self.caller), &self.upstream, &told.act);
+            state::seal(result, &*self.gate.plane, &bound, self.gate.config.clock.now())?;
+        }
+        if let Ok(result) = &mut response.outcome {
+            let made = self.route.session().map(|session| &session.made);
+            self.ids().seal_in(result, &self.request, made);
+        }
+        translate::answer(&mut response, &self.request, self.route.generation(), self.front.generation());
         Ok(response)
     }
 
     fn give_up(&mut self, trouble: &Trouble) {
         tracing::warn!(server = %self.upstream.name, code = trouble.code(), %trouble, "a request was not answered");
         match trouble {
+            Trouble::Status(400 | 404 | 405 | 406) => self.gate.unlearn(&self.upstream),
             Trouble::SessionGone => {
-                if let Some(session) = &self.session {
+                if let Some(session) = self.route.session() {
                     self.gate.sessions.close(session);
                 }
             }
-            Trouble::Stalled | Trouble::Silent | Trouble::TooLarge(_) | Trouble::Garbage(_) => self.cancel(),
+            Trouble::Stalled
+            | Trouble::Silent
+            | Trouble::TooLarge(_)
+            | Trouble::Garbage(_)
+            | Trouble::Wants => self.cancel(),
             _ => {}
         }
     }
 
-    /// Tells the server that nobody waits any more, and lets go of its answer.
+    /// Ends it because authority has ended.
+    pub(crate) fn cut(&mut self, cut: Cut) {
+        self.is_settled = true;
+        self.account.end(Ending::Cut, Some(cut.code()), None);
+        self.cancel();
+    }
+
+    /// The answer over HTTP. A server that found its own fault with the act answered the request all the same, and a model
+    /// has to read it; only a refusal of the request itself has a status.
+    pub(crate) fn reply(&self, answer: &Response) -> axum::response::Response {
+        match &self.front {
+            Front::Stateless(_) if self.form != AnswerForm::Refusal => reply::in_band(answer),
+            front => front.reply(answer),
+        }
+    }
+
+    /// Whether the caller's authority still stands. For an exchange that nobody steps.
+    pub(crate) fn is_live(&self) -> bool {
+        self.gate.plane.is_live(&self.caller, &self.upstream)
+    }
+
+    /// Tells the server that nobody waits any more, and lets go of its answer. Where there are no sessions, letting go
+    /// says it all.
     fn cancel(&mut self) {
         self.frames = None;
-        if let Some(session) = &self.session {
+        if let Some(session) = self.route.session()
+            && self.route.generation() == Generation::Sessions
+        {
             self.gate.cancel(&self.upstream, session, self.outbound.number());
         }
     }
 }
 
-/// Notifications of servers that any stream of a session carries. Log lines are not: logging is not offered.
-pub(crate) const fn is_carried_unasked(notice: Notice) -> bool {
-    matches!(
-        notice,
-        Notice::ToolsListChanged
-            | Notice::ResourcesListChanged
-            | Notice::ResourcesUpdated
-            | Notice::PromptsListChanged
-    )
+/// Resolves when the client takes its request back.
+async fn taken_back(cancelled: Option<&Notify>) {
+    match cancelled {
+        Some(cancelled) => cancelled.notified().await,
+        None => std::future::pending().await,
+    }
 }
 
-impl<P: Plane> Gateway<P> {
-    /// Answers a request of a server: signs of life only, for now. Beside the calls, so that no stream waits for it.
-    pub(crate) fn answer_server(
-        self: &Arc<Self>,
-        upstream: &Arc<Upstream>,
-        session: &Arc<Session>,
-        request: wire::mcp::Request,
-    ) {
-        let answer = if request.method == "ping" {
-            Response::result(request.id, Json::object::<&str, 0>([]))
-        } else {
-            tracing::debug!(server = %upstream.name, "refused a request of the server");
-            Response::error(Some(request.id), RpcError::method_not_found(&request.method))
-        };
-        self.errand(upstream, session, answer.to_bytes());
-    }
-
-    /// Tells a server that a request is no longer wanted.
-    pub(crate) fn cancel(
-        self: &Arc<Self>,
-        upstream: &Arc<Upstream>,
-        session: &Arc<Session>,
-        upstream_id: i64,
-    ) {
-        self.errand(upstream, session, cancellation(upstream_id).to_bytes());
-    }
-
-    /// Reads the end of a stream whose answer has come, so that its connection can be used again. Mostly it is there
-    /// already; otherwise somebody waits for it beside the calls.
-    fn finish(&self, mut frames: Frames) {
-        if frames.drain().now_or_never().is_some() {
-            return;
+impl<P: Plane> Drop for Exchange<P> {
+    fn drop(&mut self) {
+        if let Some(session) = self.route.session() {
+            session.asked.forget(&self.asked);
         }
-        let Ok(turn) = Arc::clone(&self.errands).try_acquire_owned() else { return };
-        tokio::spawn(async move {
-            let _ = tokio::time::timeout(DRAIN_WAIT, frames.drain()).await;
-            drop(turn);
-        });
-    }
-
-    /// Sends a message of upkeep in the background; when too many are under way, it is left unsent.
-    fn errand(self: &Arc<Self>, upstream: &Arc<Upstream>, session: &Arc<Session>, message: Vec<u8>) {
-        let Ok(turn) = Arc::clone(&self.errands).try_acquire_owned() else {
-            tracing::warn!(server = %upstream.name, "too many messages of upkeep are under way; one was left unsent");
-            return;
-        };
-        let errand = Errand { turn, standing: session.standing(), message };
-        let (gate, upstream, session) = (Arc::clone(self), Arc::clone(upstream), Arc::clone(session));
-        tokio::spawn(async move {
-            let way = Way::within(&upstream, &session);
-            if let Err(trouble) = gate.client.tell(&errand.standing, errand.message, way).await {
-                tracing::debug!(server = %upstream.name, %trouble, "a message of upkeep was not delivered");
-            }
-            drop(errand.turn);
-        });
-    }
-}
-
-struct Errand {
-    turn: OwnedSemaphorePermit,
-    standing: Standing,
-    message: Vec<u8>,
-}
-
-/// `notifications/cancelled` under the id that the server knows.
-pub(crate) fn cancellation(upstream_id: i64) -> Notification {
-    let mut params = wire::json::Object::new();
-    params.insert("requestId", upstream_id);
-    Notification {
-        method: Notice::Cancelled.as_str().to_owned(),
-        params: Some(params.into()),
-        rest: wire::json::Object::new(),
-    }
-}
-
-/// Says that a session is open.
-pub(crate) fn opened() -> Notification {
-    Notification {
-        method: Notice::Initialized.as_str().to_owned(),
-        params: None,
-        rest: wire::json::Object::new(),
+        // In 2026-07-28 a client takes a request back by letting go of the answer.
+        if !self.is_settled && self.front.generation() == Generation::Stateless {
+            self.cancel();
+        }
     }
 }

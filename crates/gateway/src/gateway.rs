@@ -1,8 +1,9 @@
 //! The gateway, and the door of `/mcp/{server}`.
 
 use std::{
+    collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -14,7 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, request:
 use tokio::sync::Semaphore;
 use wire::{
     json::{Json, Object},
-    mcp::{self, Revision, code},
+    mcp::{self, Revision, RpcError, code},
 };
 
 use crate::{
@@ -23,12 +24,16 @@ use crate::{
     config::Config,
     door::Door,
     leash::Leash,
+    opening::Known,
+    outgoing::{self, Outgoing},
+    parked::{Left, Lot, Parked},
     post,
     reply::{self, Stop},
-    session::Session,
+    session::{Client as Party, Session},
     sessions::Sessions,
+    stateless,
     stream::{self, Listener},
-    upstream::{Client, PROTOCOL_VERSION, Question, SESSION_ID, Standing, Way},
+    upstream::{Client, Discovered, LAST_EVENT_ID, PROTOCOL_VERSION, Question, SESSION_ID, Standing, Way},
 };
 
 /// The longest session id that is looked up, in bytes.
@@ -42,6 +47,8 @@ pub struct Gateway<P: Plane> {
     pub(crate) client: Client,
     pub(crate) errands: Arc<Semaphore>,
     pub(crate) closings: Arc<Semaphore>,
+    pub(crate) parked: Lot<P>,
+    pub(crate) tongues: Mutex<HashMap<(ServerId, Uri), Known>>,
     door: Door,
     numbers: AtomicI64,
 }
@@ -57,6 +64,8 @@ impl<P: Plane> Gateway<P> {
             client: Client::new()?,
             errands: Arc::new(Semaphore::new(config.limits.errands_max)),
             closings: Arc::new(Semaphore::new(config.limits.closings_max)),
+            parked: Lot::new(Arc::clone(&config.dice)),
+            tongues: Mutex::default(),
             door: Door::new(&config.public_url, &config.hosts),
             numbers: AtomicI64::new(1),
             config,
@@ -68,17 +77,23 @@ impl<P: Plane> Gateway<P> {
         Router::new().route("/mcp/{server}", any(enter::<P>)).with_state(Arc::clone(self))
     }
 
-    /// Asks a server which tools it has, for the control plane itself; answers with their definitions as given, or
-    /// with what went wrong, in words.
+    /// Asks a server what it speaks and which tools it has, for the control plane itself; or what went wrong, in words.
     pub async fn discover(
         &self,
         server: ServerId,
         url: Uri,
         credential: Vec<(HeaderName, HeaderValue)>,
+        authority: Option<Arc<str>>,
         wait: Duration,
-    ) -> Result<Vec<Json>, String> {
-        let question = Question::new(&self.client, url, credential, wait, server);
-        question.tools().await.map_err(|trouble| trouble.to_string())
+    ) -> Result<Discovered, String> {
+        let question = Question::new(&self.client, url, credential, authority, wait, server);
+        question.discover().await.map_err(|trouble| trouble.to_string())
+    }
+
+    /// The schema of the arguments, where it is a tool that is called.
+    pub(crate) fn schema_of(&self, upstream: &Upstream, request: &Request) -> Option<Json> {
+        let Request::CallTool { name, .. } = request else { return None };
+        self.plane.input_schema(upstream, name)
     }
 
     /// A number that no other request of this process has.
@@ -95,7 +110,7 @@ impl<P: Plane> Gateway<P> {
         let server = parts.uri.path().strip_prefix("/mcp/").filter(|name| name.parse::<Name>().is_ok());
         let server = server.ok_or_else(reply::missing)?;
         if ![Method::POST, Method::GET, Method::DELETE].contains(&parts.method) {
-            return Err(reply::wrong_method());
+            return Err(reply::wrong_method("POST, GET, DELETE"));
         }
         let now = self.config.clock.now();
         // Subscribed before the caller is known to be alive: what happens in between is seen.
@@ -110,7 +125,8 @@ impl<P: Plane> Gateway<P> {
         let leash =
             Leash::new(Arc::clone(&self.plane), caller.clone(), Arc::clone(&upstream), revocations, clock);
         let holder = self.plane.holder(&caller);
-        Ok(Visit { gate: Arc::clone(self), caller, holder, upstream, leash, held: None })
+        let (gate, proven) = (Arc::clone(self), Arc::default());
+        Ok(Visit { gate, caller, proven, holder, upstream, leash, held: None })
     }
 }
 
@@ -120,6 +136,7 @@ async fn enter<P: Plane>(State(gate): State<Arc<Gateway<P>>>, request: axum::ext
         let visit = gate.admit(&parts)?;
         match parts.method {
             Method::POST => post::serve(visit, &parts.headers, body).await,
+            _ if stateless::is_alone(&parts.headers) => Err(reply::wrong_method("POST")),
             Method::GET => visit.listen(&parts.headers).await,
             _ => visit.close(&parts.headers).await,
         }
@@ -130,7 +147,9 @@ async fn enter<P: Plane>(State(gate): State<Arc<Gateway<P>>>, request: axum::ext
 /// One authenticated request for one server.
 pub(crate) struct Visit<P: Plane> {
     pub(crate) gate: Arc<Gateway<P>>,
-    pub(crate) caller: P::Caller,
+    caller: P::Caller,
+    /// The caller once an act has used up its sender proof.
+    proven: Arc<OnceLock<P::Caller>>,
     pub(crate) holder: Holder,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) leash: Leash<P>,
@@ -139,6 +158,29 @@ pub(crate) struct Visit<P: Plane> {
 }
 
 impl<P: Plane> Visit<P> {
+    /// Who calls.
+    pub(crate) fn caller(&self) -> &P::Caller {
+        self.proven.get().unwrap_or(&self.caller)
+    }
+
+    /// Takes note that the sender proof of this visit was used up.
+    pub(crate) fn has_shown_proof(&self) {
+        self.proven.get_or_init(|| self.gate.plane.proven(&self.caller));
+    }
+
+    /// The same visit for another message, made because of the first.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            gate: Arc::clone(&self.gate),
+            caller: self.caller.clone(),
+            proven: Arc::clone(&self.proven),
+            holder: self.holder.clone(),
+            upstream: Arc::clone(&self.upstream),
+            leash: self.leash.again(),
+            held: None,
+        }
+    }
+
     /// The session that the request belongs to, with the version that it names checked.
     pub(crate) fn session(&self, headers: &HeaderMap) -> Result<Arc<Session>, Stop> {
         let (now, sessions) = (self.gate.config.clock.now(), &self.gate.sessions);
@@ -159,13 +201,28 @@ impl<P: Plane> Visit<P> {
             }
             _ => return Err(reply::bad_request("`Mcp-Session-Id` stands twice; send it once")),
         };
-        check_version(headers, session.revision)?;
+        if let Party::Known(agreed) = session.client {
+            check_version(headers, agreed)?;
+        }
         Ok(session)
     }
 
     /// Uses up the sender proof of a message that is no act.
     pub(crate) async fn be_admitted(&self) -> Result<(), Stop> {
-        self.gate.plane.admit(&self.caller).await.map_err(|refused| match refused {
+        self.gate.plane.admit(self.caller()).await.map_err(|refused| match refused {
+            Refused::Unauthorized(unauthorized) => reply::challenge(unauthorized),
+            Refused::Denied(denial) => not_now(&denial),
+        })
+    }
+
+    /// Answers for a message that cannot be read as an act: its proof is used up, and a method that nobody knows is put on
+    /// record.
+    pub(crate) async fn be_refused(&self, method: &str, error: &RpcError) -> Result<(), Stop> {
+        if error.code != code::METHOD_NOT_FOUND {
+            return self.be_admitted().await;
+        }
+        let denied = self.gate.plane.deny_unknown(self.caller(), &self.upstream, method).await;
+        denied.map_err(|refused| match refused {
             Refused::Unauthorized(unauthorized) => reply::challenge(unauthorized),
             Refused::Denied(denial) => not_now(&denial),
         })
@@ -177,17 +234,50 @@ impl<P: Plane> Visit<P> {
             return Err(reply::refusal(StatusCode::NOT_ACCEPTABLE, code::BAD_REQUEST, why));
         }
         let session = self.session(headers)?;
-        let account = self.ask_to_listen(&session).await?;
+        if let Some(event) = headers.get(LAST_EVENT_ID) {
+            return self.resume(&session, event).await;
+        }
+        let account = self.ask_to_listen(&session).await.map_err(|refused| match refused {
+            Refused::Unauthorized(unauthorized) => reply::challenge(unauthorized),
+            Refused::Denied(denial) if denial.retry_after.is_some() => not_now(&denial),
+            // Clients take this for a server that has nothing to say on its own.
+            Refused::Denied(_) => reply::wrong_method("POST, GET, DELETE"),
+        })?;
         let place = session.listen(self.gate.config.limits.listeners_max).ok_or_else(|| {
             let why = "the session has too many listening streams; close one";
             reply::refusal(StatusCode::TOO_MANY_REQUESTS, code::BAD_REQUEST, why)
         })?;
         let Self { gate, upstream, leash, .. } = self;
-        Ok(stream::of_listener(Listener { gate, upstream, session, leash, _place: place, _account: account }))
+        let (wishes, account) = (session.subscribed.subscribe(), ListeningAccount(account));
+        let listener = Listener { gate, upstream, session, leash, wishes, _place: place, _account: account };
+        Ok(stream::of_listener(listener))
+    }
+
+    /// Goes on with the stream of an answer. Its act was decided and recorded when it was asked for.
+    async fn resume(self, session: &Arc<Session>, event: &HeaderValue) -> Result<Response, Stop> {
+        self.be_admitted().await?;
+        let now = self.gate.config.clock.now();
+        let id = event.to_str().ok().and_then(outgoing::read_id);
+        let is_its = |parked: &Parked<P>| {
+            let of = parked.exchange.route.session();
+            let goes_on =
+                matches!(&parked.left, Left::Stream(tail) if id.is_some_and(|(_, number)| tail.has(number)));
+            goes_on && of.is_some_and(|of| Arc::ptr_eq(of, session))
+        };
+        let found = id.and_then(|(stream, number)| {
+            Some((self.gate.parked.fetch(stream, &self.holder, now, is_its)?, number))
+        });
+        let resumed = found.and_then(|(parked, number)| Outgoing::again(parked, number, self));
+        let resumed = resumed.ok_or_else(|| {
+            reply::bad_request(
+                "`Last-Event-ID` names no event that can be gone on from; ask again without it",
+            )
+        })?;
+        Ok(resumed.into_response())
     }
 
     /// Listening is an act: what the server says on its own reaches the client only with a decision on record.
-    async fn ask_to_listen(&self, session: &Session) -> Result<ListeningAccount<P>, Stop> {
+    pub(crate) async fn ask_to_listen(&self, session: &Session) -> Result<Account<P>, Refused> {
         let message = mcp::Request {
             id: mcp::Id::Text(session.id.clone()),
             method: "listen".to_owned(),
@@ -196,22 +286,10 @@ impl<P: Plane> Visit<P> {
         };
         let digest = message.digest(self.upstream.id.as_str());
         let asked = Asked { upstream: &self.upstream, request: &Request::Listen, digest: &digest, bytes: 0 };
-        let authorized =
-            self.gate.plane.authorize(&self.caller, asked).await.map_err(|refused| match refused {
-                Refused::Unauthorized(unauthorized) => reply::challenge(unauthorized),
-                Refused::Denied(denial) if denial.retry_after.is_some() => not_now(&denial),
-                // Clients take this for a server that has nothing to say on its own.
-                Refused::Denied(_) => reply::wrong_method(),
-            })?;
+        let authorized = self.authorize_as(asked).await?;
         session.renew(Standing::new(authorized.inject));
-        let clock = Arc::clone(&self.gate.config.clock);
-        let account = Account::new(
-            Arc::clone(&self.gate.plane),
-            self.caller.clone(),
-            clock,
-            authorized.permit.position(),
-        );
-        Ok(ListeningAccount(account))
+        let (plane, clock) = (Arc::clone(&self.gate.plane), Arc::clone(&self.gate.config.clock));
+        Ok(Account::new(plane, self.caller().clone(), clock, authorized.permit.position()))
     }
 
     async fn close(self, headers: &HeaderMap) -> Result<Response, Stop> {
@@ -221,7 +299,7 @@ impl<P: Plane> Visit<P> {
         let session = self.session(headers)?;
         self.be_admitted().await?;
         self.gate.sessions.close(&session);
-        if session.upstream_id.is_some() {
+        if session.is_kept_by_server() {
             let way = Way::within(&self.upstream, &session);
             // Ended on our side whatever the server says; it may refuse to end sessions (405).
             if let Err(trouble) = self.gate.client.close(&session.standing(), way).await {

@@ -57,6 +57,17 @@ impl<P: Plane> Leash<P> {
         Self { plane, caller, upstream, revocations, clock }
     }
 
+    /// The same leash for another message of the same request.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            plane: Arc::clone(&self.plane),
+            caller: self.caller.clone(),
+            upstream: Arc::clone(&self.upstream),
+            revocations: self.revocations.clone(),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
     /// Resolves when authority has ended; at once if it has. May be dropped and called again.
     pub(crate) async fn ended(&mut self) -> Cut {
         /// Timers hold no longer spans well; looking again costs nothing.

@@ -10,32 +10,49 @@
 //! - No header of the client goes upstream; of upstream headers, only the session id is read.
 //! - The control plane is reached only through [`Plane`]; there is no SQL and no key here.
 //!
-//! Revision 2026-07-28 and stdio are further ways to read and answer a message: they join at [`Request`] and keep
-//! the part between `authorize` and `conclude`.
+//! Client and server may be of different generations. Each side has its own form: [`Front`](front::Front) for the
+//! client, [`Tongue`](tongue::Tongue) for the server; what lies between `authorize` and `conclude` knows neither, and
+//! `translate` turns the results of one into those of the other.
 
 mod account;
+mod asking;
 mod call;
 mod config;
 mod door;
+mod errands;
 mod exchange;
+mod filter;
+mod front;
 mod gateway;
 mod leash;
+mod listen;
 mod listing;
+mod notices;
 mod opening;
+mod outgoing;
+mod parked;
 mod plane;
 mod post;
 mod reply;
 mod request;
+mod resume;
+mod round;
 mod session;
 mod sessions;
+mod state;
+mod stateless;
 mod stream;
+mod tasks;
+mod tongue;
+mod translate;
 mod upkeep;
 mod upstream;
 
 pub use config::{Config, Limits};
 pub use gateway::Gateway;
 pub use plane::{
-    Asked, Authorized, Ending, Holder, Item, Outcome, Patience, Plane, Presented, Refused, ToolDefinition,
-    Unauthorized, Upstream,
+    Asked, Authorized, Ending, Holder, Item, Outcome, Passes, Patience, Plane, Presented, Refused,
+    ToolDefinition, Unauthorized, Upstream,
 };
 pub use request::{List, Request};
+pub use upstream::Discovered;

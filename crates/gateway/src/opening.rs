@@ -1,122 +1,457 @@
-//! `initialize`: what the gate promises each side in the other's name.
+//! The first words with a server: `initialize`, `server/discover`, and each in the other's place.
+//!
+//! A client is served in its own generation first, because that needs no translation; a server that does not know it is
+//! asked in the other. Which one a server knows is remembered.
 
+use std::sync::Arc;
+
+use axum::response::Response;
 use wire::{
     json::{Json, Object},
-    mcp::{Request, Revision, RpcError},
+    mcp::{self, Envelope, Id, Revision, RpcError, code},
 };
 
-use crate::upstream::Trouble;
+use crate::{
+    Gateway, Plane, Refused, Request, Upstream, call,
+    exchange::{End, Exchange, Step},
+    front::{Front, Route, Told},
+    gateway::Visit,
+    notices::opened,
+    reply::{self, Stop},
+    request::Generation,
+    session::{Client, Opened, Session, lock},
+    sessions::Opening,
+    tongue::{Offer, Tongue, carried_of_client, spoken_versions, wants_once_more},
+    translate,
+    upstream::{Form, Outbound, Trouble, Way},
+};
 
-/// What the gate carries of a server's capabilities, and which of their switches.
-const CARRIED: [(&str, &[&str]); 4] = [
-    ("tools", &["listChanged"]),
-    ("resources", &["subscribe", "listChanged"]),
-    ("prompts", &["listChanged"]),
-    ("completions", &[]),
-];
+/// How many servers' generations are remembered.
+const REMEMBERED_MAX: usize = 10_000;
 
-/// Rewrites a client's `initialize`: a revision that the gate speaks, and none of the client's capabilities, because
-/// requests of servers (sampling, roots, elicitation) are not carried yet.
-pub(crate) fn ask(message: &mut Request) -> Result<(), RpcError> {
-    let invalid = |member: &str, kind: &str| {
-        Err(RpcError::invalid_params(format!("`params.{member}` is missing or no {kind}")))
-    };
-    let Some(params) = message.params.as_mut().and_then(Json::as_object_mut) else {
-        return Err(RpcError::invalid_params("`params` is missing"));
-    };
-    let Some(wanted) = params.get("protocolVersion").and_then(Json::as_str) else {
-        return invalid("protocolVersion", "string");
-    };
-    let revision = Revision::parse(wanted).unwrap_or(Revision::LATEST);
-    if params.get("capabilities").and_then(Json::as_object).is_none() {
-        return invalid("capabilities", "object");
-    }
-    if params.get("clientInfo").and_then(Json::as_object).is_none() {
-        return invalid("clientInfo", "object");
-    }
-    params.insert("protocolVersion", revision.as_str());
-    params.insert("capabilities", Object::new());
-    Ok(())
+/// What a client says when it opens a session.
+struct Hello {
+    revision: Revision,
+    envelope: Envelope,
 }
 
-/// Rewrites a server's answer: only capabilities that the gate carries. The server's name, version and instructions
-/// pass.
-pub(crate) fn answer(result: &mut Json) -> Result<Revision, Trouble> {
-    let members = result.as_object_mut().ok_or(Trouble::Garbage("a result that is no object"))?;
-    let revision = members.get("protocolVersion").and_then(Json::as_str).and_then(Revision::parse);
-    let revision = revision.ok_or(Trouble::Revision)?;
-    let offered = members.get("capabilities").and_then(Json::as_object);
-    let offered = offered.ok_or(Trouble::Garbage("an `initialize` result without capabilities"))?;
-    let mut carried = Object::new();
-    for (name, switches) in CARRIED {
-        let Some(capability) = offered.get(name) else { continue };
-        let mut kept = Object::new();
-        for switch in switches {
-            if capability.get(switch) == Some(&Json::Bool(true)) {
-                kept.insert(*switch, true);
+impl Hello {
+    /// Reads a client's `initialize`, and puts into it what the gate promises in the client's name: a revision that it
+    /// speaks, and the capabilities that it carries.
+    fn read(message: &mut mcp::Request, upstream: &Upstream) -> Result<Self, RpcError> {
+        let invalid = |member: &str, kind: &str| {
+            RpcError::invalid_params(format!("`params.{member}` is missing or no {kind}"))
+        };
+        let Some(params) = message.params.as_mut().and_then(Json::as_object_mut) else {
+            return Err(RpcError::invalid_params("`params` is missing"));
+        };
+        let wanted = params.get("protocolVersion").and_then(Json::as_str);
+        let wanted = wanted.ok_or_else(|| invalid("protocolVersion", "string"))?;
+        let revision = Revision::parse(wanted).unwrap_or(Revision::LATEST);
+        let offered = params.get("capabilities").and_then(Json::as_object);
+        let mut capabilities =
+            carried_of_client(offered.ok_or_else(|| invalid("capabilities", "object"))?, upstream.passes);
+        // Of the other generation: nothing that came of it could be asked about in this session.
+        capabilities.remove("extensions");
+        let client_info = params.get("clientInfo").filter(|info| info.as_object().is_some()).cloned();
+        if client_info.is_none() {
+            return Err(invalid("clientInfo", "object"));
+        }
+        params.insert("protocolVersion", revision.as_str());
+        params.insert("capabilities", capabilities.clone());
+        Ok(Self { revision, envelope: Envelope { capabilities, client_info, log_level: None } })
+    }
+}
+
+/// What came of the first words in one generation.
+struct Attempt {
+    response: mcp::Response,
+    opened: Option<Opened>,
+    /// The server answered, and what it answered may mean that it is of the other generation.
+    is_foreign: bool,
+}
+
+/// Serves `initialize`. The answer is always one JSON text, because the session's id goes before it.
+pub(crate) async fn initialize<P: Plane>(
+    visit: Visit<P>,
+    mut message: mcp::Request,
+) -> Result<Response, Stop> {
+    let id = message.id.clone();
+    let hello = match Hello::read(&mut message, &visit.upstream) {
+        Ok(hello) => hello,
+        Err(error) => return Ok(reply::message(&mcp::Response::error(Some(id), error))),
+    };
+    let attempt = match first_words(&visit, &hello.envelope, message, Generation::Sessions).await {
+        Ok(attempt) => attempt,
+        Err(refused) => return call::refusal(&Front::Session, id, &Request::Open, refused),
+    };
+    let Some(opened) = attempt.opened else { return Ok(reply::message(&attempt.response)) };
+    let (revision, answer) = match &opened.tongue {
+        Tongue::Session { revision, .. } => (*revision, attempt.response),
+        Tongue::Stateless => {
+            let told = opened.offer.to_initialize(hello.revision, &visit.upstream.name);
+            (hello.revision, mcp::Response::result(id.clone(), told))
+        }
+    };
+    let session = keep(&visit, Client::Known(revision), opened)
+        .ok_or_else(|| reply::busy(Some(id), "too many sessions are open; try again later"))?;
+    Ok(reply::with_session(reply::message(&answer), &session.id))
+}
+
+/// Serves `server/discover`.
+pub(crate) async fn discover<P: Plane>(
+    visit: Visit<P>,
+    told: Box<Told>,
+    message: mcp::Request,
+) -> Result<Response, Stop> {
+    let id = message.id.clone();
+    let front = Front::Stateless(told);
+    let Front::Stateless(told) = &front else { return Err(reply::missing()) };
+    let attempt = match first_words(&visit, &told.envelope, message, Generation::Stateless).await {
+        Ok(attempt) => attempt,
+        Err(refused) => return call::refusal(&front, id, &Request::Open, refused),
+    };
+    let Some(opened) = attempt.opened else { return Ok(front.reply(&attempt.response)) };
+    let mut answer = match &opened.tongue {
+        Tongue::Stateless => attempt.response,
+        Tongue::Session { .. } => {
+            mcp::Response::result(id.clone(), opened.offer.to_discover(&visit.upstream.name))
+        }
+    };
+    answer.id = Some(id.clone());
+    if let Ok(Json::Object(result)) = &mut answer.outcome {
+        result.insert("supportedVersions", spoken_versions());
+    }
+    translate::answer(&mut answer, &Request::Open, Generation::Stateless, Generation::Stateless);
+    if matches!(opened.tongue, Tongue::Session { .. }) {
+        let gate = &visit.gate;
+        let now = gate.config.clock.now();
+        let capabilities = &told.envelope.capabilities;
+        if gate.sessions.kept(&visit.holder, &visit.upstream, capabilities, now).is_some() {
+            // One is kept already; this one was there for the question alone.
+            let asked = keep(&visit, Client::Stream, opened).filter(|session| gate.sessions.close(session));
+            gate.end_upstream(asked.into_iter().collect());
+        } else {
+            announce(&visit, keep(&visit, Client::Unaware, opened))
+                .await
+                .ok_or_else(|| reply::busy(Some(id), "too many sessions are open; try again later"))?;
+        }
+    }
+    Ok(front.reply(&answer))
+}
+
+/// Why there is no way to a server.
+pub(crate) enum NoWay {
+    Refused(Refused),
+    Failed(RpcError),
+}
+
+/// The way to the server for a client that knows no sessions: by itself, or within a session that is kept for it.
+pub(crate) async fn route<P: Plane>(visit: &Visit<P>, envelope: &Envelope) -> Result<Route, NoWay> {
+    let (gate, upstream) = (&visit.gate, &visit.upstream);
+    match gate.speaks(upstream, Generation::Stateless) {
+        Some(Generation::Stateless) => return Ok(Route::Alone),
+        Some(Generation::Sessions) => {
+            let now = gate.config.clock.now();
+            let kept = gate.sessions.kept(&visit.holder, upstream, &envelope.capabilities, now);
+            if let Some(session) = kept {
+                return Ok(Route::Within(session));
             }
         }
-        carried.insert(name, kept);
+        None => {}
     }
-    members.insert("capabilities", carried);
-    Ok(revision)
+    let message = question("server/discover", Object::new());
+    let attempt =
+        first_words(visit, envelope, message, Generation::Stateless).await.map_err(NoWay::Refused)?;
+    match (attempt.opened, attempt.response.outcome) {
+        (Some(Opened { tongue: Tongue::Stateless, .. }), _) => Ok(Route::Alone),
+        (Some(opened), _) => {
+            let session = announce(visit, keep(visit, Client::Unaware, opened)).await;
+            session.map(Route::Within).ok_or_else(|| NoWay::Failed(busy()))
+        }
+        (None, Err(error)) => Err(NoWay::Failed(error)),
+        (None, Ok(_)) => Err(NoWay::Failed(Trouble::Revision.to_error())),
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use wire::{
-        json::Json,
-        mcp::{Message, Request},
+/// A session with the server for one stream alone; none where the server knows no sessions.
+pub(crate) async fn session_of_its_own<P: Plane>(
+    visit: &Visit<P>,
+    envelope: &Envelope,
+) -> Result<Option<Arc<Session>>, NoWay> {
+    let (own, message) = match visit.gate.speaks(&visit.upstream, Generation::Stateless) {
+        Some(Generation::Sessions) => {
+            (Generation::Sessions, question("initialize", initialize_params(envelope)))
+        }
+        _ => (Generation::Stateless, question("server/discover", Object::new())),
     };
+    let attempt = first_words(visit, envelope, message, own).await.map_err(NoWay::Refused)?;
+    match (attempt.opened, attempt.response.outcome) {
+        (Some(Opened { tongue: Tongue::Stateless, .. }), _) => Ok(None),
+        (Some(opened), _) => {
+            let session = announce(visit, keep(visit, Client::Stream, opened)).await;
+            session.map(Some).ok_or_else(|| NoWay::Failed(busy()))
+        }
+        (None, Err(error)) => Err(NoWay::Failed(error)),
+        (None, Ok(_)) => Err(NoWay::Failed(Trouble::Revision.to_error())),
+    }
+}
 
-    use super::{Revision, Trouble, answer, ask};
+fn busy() -> RpcError {
+    RpcError::new(code::INTERNAL_ERROR, "too many sessions are open; try again later").with_code("busy")
+}
 
-    fn initialize(params: &str) -> Request {
-        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{params}}}"#);
-        match Message::parse(text.as_bytes()) {
-            Ok(Message::Request(request)) => request,
-            other => panic!("{other:?}"),
+/// The first words in the client's generation, and in the other where the server does not know that one. `message` is
+/// the client's own; what the other generation would say is made from the envelope.
+async fn first_words<P: Plane>(
+    visit: &Visit<P>,
+    envelope: &Envelope,
+    message: mcp::Request,
+    own: Generation,
+) -> Result<Attempt, Refused> {
+    let mut order = [own, own.other()];
+    if visit.gate.known(&visit.upstream).is_of_the_other(own) {
+        order.reverse();
+    }
+    let id = message.id.clone();
+    let mut own_words = Some(message);
+    let mut first: Option<Attempt> = None;
+    for generation in order {
+        let words = if generation == own { own_words.take() } else { None };
+        let attempt = match generation {
+            Generation::Sessions => {
+                let words = words.unwrap_or_else(|| question("initialize", initialize_params(envelope)));
+                by_initialize(visit.again(), words, envelope).await?
+            }
+            Generation::Stateless => {
+                let words = words.unwrap_or_else(|| question("server/discover", Object::new()));
+                let attempt = by_discover(visit.again(), words.clone(), envelope).await?;
+                if attempt.response.outcome.as_ref().is_err_and(wants_once_more) {
+                    by_discover(visit.again(), words, envelope).await?
+                } else {
+                    attempt
+                }
+            }
+        };
+        if attempt.opened.is_some() {
+            visit.gate.remember(&visit.upstream, generation, true);
+            if first.is_some() {
+                visit.gate.remember(&visit.upstream, generation.other(), false);
+            }
+            return Ok(attempt);
+        }
+        // What the server says in the client's own generation is what the client can read.
+        let is_last = !attempt.is_foreign;
+        first = match first {
+            Some(earlier) if generation != own => Some(earlier),
+            _ => Some(attempt),
+        };
+        if is_last {
+            break;
+        }
+    }
+    visit.gate.unlearn(&visit.upstream);
+    let nothing = || Attempt {
+        response: mcp::Response::error(None, Trouble::Revision.to_error()),
+        opened: None,
+        is_foreign: false,
+    };
+    let mut attempt = first.unwrap_or_else(nothing);
+    attempt.response.id = Some(id);
+    Ok(attempt)
+}
+
+async fn by_initialize<P: Plane>(
+    visit: Visit<P>,
+    message: mcp::Request,
+    envelope: &Envelope,
+) -> Result<Attempt, Refused> {
+    let form = Form::Session;
+    let mut asked = match ask(visit, Route::Opening, message, form).await? {
+        Ok(asked) => asked,
+        Err(attempt) => return Ok(attempt),
+    };
+    let mut opened = None;
+    if let Ok(mcp::Response { outcome: Ok(result), .. }) = &mut asked.last {
+        match Offer::of_initialize(result, asked.exchange.upstream.passes) {
+            Ok((revision, offer)) => {
+                let tongue = Tongue::Session { revision, id: asked.session_id.take() };
+                let standing = asked.standing.clone();
+                opened =
+                    standing.map(|standing| Opened { tongue, offer, envelope: envelope.clone(), standing });
+            }
+            Err(trouble) => asked.last = Err(trouble.into()),
+        }
+    }
+    Ok(asked.end(opened).await)
+}
+
+async fn by_discover<P: Plane>(
+    visit: Visit<P>,
+    message: mcp::Request,
+    envelope: &Envelope,
+) -> Result<Attempt, Refused> {
+    let form = Form::Stateless { envelope, schema: None };
+    let mut asked = match ask(visit, Route::Alone, message, form).await? {
+        Ok(asked) => asked,
+        Err(attempt) => return Ok(attempt),
+    };
+    let mut opened = None;
+    if let Ok(mcp::Response { outcome: Ok(result), .. }) = &mut asked.last {
+        match Offer::of_discover(result, asked.exchange.upstream.passes) {
+            Ok(offer) => {
+                let (tongue, standing) = (Tongue::Stateless, asked.standing.clone());
+                opened =
+                    standing.map(|standing| Opened { tongue, offer, envelope: envelope.clone(), standing });
+            }
+            Err(trouble) => asked.last = Err(trouble.into()),
+        }
+    }
+    Ok(asked.end(opened).await)
+}
+
+/// First words that were permitted and sent, with what came of them.
+struct Spoken<P: Plane> {
+    exchange: Exchange<P>,
+    last: Result<mcp::Response, End>,
+    standing: Option<crate::upstream::Standing>,
+    session_id: Option<http::HeaderValue>,
+}
+
+impl<P: Plane> Spoken<P> {
+    async fn end(mut self, opened: Option<Opened>) -> Attempt {
+        let is_foreign = match &self.last {
+            Ok(response) => response.outcome.is_err(),
+            Err(End::Trouble(Trouble::Status(status))) => (400..500).contains(status),
+            Err(End::Trouble(Trouble::Revision | Trouble::Garbage(_) | Trouble::NoAnswer)) => true,
+            Err(_) => false,
+        };
+        let response = self.exchange.settle(self.last).await;
+        Attempt { response, opened, is_foreign }
+    }
+}
+
+async fn ask<P: Plane>(
+    visit: Visit<P>,
+    route: Route,
+    message: mcp::Request,
+    form: Form<'_>,
+) -> Result<Result<Spoken<P>, Attempt>, Refused> {
+    let id = message.id.clone();
+    let outbound = match Outbound::new(message, &visit.upstream, form, visit.gate.number()) {
+        Ok(outbound) => outbound,
+        Err(error) => {
+            let response = mcp::Response::error(Some(id), error);
+            return Ok(Err(Attempt { response, opened: None, is_foreign: false }));
+        }
+    };
+    let authorized = visit.authorize(&Request::Open, &outbound).await?;
+    // The answer is read as the server gives it; what the client gets of it is made from that.
+    let (mut exchange, permitted) =
+        Exchange::begin(visit, Front::Session, route, Request::Open, outbound, authorized, None);
+    let (standing, session_id) = match exchange.send(permitted).await {
+        Ok((standing, session_id)) => (Some(standing), session_id),
+        Err(end) => return Ok(Ok(Spoken { exchange, last: Err(end), standing: None, session_id: None })),
+    };
+    let last = loop {
+        if let Step::Last(last) = exchange.step().await {
+            break last;
+        }
+    };
+    Ok(Ok(Spoken { exchange, last, standing, session_id }))
+}
+
+/// Keeps what was opened as a session; `None` when there is no room.
+fn keep<P: Plane>(visit: &Visit<P>, client: Client, opened: Opened) -> Option<Arc<Session>> {
+    let gate = &visit.gate;
+    gate.make_room();
+    let now = gate.config.clock.now();
+    let Opening { session, dropped } =
+        gate.sessions.open(&visit.holder, client, opened, &visit.upstream, now);
+    gate.end_upstream(dropped);
+    session
+}
+
+/// Tells the server that a session is open of which no client will say so.
+async fn announce<P: Plane>(visit: &Visit<P>, kept: Option<Arc<Session>>) -> Option<Arc<Session>> {
+    let session = kept?;
+    let way = Way::within(&visit.upstream, &session);
+    if let Err(trouble) = visit.gate.client.tell(&session.standing(), opened().to_bytes(), way).await {
+        tracing::debug!(server = %visit.upstream.name, %trouble, "a notification was not delivered");
+    }
+    Some(session)
+}
+
+fn question(method: &str, params: Object) -> mcp::Request {
+    mcp::Request {
+        id: Id::Number(0),
+        method: method.to_owned(),
+        params: Some(Json::Object(params)),
+        rest: Object::new(),
+    }
+}
+
+/// `initialize` for a client that knows no sessions.
+fn initialize_params(envelope: &Envelope) -> Object {
+    let unnamed =
+        || Json::object([("name", Json::from("writ")), ("version", Json::from(env!("CARGO_PKG_VERSION")))]);
+    let mut params = Object::new();
+    params.insert("protocolVersion", Revision::LATEST.as_str());
+    params.insert("capabilities", envelope.capabilities.clone());
+    params.insert("clientInfo", envelope.client_info.clone().unwrap_or_else(unnamed));
+    params
+}
+
+/// Which generations a server knows, as far as that was seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Known {
+    sessions: Option<bool>,
+    stateless: Option<bool>,
+}
+
+impl Known {
+    const fn get(self, generation: Generation) -> Option<bool> {
+        match generation {
+            Generation::Sessions => self.sessions,
+            Generation::Stateless => self.stateless,
         }
     }
 
-    #[test]
-    fn a_client_asks_for_what_the_gate_carries() {
-        for (wanted, asked) in
-            [("2025-06-18", "2025-06-18"), ("2026-07-28", "2025-11-25"), ("2024-11-05", "2025-11-25")]
-        {
-            let mut message = initialize(&format!(
-                r#"{{"protocolVersion":"{wanted}","capabilities":{{"sampling":{{}},"roots":{{"listChanged":true}},"elicitation":{{}},"experimental":{{"x":{{}}}}}},"clientInfo":{{"name":"c","version":"1","future":1}}}}"#
-            ));
-            ask(&mut message).unwrap();
-            assert_eq!(
-                message.params.unwrap().to_text(),
-                format!(
-                    r#"{{"protocolVersion":"{asked}","capabilities":{{}},"clientInfo":{{"name":"c","version":"1","future":1}}}}"#
-                )
-            );
+    /// Whether a server is better asked in the other generation first: it knows that one, and not this one.
+    fn is_of_the_other(self, generation: Generation) -> bool {
+        self.get(generation) == Some(false) && self.get(generation.other()) == Some(true)
+    }
+}
+
+impl<P: Plane> Gateway<P> {
+    /// The generation in which a server is spoken to for a client of this one; none while that is not known.
+    pub(crate) fn speaks(&self, upstream: &Upstream, own: Generation) -> Option<Generation> {
+        let known = self.known(upstream);
+        if known.get(own) == Some(true) {
+            return Some(own);
         }
-        for params in [
-            "{}",
-            r#"{"protocolVersion":1,"capabilities":{},"clientInfo":{}}"#,
-            r#"{"protocolVersion":"2025-06-18","capabilities":[],"clientInfo":{}}"#,
-            r#"{"protocolVersion":"2025-06-18","capabilities":{}}"#,
-        ] {
-            assert!(ask(&mut initialize(params)).is_err(), "{params}");
+        known.is_of_the_other(own).then(|| own.other())
+    }
+
+    fn known(&self, upstream: &Upstream) -> Known {
+        let key = (upstream.id.clone(), upstream.url.clone());
+        lock(&self.tongues).get(&key).copied().unwrap_or_default()
+    }
+
+    fn remember(&self, upstream: &Upstream, generation: Generation, is_known: bool) {
+        let mut tongues = lock(&self.tongues);
+        if tongues.len() >= REMEMBERED_MAX {
+            tongues.clear();
+        }
+        let known = tongues.entry((upstream.id.clone(), upstream.url.clone())).or_default();
+        match generation {
+            Generation::Sessions => known.sessions = Some(is_known),
+            Generation::Stateless => known.stateless = Some(is_known),
         }
     }
 
-    #[test]
-    fn a_server_promises_what_the_gate_carries() {
-        let text = r#"{"protocolVersion":"2025-06-18","capabilities":{"logging":{},"tasks":{"list":{}},"tools":{"listChanged":true,"x":1},"resources":{"subscribe":true,"listChanged":"yes"},"completions":{}},"serverInfo":{"name":"s"},"instructions":"do"}"#;
-        let mut result = Json::parse(text.as_bytes()).unwrap();
-        assert_eq!(answer(&mut result).unwrap(), Revision::V20250618);
-        assert_eq!(
-            result.to_text(),
-            r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true},"completions":{}},"serverInfo":{"name":"s"},"instructions":"do"}"#
-        );
-        let mut old = Json::parse(br#"{"protocolVersion":"2024-11-05","capabilities":{}}"#).unwrap();
-        assert_eq!(answer(&mut old), Err(Trouble::Revision));
-        let mut without = Json::parse(br#"{"protocolVersion":"2025-06-18"}"#).unwrap();
-        assert!(answer(&mut without).is_err());
+    /// Lets a server be asked anew which generations it knows.
+    pub(crate) fn unlearn(&self, upstream: &Upstream) {
+        lock(&self.tongues).remove(&(upstream.id.clone(), upstream.url.clone()));
     }
 }

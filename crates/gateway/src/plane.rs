@@ -43,12 +43,34 @@ pub trait Plane: Send + Sync + 'static {
         asked: Asked<'_>,
     ) -> impl Future<Output = Result<Authorized, Refused>> + Send;
 
+    /// The caller after [`authorize`](Self::authorize) decided on an act of the same HTTP request: its sender proof is used
+    /// up, and the acts that follow from that one show none. They are decided like any other.
+    fn proven(&self, caller: &Self::Caller) -> Self::Caller;
+
     /// Uses up the sender proof of a message that is no act: notifications, `ping`, the listening stream, the end of
     /// a session.
     fn admit(&self, caller: &Self::Caller) -> impl Future<Output = Result<(), Refused>> + Send;
 
+    /// Puts on record that a caller asked for a method that is not carried, and uses up the sender proof.
+    fn deny_unknown(
+        &self,
+        caller: &Self::Caller,
+        upstream: &Upstream,
+        method: &str,
+    ) -> impl Future<Output = Result<(), Refused>> + Send;
+
     /// Whether a caller gets to see a listed item. A pure filter: no record.
     fn visible(&self, caller: &Self::Caller, upstream: &Upstream, item: Item<'_>) -> bool;
+
+    /// The schema of a tool's arguments, as its pinned definition has it.
+    fn input_schema(&self, upstream: &Upstream, tool: &str) -> Option<Json>;
+
+    /// Seals something that a client keeps for the gate, for one purpose: equal contents for equal purposes look alike,
+    /// and nothing else can be told. On all nodes alike. As text of `A-Z a-z 0-9 - _`.
+    fn seal(&self, plain: &[u8], bound_to: &[u8]) -> String;
+
+    /// What was [sealed](Self::seal) for this purpose; `None` for everything else.
+    fn unseal(&self, sealed: &str, bound_to: &[u8]) -> Option<Vec<u8>>;
 
     /// Takes note of the definitions on one page of a server's tool list, before any of them is shown: they are
     /// compared with the pinned ones, and what has changed is no longer visible.
@@ -120,6 +142,22 @@ pub struct Upstream {
     pub patience: Patience,
     /// How much it may answer to one request, in bytes: one JSON text, or all events of a stream together.
     pub answer_bytes_max: usize,
+    /// What passes between it and clients although it does not by itself.
+    pub passes: Passes,
+    /// The certificates (PEM) of its own authority; it is trusted by these alone. None where everybody's authorities hold.
+    pub authority: Option<Arc<str>>,
+}
+
+/// What an operator lets pass for one server. All of it is off unless somebody says otherwise: it lets a server use
+/// the client's model, see the client's folders, or speak to whoever reads the client's log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passes {
+    /// `sampling/createMessage`
+    pub sampling: bool,
+    /// `roots/list`
+    pub roots: bool,
+    /// `notifications/message`
+    pub logging: bool,
 }
 
 /// How long an upstream may take.

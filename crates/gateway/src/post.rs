@@ -15,12 +15,22 @@ use wire::{
 };
 
 use crate::{
-    Plane, Request, call,
-    exchange::{cancellation, opened},
+    Ending, Plane, Refused, Request,
+    account::Account,
+    asking::Waiting,
+    call::{self, Unanswered},
+    filter::RESOURCES_MAX,
+    front::{Front, Route},
     gateway::Visit,
+    notices::{cancellation, opened},
+    opening,
     reply::{self, Stop},
+    request::Generation,
     session::Session,
-    upstream::Way,
+    state, stateless,
+    tasks::Ids,
+    tongue::Tongue,
+    upstream::{Form, Outbound, Way},
 };
 
 /// Reads one message and serves it.
@@ -43,6 +53,9 @@ pub(crate) async fn serve<P: Plane>(
     let message = Message::parse(&held.take())
         .map_err(|invalid| reply::refusal_to(StatusCode::BAD_REQUEST, invalid.id, invalid.error))?;
     visit.held = Some(held);
+    if stateless::is_meant(headers, &message) {
+        return stateless::serve(visit, headers, message).await;
+    }
     match message {
         Message::Request(request) => serve_request(visit, headers, request).await,
         Message::Notification(notification) => {
@@ -51,9 +64,42 @@ pub(crate) async fn serve<P: Plane>(
             visit.tell(&session, notification).await;
             Ok(reply::taken())
         }
-        // Servers' requests are not carried, so nobody waits for this.
-        Message::Response(_) => {
-            visit.session(headers)?;
+        Message::Response(response) => answer(visit, headers, response).await,
+    }
+}
+
+/// Carries a client's answer to whoever asked.
+async fn answer<P: Plane>(
+    visit: Visit<P>,
+    headers: &HeaderMap,
+    mut response: mcp::Response,
+) -> Result<Response, Stop> {
+    let session = visit.session(headers)?;
+    match session.asked.answer(response.id.as_ref()) {
+        Some(Waiting::Server(id)) => {
+            response.id = Some(id);
+            if let Ok(result) = &mut response.outcome {
+                Ids::new(&*visit.gate.plane, &visit.holder, &visit.upstream).open_in_answer(result);
+            }
+            match call::answer(&visit, &session, &response).await {
+                // What the server made of it shows in its own answer.
+                Ok(()) | Err(Unanswered::Trouble(_)) => Ok(reply::taken()),
+                Err(Unanswered::Refused(Refused::Unauthorized(unauthorized))) => {
+                    Err(reply::challenge(unauthorized))
+                }
+                Err(Unanswered::Refused(Refused::Denied(denial))) => {
+                    Err(reply::refusal_to(StatusCode::FORBIDDEN, None, denial.error()))
+                }
+            }
+        }
+        Some(Waiting::Round(asker)) => {
+            visit.be_admitted().await?;
+            // The asker may have gone away meanwhile.
+            drop(asker.send(response));
+            Ok(reply::taken())
+        }
+        // Nobody waits for it (any more).
+        None => {
             visit.be_admitted().await?;
             Ok(reply::taken())
         }
@@ -108,22 +154,95 @@ async fn serve_request<P: Plane>(
         Some(Method::Initialize) => None,
         _ => Some(visit.session(headers).map_err(|stop| with_id(stop, &request.id))?),
     };
-    let asked = match Request::read(&request) {
+    let asked = match Request::read(&request, Generation::Sessions, visit.upstream.passes) {
         Ok(asked) => asked,
-        Err(error) => {
+        Err(_) if method == Some(Method::Ping) => {
             visit.be_admitted().await?;
-            let answer = if method == Some(Method::Ping) {
-                mcp::Response::result(request.id, Json::object::<&str, 0>([]))
-            } else {
-                mcp::Response::error(Some(request.id), error)
-            };
+            let answer = mcp::Response::result(request.id, Json::object::<&str, 0>([]));
             return Ok(reply::message(&answer));
         }
+        Err(error) => {
+            visit.be_refused(&request.method, &error).await?;
+            return Ok(reply::message(&mcp::Response::error(Some(request.id), error)));
+        }
     };
-    match session {
-        Some(session) => call::serve(visit, session, asked, request).await,
-        None => call::open(visit, request).await,
+    let mut request = request;
+    let ids = Ids::new(&*visit.gate.plane, &visit.holder, &visit.upstream);
+    let offers_tasks = session.as_ref().is_some_and(|session| session.offer.capabilities.contains("tasks"));
+    let objection = match asked {
+        Request::Tasks if !offers_tasks => Err(RpcError::method_not_found(&request.method)),
+        _ if session.as_ref().is_some_and(|session| session.tongue == Tongue::Stateless)
+            && state::is_again(&request) =>
+        {
+            // SECURITY: what a server gave as a state comes back sealed, or from the gate itself.
+            Err(RpcError::invalid_params("`inputResponses` and `requestState` mean nothing within a session"))
+        }
+        _ => ids.open_in(&mut request),
+    };
+    if let Err(error) = objection {
+        visit.be_admitted().await?;
+        return Ok(reply::message(&mcp::Response::error(Some(request.id), error)));
     }
+    if let (Request::Tasks, Some(session)) = (&asked, &session) {
+        session.made.note(request.param("taskId"));
+    }
+    match session {
+        Some(session) if session.tongue == Tongue::Stateless && is_kept_here(&asked) => {
+            keep_wish(&visit, &session, asked, request).await
+        }
+        Some(session) => {
+            let id = request.id.clone();
+            let route = Route::Within(session);
+            let served = call::serve(visit, Front::Session, route, asked, request).await?;
+            served.ok_or_else(|| reply::no_session(Some(id)))
+        }
+        None => opening::initialize(visit, request).await,
+    }
+}
+
+/// What a server without sessions is told with each request, or with the listening stream.
+const fn is_kept_here(asked: &Request) -> bool {
+    matches!(asked, Request::Subscribe { .. } | Request::Unsubscribe { .. } | Request::SetLogLevel { .. })
+}
+
+/// Keeps a wish of the client, for a server that keeps none. It is an act all the same.
+async fn keep_wish<P: Plane>(
+    visit: &Visit<P>,
+    session: &Session,
+    asked: Request,
+    request: mcp::Request,
+) -> Result<Response, Stop> {
+    let id = request.id.clone();
+    let refuse = |error| Ok(reply::message(&mcp::Response::error(Some(id.clone()), error)));
+    let outbound = match Outbound::new(request, &visit.upstream, Form::Session, visit.gate.number()) {
+        Ok(outbound) => outbound,
+        Err(error) => return refuse(error),
+    };
+    let authorized = match visit.authorize(&asked, &outbound).await {
+        Ok(authorized) => authorized,
+        Err(refused) => return call::refusal(&Front::Session, id, &asked, refused),
+    };
+    let (plane, clock) = (Arc::clone(&visit.gate.plane), Arc::clone(&visit.gate.config.clock));
+    let mut account = Account::new(plane, visit.caller().clone(), clock, authorized.permit.position());
+    if let Request::SetLogLevel { level } = &asked {
+        session.set_log_level(level);
+    }
+    let mut is_crowded = false;
+    session.subscribed.send_if_modified(|subscribed| match &asked {
+        Request::Subscribe { uri } => {
+            is_crowded = subscribed.len() >= RESOURCES_MAX && !subscribed.contains(uri);
+            !is_crowded && subscribed.insert(uri.clone())
+        }
+        Request::Unsubscribe { uri } => subscribed.remove(uri),
+        _ => false,
+    });
+    if is_crowded {
+        account.end(Ending::Failed, Some("too_many_subscriptions"), None);
+        let why = format!("a session may be subscribed to {RESOURCES_MAX} resources at most");
+        return refuse(RpcError::new(code::INVALID_REQUEST, why));
+    }
+    account.end(Ending::Done, None, None);
+    Ok(reply::message(&mcp::Response::result(id, Json::object::<&str, 0>([]))))
 }
 
 /// A refusal that was made before it was known what it answers, with the id filled in.
@@ -139,19 +258,31 @@ impl<P: Plane> Visit<P> {
     async fn tell(&self, session: &Arc<Session>, notification: Notification) {
         // SECURITY: no act, so no decision and no record; therefore nothing of the client's words goes upstream. What is
         // sent is made here: that the session is open, once, and that one of its requests is no longer wanted.
-        if !self.gate.plane.is_live(&self.caller, &self.upstream) {
+        if !self.gate.plane.is_live(self.caller(), &self.upstream) {
             return;
         }
-        let message = match Notice::parse(&notification.method) {
-            Some(Notice::Initialized) if session.is_announced_now() => opened(),
+        let knows_sessions = matches!(session.tongue, Tongue::Session { .. });
+        match Notice::parse(&notification.method) {
+            Some(Notice::Initialized) if knows_sessions && session.is_announced_now() => {
+                self.pass_on(session, &opened()).await;
+            }
             Some(Notice::Cancelled) => {
                 let id = notification.param("requestId").and_then(Id::read);
-                let Some(upstream_id) = id.and_then(|id| session.upstream_id_of(&id)) else { return };
-                cancellation(upstream_id)
+                let Some((upstream_id, cancelled)) = id.and_then(|id| session.taken_back(&id)) else {
+                    return;
+                };
+                // A server without sessions sees that its answer is let go of.
+                if knows_sessions {
+                    self.pass_on(session, &cancellation(upstream_id)).await;
+                }
+                cancelled.notify_one();
             }
-            _ => return,
-        };
-        // Waited for: what the client sends next may rest on it.
+            _ => {}
+        }
+    }
+
+    /// Waited for: what the client sends next may rest on it.
+    async fn pass_on(&self, session: &Session, message: &Notification) {
         let way = Way::within(&self.upstream, session);
         if let Err(trouble) = self.gate.client.tell(&session.standing(), message.to_bytes(), way).await {
             tracing::debug!(server = %self.upstream.name, %trouble, "a notification was not delivered");
@@ -188,14 +319,10 @@ fn single(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
 }
 
 /// A request id that is in use, or one too many.
-pub(crate) fn crowded(id: &Id) -> Response {
-    reply::error(
-        id,
-        RpcError::new(
-            code::INVALID_REQUEST,
-            "a request with this `id` is under way in this session, or too many requests are; wait for an answer",
-        ),
-    )
+pub(crate) fn crowded(id: &Id) -> mcp::Response {
+    let why =
+        "a request with this `id` is under way in this session, or too many requests are; wait for an answer";
+    mcp::Response::error(Some(id.clone()), RpcError::new(code::INVALID_REQUEST, why))
 }
 
 #[cfg(test)]

@@ -44,9 +44,40 @@ pub(crate) fn message(response: &mcp::Response) -> Response {
     json(StatusCode::OK, response.to_bytes())
 }
 
-/// A JSON-RPC error in answer to this request, with HTTP 200.
-pub(crate) fn error(id: &Id, error: RpcError) -> Response {
-    message(&mcp::Response::error(Some(id.clone()), error))
+/// A JSON-RPC response with the HTTP status that 2026-07-28 gives it.
+pub(crate) fn stateless(response: &mcp::Response) -> Response {
+    let status = response.outcome.as_ref().err().map_or(StatusCode::OK, |error| status_of(error.code));
+    json(status, response.to_bytes())
+}
+
+/// An answer of a server to a client of 2026-07-28. What the client would have to be able to do has a status wherever it
+/// comes from.
+pub(crate) fn in_band(response: &mcp::Response) -> Response {
+    let lacks = response.outcome.as_ref().is_err_and(|error| error.code == code::MISSING_CAPABILITY);
+    json(if lacks { StatusCode::BAD_REQUEST } else { StatusCode::OK }, response.to_bytes())
+}
+
+/// An error of 2026-07-28 about the request itself, whatever it is.
+pub(crate) fn stateless_refusal(id: Option<Id>, error: RpcError) -> Stop {
+    let status = match status_of(error.code) {
+        StatusCode::OK => StatusCode::BAD_REQUEST,
+        other => other,
+    };
+    refusal_to(status, id, error)
+}
+
+/// MCP 2026-07-28, transports: errors about the request itself have statuses, what became of it has none. Wrong
+/// parameters may be either; here they are what the server found wrong.
+const fn status_of(error: i64) -> StatusCode {
+    match error {
+        code::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+        code::PARSE_ERROR
+        | code::INVALID_REQUEST
+        | code::HEADER_MISMATCH
+        | code::MISSING_CAPABILITY
+        | code::UNSUPPORTED_VERSION => StatusCode::BAD_REQUEST,
+        _ => StatusCode::OK,
+    }
 }
 
 /// An HTTP error whose body is a JSON-RPC error, so that clients of every generation can read it.
@@ -87,11 +118,11 @@ pub(crate) fn no_session(id: Option<Id>) -> Stop {
     refusal_to(StatusCode::NOT_FOUND, id, error)
 }
 
-/// HTTP 405.
-pub(crate) fn wrong_method() -> Stop {
-    let why = "use POST, GET or DELETE on an MCP endpoint";
+/// HTTP 405; what is allowed, as the header says it.
+pub(crate) fn wrong_method(allowed: &'static str) -> Stop {
+    let why = format!("use {allowed} on this MCP endpoint");
     let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, code::BAD_REQUEST, why).into_response();
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     Stop::new(response)
 }
 

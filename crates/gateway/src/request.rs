@@ -5,10 +5,12 @@ use wire::{
     mcp::{Method, RpcError},
 };
 
+use crate::Passes;
+
 /// An act at the level of MCP. The control plane turns it into a policy's act: it knows the definitions and labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Opens a session with the server.
+    /// Opens a session with the server, or asks what it offers.
     Open,
     /// Listens to what the server says on its own.
     Listen,
@@ -57,6 +59,15 @@ pub enum Request {
         /// The resource, verbatim.
         uri: String,
     },
+    /// Answers what the server asked in the course of another act.
+    Answer,
+    /// Asks about, answers or ends tasks of the server that came of the caller's own acts.
+    Tasks,
+    /// Says how much of the server's log the client wants to see.
+    SetLogLevel {
+        /// The lowest level.
+        level: String,
+    },
 }
 
 /// What can be listed.
@@ -84,13 +95,37 @@ impl List {
     }
 }
 
+/// The two generations of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Generation {
+    /// Until 2025-11-25.
+    Sessions,
+    /// From 2026-07-28 on.
+    Stateless,
+}
+
+impl Generation {
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Sessions => Self::Stateless,
+            Self::Stateless => Self::Sessions,
+        }
+    }
+}
+
 impl Request {
-    /// Reads a message. A method that is no act, is unknown or is not carried gives `-32601`; parameters of the
-    /// wrong shape give `-32602`, naming the member.
-    pub fn read(message: &wire::mcp::Request) -> Result<Self, RpcError> {
+    /// Reads a message. A method that is no act, is unknown, does not pass or is not of this generation gives
+    /// `-32601`; parameters of the wrong shape give `-32602`, naming the member.
+    pub(crate) fn read(
+        message: &wire::mcp::Request,
+        generation: Generation,
+        passes: Passes,
+    ) -> Result<Self, RpcError> {
         let text = |member| required_text(message, member);
-        Ok(match Method::parse(&message.method) {
-            Some(Method::Initialize) => Self::Open,
+        let method = Method::parse(&message.method).filter(|method| is_known_to(*method, generation));
+        Ok(match method {
+            Some(Method::Initialize | Method::ServerDiscover) => Self::Open,
+            Some(Method::SubscriptionsListen) => Self::Listen,
             Some(Method::ToolsList) => Self::List(List::Tools),
             Some(Method::ResourcesList) => Self::List(List::Resources),
             Some(Method::ResourceTemplatesList) => Self::List(List::ResourceTemplates),
@@ -103,10 +138,44 @@ impl Request {
                 Self::GetPrompt { name: text("name")?, arguments: arguments(message)? }
             }
             Some(Method::Complete) => completion(message)?,
+            Some(
+                Method::TasksGet
+                | Method::TasksResult
+                | Method::TasksList
+                | Method::TasksCancel
+                | Method::TasksUpdate,
+            ) => Self::Tasks,
+            Some(Method::LoggingSetLevel) if passes.logging => Self::SetLogLevel { level: text("level")? },
             Some(Method::Ping | Method::LoggingSetLevel) | None => {
                 return Err(RpcError::method_not_found(&message.method));
             }
         })
+    }
+}
+
+/// Whether a method belongs to a generation.
+const fn is_known_to(method: Method, generation: Generation) -> bool {
+    match method {
+        Method::Initialize
+        | Method::Ping
+        | Method::LoggingSetLevel
+        | Method::TasksResult
+        | Method::TasksList
+        | Method::ResourcesSubscribe
+        | Method::ResourcesUnsubscribe => matches!(generation, Generation::Sessions),
+        Method::ServerDiscover | Method::SubscriptionsListen | Method::TasksUpdate => {
+            matches!(generation, Generation::Stateless)
+        }
+        Method::ToolsList
+        | Method::ToolsCall
+        | Method::ResourcesList
+        | Method::ResourceTemplatesList
+        | Method::ResourcesRead
+        | Method::PromptsList
+        | Method::PromptsGet
+        | Method::Complete
+        | Method::TasksGet
+        | Method::TasksCancel => true,
     }
 }
 

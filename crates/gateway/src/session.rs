@@ -4,7 +4,7 @@
 //! holder that opened it (threat class 18).
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
@@ -12,44 +12,96 @@ use std::{
 };
 
 use base::Timestamp;
-use http::HeaderValue;
-use wire::mcp::{Id, Revision};
+use tokio::sync::{Notify, watch};
+use wire::mcp::{Envelope, Id, Revision};
 
-use crate::{Holder, Upstream, upstream::Standing};
+use crate::{
+    Holder, Upstream,
+    asking::Asked,
+    tasks::Made,
+    tongue::{Offer, Tongue},
+    upstream::Standing,
+};
 
-/// One session: ours with the client, and the server's with us.
+/// One session: ours with the client, and, where the server knows sessions, the server's with us.
 pub(crate) struct Session {
     pub(crate) id: String,
     pub(crate) holder: Holder,
     /// The server as it was when the session was opened.
     pub(crate) upstream: Arc<Upstream>,
-    /// What was agreed on in `initialize`.
-    pub(crate) revision: Revision,
-    /// The server's own session id, if it keeps sessions.
-    pub(crate) upstream_id: Option<HeaderValue>,
+    /// Who the session is for.
+    pub(crate) client: Client,
+    /// How the server is spoken to.
+    pub(crate) tongue: Tongue,
+    pub(crate) offer: Offer,
+    /// What the server was told of the client.
+    pub(crate) envelope: Envelope,
+    /// What the server asked and the client has not answered.
+    pub(crate) asked: Asked,
+    /// The resources that the client wants to hear of, where the server is told so only with each listening stream.
+    pub(crate) subscribed: watch::Sender<BTreeSet<String>>,
+    /// The tasks of the server that are known to be the client's.
+    pub(crate) made: Made,
+    log_level: Mutex<Option<String>>,
     standing: Mutex<Standing>,
-    in_flight: Mutex<HashMap<Id, i64>>,
+    in_flight: Mutex<HashMap<Id, UnderWay>>,
     listeners: AtomicUsize,
     used: AtomicI64,
     announced: AtomicBool,
 }
 
-/// What `initialize` agreed on.
+/// Who a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Client {
+    /// A client that knows sessions; what was agreed on in `initialize`.
+    Known(Revision),
+    /// Clients of one holder that know none, and can do the same. They never learn the session's id.
+    Unaware,
+    /// One stream of a client that knows none.
+    Stream,
+}
+
+impl Client {
+    /// Whether the client says the session's id, or forgets to.
+    pub(crate) const fn is_aware(self) -> bool {
+        matches!(self, Self::Known(_))
+    }
+
+    /// Whether the client can go on with a stream that it lost.
+    pub(crate) fn resumes(self) -> bool {
+        matches!(self, Self::Known(revision) if revision >= Revision::V20251125)
+    }
+}
+
+/// An opened way to a server.
 pub(crate) struct Opened {
-    pub(crate) holder: Holder,
-    pub(crate) revision: Revision,
-    pub(crate) upstream_id: Option<HeaderValue>,
+    pub(crate) tongue: Tongue,
+    pub(crate) offer: Offer,
+    pub(crate) envelope: Envelope,
     pub(crate) standing: Standing,
 }
 
 impl Session {
-    pub(crate) fn new(id: String, opened: Opened, upstream: Arc<Upstream>, now: Timestamp) -> Self {
+    pub(crate) fn new(
+        id: String,
+        holder: Holder,
+        client: Client,
+        opened: Opened,
+        upstream: Arc<Upstream>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             id,
-            holder: opened.holder,
+            holder,
             upstream,
-            revision: opened.revision,
-            upstream_id: opened.upstream_id,
+            client,
+            tongue: opened.tongue,
+            offer: opened.offer,
+            envelope: opened.envelope,
+            asked: Asked::default(),
+            subscribed: watch::Sender::default(),
+            made: Made::default(),
+            log_level: Mutex::default(),
             standing: Mutex::new(opened.standing),
             in_flight: Mutex::new(HashMap::new()),
             listeners: AtomicUsize::new(0),
@@ -94,13 +146,17 @@ impl Session {
         if in_flight.len() >= limit || in_flight.contains_key(id) {
             return None;
         }
-        in_flight.insert(id.clone(), upstream_id);
-        Some(InFlight { session: Arc::clone(self), id: id.clone() })
+        let cancelled = Arc::new(Notify::new());
+        in_flight.insert(id.clone(), UnderWay { upstream_id, cancelled: Arc::clone(&cancelled) });
+        Some(InFlight { session: Arc::clone(self), id: id.clone(), cancelled })
     }
 
-    /// The id under which the server knows a request that is under way.
-    pub(crate) fn upstream_id_of(&self, id: &Id) -> Option<i64> {
-        lock(&self.in_flight).get(id).copied()
+    /// A request that the client takes back: the id under which the server knows it, and what ends it here. A server need
+    /// not answer what was taken back, so nobody waits for that.
+    pub(crate) fn taken_back(&self, id: &Id) -> Option<(i64, Arc<Notify>)> {
+        let in_flight = lock(&self.in_flight);
+        let under_way = in_flight.get(id)?;
+        Some((under_way.upstream_id, Arc::clone(&under_way.cancelled)))
     }
 
     /// Counts a listening stream; `None` when there are too many.
@@ -109,6 +165,20 @@ impl Session {
             .listeners
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < limit).then_some(count + 1));
         counted.ok().map(|_| Listening(Arc::clone(self)))
+    }
+
+    pub(crate) fn set_log_level(&self, level: &str) {
+        *lock(&self.log_level) = Some(level.to_owned());
+    }
+
+    /// What a request to a server without sessions says about the client.
+    pub(crate) fn envelope_now(&self) -> Envelope {
+        Envelope { log_level: lock(&self.log_level).clone(), ..self.envelope.clone() }
+    }
+
+    /// Whether the server has a session of its own that should be ended with this one.
+    pub(crate) const fn is_kept_by_server(&self) -> bool {
+        matches!(self.tongue, Tongue::Session { id: Some(_), .. })
     }
 
     pub(crate) fn belongs_to(&self, holder: &Holder, upstream: &Upstream) -> bool {
@@ -121,10 +191,17 @@ impl Session {
     }
 }
 
+struct UnderWay {
+    upstream_id: i64,
+    cancelled: Arc<Notify>,
+}
+
 /// A request under way; dropping it forgets the request.
 pub(crate) struct InFlight {
     session: Arc<Session>,
     id: Id,
+    /// Notified when the client takes the request back.
+    pub(crate) cancelled: Arc<Notify>,
 }
 
 impl Drop for InFlight {

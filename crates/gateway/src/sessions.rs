@@ -6,11 +6,12 @@ use std::{
 };
 
 use base::{Actor, SharedDice, TaskId, Timestamp};
+use wire::json::Object;
 
 use crate::{
     Holder, Upstream,
     config::Limits,
-    session::{Opened, Session, lock},
+    session::{Client, Opened, Session, lock},
 };
 
 /// How long after a sweep there is none again, in milliseconds: a sweep looks at everything.
@@ -38,11 +39,18 @@ impl Sessions {
 
     /// Opens a session. A holder's own oldest makes room for its newest, an agent's for the agent's. When all places
     /// are taken, somebody who has more than the one who comes gives one.
-    pub(crate) fn open(&self, opened: Opened, upstream: &Arc<Upstream>, now: Timestamp) -> Opening {
+    pub(crate) fn open(
+        &self,
+        holder: &Holder,
+        client: Client,
+        opened: Opened,
+        upstream: &Arc<Upstream>,
+        now: Timestamp,
+    ) -> Opening {
         // 128 bits of chance (MCP 2025-06-18, transports: "globally unique and cryptographically secure").
         let id = format!("{:032x}", u128::from_be_bytes(self.dice.bytes()));
-        let session = Arc::new(Session::new(id, opened, Arc::clone(upstream), now));
-        let holder = &session.holder;
+        let session = Session::new(id, holder.clone(), client, opened, Arc::clone(upstream), now);
+        let session = Arc::new(session);
         let mut ledger = lock(&self.ledger);
         let mut dropped = Vec::new();
         while ledger.count_of_holder(holder) >= self.limits.sessions_per_holder_max.max(1)
@@ -97,7 +105,28 @@ impl Sessions {
         now: Timestamp,
     ) -> Option<Arc<Session>> {
         let ledger = lock(&self.ledger);
-        let session = ledger.by_id.get(id).filter(|session| session.belongs_to(holder, upstream)).cloned()?;
+        let is_its =
+            |session: &&Arc<Session>| session.belongs_to(holder, upstream) && session.client.is_aware();
+        let session = ledger.by_id.get(id).filter(is_its).cloned()?;
+        session.use_at(now);
+        Some(session)
+    }
+
+    /// The session that is kept with this server for the holder's clients that know none and can do just this.
+    pub(crate) fn kept(
+        &self,
+        holder: &Holder,
+        upstream: &Upstream,
+        capabilities: &Object,
+        now: Timestamp,
+    ) -> Option<Arc<Session>> {
+        let ledger = lock(&self.ledger);
+        let is_it = |session: &&Arc<Session>| {
+            session.client == Client::Unaware
+                && session.belongs_to(holder, upstream)
+                && session.envelope.capabilities == *capabilities
+        };
+        let session = ledger.of_holder(holder).iter().rfind(is_it).cloned()?;
         session.use_at(now);
         Some(session)
     }
@@ -110,7 +139,10 @@ impl Sessions {
         now: Timestamp,
     ) -> Option<Arc<Session>> {
         let ledger = lock(&self.ledger);
-        let own = ledger.of_holder(holder).iter().filter(|session| session.belongs_to(holder, upstream));
+        let own = ledger
+            .of_holder(holder)
+            .iter()
+            .filter(|session| session.client.is_aware() && session.belongs_to(holder, upstream));
         let session = own.max_by_key(|session| session.used()).cloned()?;
         session.use_at(now);
         Some(session)

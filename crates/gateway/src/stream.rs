@@ -1,10 +1,11 @@
-//! Streams to clients.
+//! The listening streams of sessions.
 
-use std::{convert::Infallible, future::Future, sync::Arc};
+use std::{collections::BTreeSet, convert::Infallible, future::Future, sync::Arc};
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use tokio::sync::watch;
 use wire::{
     mcp::{Message, Notice},
     sse,
@@ -12,35 +13,16 @@ use wire::{
 
 use crate::{
     Gateway, Plane, Upstream,
-    exchange::{Exchange, Step, is_carried_unasked},
     gateway::ListeningAccount,
     leash::Leash,
+    listen,
+    notices::is_carried_unasked,
     reply,
     session::{Listening, Session},
+    tasks::Ids,
+    tongue::Tongue,
     upstream::{Frames, Way},
 };
-
-/// A stream that ends with the answer to one request, beginning with `head`.
-pub(crate) fn of_exchange<P: Plane>(exchange: Exchange<P>, head: Option<Vec<u8>>) -> Response {
-    // Boxed: the state is large, and moved at each step.
-    let state = Some((Box::new(exchange), head));
-    let events = stream::unfold(state, |state| async move {
-        let (mut exchange, head) = state?;
-        if let Some(head) = head {
-            return Some((event(&head), Some((exchange, None))));
-        }
-        let keep_alive = exchange.gate.config.limits.keep_alive;
-        match tokio::time::timeout(keep_alive, exchange.step()).await {
-            Err(_elapsed) => Some((Bytes::from_static(sse::KEEP_ALIVE), Some((exchange, None)))),
-            Ok(Step::Pass(notification)) => Some((event(&notification), Some((exchange, None)))),
-            Ok(Step::Last(last)) => {
-                let answer = exchange.settle(last).await;
-                Some((event(&answer.to_bytes()), None))
-            }
-        }
-    });
-    reply::stream(Body::from_stream(events.map(Ok::<_, Infallible>)))
-}
 
 /// One listening stream of a session (MCP 2025-11-25, transports, "Listening for Messages from the Server").
 pub(crate) struct Listener<P: Plane> {
@@ -48,6 +30,8 @@ pub(crate) struct Listener<P: Plane> {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) session: Arc<Session>,
     pub(crate) leash: Leash<P>,
+    /// What the client wants to hear of.
+    pub(crate) wishes: watch::Receiver<BTreeSet<String>>,
     /// Uncounts the stream with the listener.
     pub(crate) _place: Listening,
     /// Concludes the act with the listener.
@@ -82,25 +66,32 @@ impl<P: Plane> Hearing<P> {
         loop {
             self = match self {
                 Self::Connecting(mut listener) => {
+                    listener.wishes.mark_unchanged();
                     let Listener { gate, upstream, session, leash, .. } = &mut *listener;
-                    let standing = session.standing();
-                    let connecting = gate.client.listen(&standing, Way::within(upstream, session));
+                    let connecting = connect(gate, upstream, session);
                     match before_cut(leash, connecting).await? {
-                        Ok(answer) => match Frames::of_listening(answer, upstream) {
-                            Some(frames) => Self::Open(listener, Box::new(frames)),
-                            None => Self::Deaf(listener),
-                        },
-                        Err(_trouble) => Self::Deaf(listener),
+                        Some(frames) => Self::Open(listener, Box::new(frames)),
+                        None => Self::Deaf(listener),
                     }
                 }
                 Self::Open(mut listener, mut frames) => {
                     let keep_alive = listener.gate.config.limits.keep_alive;
+                    let Listener { leash, wishes, .. } = &mut *listener;
                     let reading = tokio::time::timeout(keep_alive, frames.next());
-                    match before_cut(&mut listener.leash, reading).await? {
-                        Err(_elapsed) => return Some(signs_of_life(Self::Open(listener, frames))),
+                    let hearing = async {
+                        tokio::select! {
+                            read = reading => Some(read),
+                            // Never true of the session's own sender: the listener holds the session.
+                            _ = wishes.changed() => None,
+                        }
+                    };
+                    match before_cut(leash, hearing).await? {
+                        // The server is told of other wishes only with another stream.
+                        None => Self::Connecting(listener),
+                        Some(Err(_elapsed)) => return Some(signs_of_life(Self::Open(listener, frames))),
                         // The client comes back when it wants to; a broken stream is not made whole here.
-                        Ok(Ok(None) | Err(_)) => return None,
-                        Ok(Ok(Some(message))) => match listener.hear(message) {
+                        Some(Ok(Ok(None) | Err(_))) => return None,
+                        Some(Ok(Ok(Some(message)))) => match listener.hear(message) {
                             Some(text) => return Some((event(&text), Self::Open(listener, frames))),
                             None => Self::Open(listener, frames),
                         },
@@ -116,16 +107,40 @@ impl<P: Plane> Hearing<P> {
     }
 }
 
+/// What the server tells without being asked; `None` when it has nothing to tell.
+async fn connect<P: Plane>(gate: &Gateway<P>, upstream: &Upstream, session: &Session) -> Option<Frames> {
+    let (standing, way) = (session.standing(), Way::within(upstream, session));
+    match session.tongue {
+        Tongue::Session { .. } => {
+            let answer = gate.client.listen(&standing, way).await.ok()?;
+            Frames::of_listening(answer, upstream)
+        }
+        Tongue::Stateless => {
+            let asked = listen::for_session(session, gate.number(), upstream).ok()?;
+            let answer = gate.client.subscribe(&standing, &asked, way).await.ok()?;
+            // Anything else is a server that has nothing to tell.
+            Frames::of_subscription(answer, upstream).ok().filter(Frames::is_stream)
+        }
+    }
+}
+
 impl<P: Plane> Listener<P> {
     /// What the client gets to hear of a message.
     fn hear(&self, message: Message) -> Option<Vec<u8>> {
         match message {
-            Message::Notification(notification) => Notice::parse(&notification.method)
-                .filter(|notice| is_carried_unasked(*notice))
-                .map(|_| notification.to_bytes()),
-            Message::Request(request) => {
-                self.gate.answer_server(&self.upstream, &self.session, request);
-                None
+            Message::Notification(mut notification) => {
+                let notice = Notice::parse(&notification.method)?;
+                let passes =
+                    is_carried_unasked(notice) || (notice == Notice::Message && self.upstream.passes.logging);
+                listen::unmark(&mut notification);
+                let ids = Ids::new(&*self.gate.plane, &self.session.holder, &self.upstream);
+                ids.seal_in_notice(&mut notification, Some(&self.session.made))?;
+                passes.then(|| notification.to_bytes())
+            }
+            // In 2026-07-28 servers ask in their results alone.
+            Message::Request(_) if self.session.tongue == Tongue::Stateless => None,
+            Message::Request(question) => {
+                self.gate.ask_client(&self.upstream, &self.session, question).map(|(_, text)| text)
             }
             // Answers come on the stream of their request.
             Message::Response(_) => None,
@@ -147,7 +162,7 @@ fn signs_of_life<P: Plane>(hearing: Hearing<P>) -> (Bytes, Hearing<P>) {
 }
 
 /// A message as an event. Messages are compact JSON: one line.
-fn event(message: &[u8]) -> Bytes {
+pub(crate) fn event(message: &[u8]) -> Bytes {
     let mut out = Vec::new();
     sse::encode(&String::from_utf8_lossy(message), &mut out);
     out.into()

@@ -28,6 +28,7 @@ impl<P: Plane> Gateway<P> {
         loop {
             let over = self.without_authority(self.sessions.all());
             self.forget(over);
+            drop(self.parked.take_over(self.config.clock.now()));
             tokio::select! {
                 changed = revocations.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
@@ -69,7 +70,7 @@ impl<P: Plane> Gateway<P> {
     /// they are left to their servers.
     pub(crate) fn end_upstream(self: &Arc<Self>, sessions: Vec<Arc<Session>>) {
         let with_turns =
-            sessions.into_iter().filter(|session| session.upstream_id.is_some()).map_while(|session| {
+            sessions.into_iter().filter(|session| session.is_kept_by_server()).map_while(|session| {
                 let turn = Arc::clone(&self.closings).try_acquire_owned().ok()?;
                 Some((session, turn))
             });

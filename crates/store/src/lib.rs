@@ -18,6 +18,7 @@ mod engine;
 mod error;
 mod file;
 mod health;
+mod keepsake;
 mod log;
 mod mark;
 mod migrate;

@@ -6,7 +6,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 use base::{Dice, Fault};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::file;
+use crate::{file, keepsake::Keepsakes};
 
 const FILE: &str = "kek";
 const KEY: usize = 32;
@@ -39,7 +39,10 @@ impl std::fmt::Debug for Sealed {
 ///
 /// Nonces are random: one KEK wraps far fewer than 2^32 data keys (NIST SP 800-38D, section 8.3), and a data key
 /// seals one row once.
-pub(crate) struct Kek(LessSafeKey);
+pub(crate) struct Kek {
+    key: LessSafeKey,
+    keepsakes: Keepsakes,
+}
 
 impl Kek {
     /// Reads the key, or makes it when `may_create` says that nothing was sealed yet.
@@ -70,13 +73,18 @@ impl Kek {
             );
             Fault::new("opening the key-encryption key", reason)
         })?;
-        Ok(Self(aead(&key)?))
+        Ok(Self { key: aead(&key)?, keepsakes: Keepsakes::derived_from(&key)? })
+    }
+
+    /// For values that clients keep for us.
+    pub(crate) const fn keepsakes(&self) -> &Keepsakes {
+        &self.keepsakes
     }
 
     /// Seals `plaintext` for the row named by `aad`, typically its id.
     pub(crate) fn seal(&self, aad: &str, plaintext: &[u8], dice: &dyn Dice) -> Result<Sealed, Fault> {
         let dek = Zeroizing::new(dice.bytes::<KEY>());
-        let mut out = encrypt(&self.0, aad, dek.as_slice(), dice)?;
+        let mut out = encrypt(&self.key, aad, dek.as_slice(), dice)?;
         out.extend(encrypt(&aead(&dek)?, aad, plaintext, dice)?);
         Ok(Sealed(out))
     }
@@ -86,7 +94,7 @@ impl Kek {
         let Some((wrapped, rest)) = sealed.0.split_at_checked(WRAPPED) else {
             return Err(Fault::new("opening a sealed value", "it is too short"));
         };
-        let dek = decrypt(&self.0, aad, wrapped)?;
+        let dek = decrypt(&self.key, aad, wrapped)?;
         let mut key = Zeroizing::new([0; KEY]);
         key.copy_from_slice(&dek);
         decrypt(&aead(&key)?, aad, rest)

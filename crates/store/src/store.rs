@@ -205,6 +205,16 @@ impl Store {
         self.inner.kek.open_sealed(aad, sealed)
     }
 
+    /// Seals a value that a client keeps for us, for one purpose. The same for the same value, and on all nodes.
+    pub fn seal_keepsake(&self, plain: &[u8], bound_to: &[u8]) -> Result<String, Fault> {
+        self.inner.kek.keepsakes().seal(plain, bound_to)
+    }
+
+    /// What was sealed so for this purpose; `None` for everything else.
+    pub fn open_keepsake(&self, sealed: &str, bound_to: &[u8]) -> Option<Vec<u8>> {
+        self.inner.kek.keepsakes().open(sealed, bound_to)
+    }
+
     /// The latest instant that the log or the mark knew at start. A clock that shows less was turned back; the
     /// present is never before this.
     pub fn time_floor(&self) -> Timestamp {

@@ -39,6 +39,8 @@ pub struct Decoder {
     name: Option<String>,
     data: Option<String>,
     last_event_id: Option<String>,
+    /// The id of the event that is being read; it counts once the event is whole.
+    next_event_id: Option<String>,
     retry_millis: Option<u32>,
     /// The last byte was a carriage return: a line feed that follows belongs to it.
     after_return: bool,
@@ -56,6 +58,7 @@ impl Decoder {
             name: None,
             data: None,
             last_event_id: None,
+            next_event_id: None,
             retry_millis: None,
             after_return: false,
             at_start: true,
@@ -119,6 +122,9 @@ impl Decoder {
         };
         if line.is_empty() {
             let name = self.name.take();
+            if let Some(id) = self.next_event_id.take() {
+                self.last_event_id = Some(id);
+            }
             if let Some(data) = self.data.take() {
                 events.push(Event { name, data });
             }
@@ -143,7 +149,7 @@ impl Decoder {
                 None => self.data = Some(value.to_owned()),
             },
             "event" => self.name = (!value.is_empty()).then(|| value.to_owned()),
-            "id" if !value.contains('\0') => self.last_event_id = Some(value.to_owned()),
+            "id" if !value.contains('\0') => self.next_event_id = Some(value.to_owned()),
             "retry" if value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 self.retry_millis = value.parse().ok().or(self.retry_millis);
             }

@@ -4,15 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use base::{Actor, Error, Fault, Position, Timestamp};
 use control::{
-    catalogue::{Observed, Server, ServerState, ToolBody, ToolState},
+    catalogue::{Observed, Pass, Server, ServerState, ToolBody, ToolState},
     control::Control,
     decide::{self, Caller},
     kind::Thing,
     snapshot::Snapshot,
 };
 use gateway::{
-    Asked, Authorized, Holder, Item, List, Patience, Plane, Presented, Refused, Request, Unauthorized,
-    Upstream,
+    Asked, Authorized, Holder, Item, List, Passes, Patience, Plane, Presented, Refused, Request,
+    Unauthorized, Upstream,
 };
 use http::{HeaderName, HeaderValue};
 use policy::{Act, ActKind, Effect};
@@ -126,8 +126,18 @@ impl Plane for ControlPlane {
         Ok(Authorized { permit: authorized.permit, inject, decision: authorized.decision })
     }
 
+    fn proven(&self, caller: &Caller) -> Caller {
+        caller.without_proof()
+    }
+
     async fn admit(&self, caller: &Caller) -> Result<(), Refused> {
         self.control.admit(caller).await.map_err(|refused| self.refused("", refused))
+    }
+
+    async fn deny_unknown(&self, caller: &Caller, upstream: &Upstream, method: &str) -> Result<(), Refused> {
+        let server = &upstream.name;
+        let denied = self.control.deny_unknown(caller, server, method).await;
+        denied.map_err(|refused| self.refused(server, refused))
     }
 
     fn visible(&self, caller: &Caller, upstream: &Upstream, item: Item<'_>) -> bool {
@@ -150,6 +160,24 @@ impl Plane for ControlPlane {
             Item::Prompt(name) => ActKind::Prompt { name: name.to_owned() },
         };
         self.control.may_see(caller, &Act { server, kind, arguments: Json::Null })
+    }
+
+    fn input_schema(&self, upstream: &Upstream, tool: &str) -> Option<Json> {
+        let known = self.control.snapshot();
+        let pinned = known.tools.named(&format!("{}/{tool}", upstream.name))?;
+        // Few schemas name a header; the others need not be read.
+        let definition = &pinned.body.definition;
+        let names_header = definition.contains("x-mcp-header");
+        names_header.then(|| Json::parse(definition.as_bytes()).ok()?.get("inputSchema").cloned()).flatten()
+    }
+
+    fn seal(&self, plain: &[u8], bound_to: &[u8]) -> String {
+        // What could not be sealed opens for nobody.
+        self.control.store().seal_keepsake(plain, bound_to).unwrap_or_default()
+    }
+
+    fn unseal(&self, sealed: &str, bound_to: &[u8]) -> Option<Vec<u8>> {
+        self.control.store().open_keepsake(sealed, bound_to)
     }
 
     async fn observed(&self, upstream: &Upstream, definitions: &[gateway::ToolDefinition]) {
@@ -222,14 +250,23 @@ fn upstream(thing: &Thing<Server>) -> Upstream {
         url: thing.body.url.as_str().parse().unwrap_or_default(),
         patience: Patience { headers, ..Patience::default() },
         answer_bytes_max: ANSWER_BYTES_MAX,
+        passes: passes(thing),
+        authority: thing.body.tls_ca.clone(),
     }
+}
+
+fn passes(thing: &Thing<Server>) -> Passes {
+    let has = |pass| thing.body.passes.contains(&pass);
+    Passes { sampling: has(Pass::Sampling), roots: has(Pass::Roots), logging: has(Pass::Logging) }
 }
 
 /// The policy's act behind a gateway's request: the catalogue adds effect and definition.
 fn act(known: &Snapshot, server: &str, request: &Request) -> Option<Act> {
     let name = server.parse().ok()?;
     let (kind, arguments) = match request {
-        Request::Open | Request::Listen => (ActKind::Open, Json::Null),
+        Request::Open | Request::Listen | Request::Answer | Request::Tasks | Request::SetLogLevel { .. } => {
+            (ActKind::Open, Json::Null)
+        }
         Request::List(List::Tools | List::Resources | List::ResourceTemplates | List::Prompts) => {
             (ActKind::List, Json::Null)
         }

@@ -10,8 +10,8 @@ mod server;
 mod tool;
 
 pub use label_set::{LabelSetSpec, apply_labels, labels_of};
-pub use observe::{AskTools, Reach, Seen};
-pub use server::{Server, ServerBody, ServerCredential, ServerSpec, ServerState};
+pub use observe::{AskServer, Reach, Seen, Tested, Told};
+pub use server::{Pass, Server, ServerBody, ServerCredential, ServerSpec, ServerState};
 pub use tool::{
     EffectSource, Observed, Tool, ToolBody, ToolSpec, ToolState, definition_digest, guess_effect,
 };
@@ -31,6 +31,9 @@ pub enum CatalogueRefusal {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// The certificates of its own authority are none.
+    #[error("`tls_ca` {0}")]
+    Authority(&'static str),
     /// The credential's secret is unknown.
     #[error("`credential.secret`: there is no secret `{0}`")]
     NoSuchSecret(String),
@@ -91,9 +94,11 @@ impl CatalogueRefusal {
 impl Refuse for CatalogueRefusal {
     fn class(&self) -> Class {
         match self {
-            Self::Url { .. } | Self::NoSuchSecret(_) | Self::Header(_) | Self::Definition { .. } => {
-                Class::Invalid
-            }
+            Self::Url { .. }
+            | Self::Authority(_)
+            | Self::NoSuchSecret(_)
+            | Self::Header(_)
+            | Self::Definition { .. } => Class::Invalid,
             Self::NoSuchTool { .. } | Self::NoSuchServer(_) => Class::Missing,
             Self::Stopped(_) | Self::InUse(_) | Self::DefinitionMoved(_) | Self::Moved(_) => Class::Conflict,
             Self::Unreachable { .. } => Class::Busy,
@@ -103,6 +108,7 @@ impl Refuse for CatalogueRefusal {
     fn code(&self) -> &'static str {
         match self {
             Self::Url { .. } => "bad_server_url",
+            Self::Authority(_) => "bad_tls_ca",
             Self::NoSuchSecret(_) => "no_such_reference",
             Self::Header(_) => "bad_header",
             Self::Definition { .. } => "bad_tool_definition",
@@ -120,6 +126,9 @@ impl Refuse for CatalogueRefusal {
         match self {
             Self::Url { .. } => {
                 Some("give the address of its MCP endpoint, for example https://crm.example/mcp".into())
+            }
+            Self::Authority(_) => {
+                Some("give its certificates as PEM: `-----BEGIN CERTIFICATE-----` ...".into())
             }
             Self::NoSuchSecret(name) => Some(format!("store it first: writ secret put {name}")),
             Self::NoSuchTool { meant: Some(meant), .. } => Some(format!("did you mean `{meant}`?")),

@@ -25,13 +25,46 @@ pub struct Reach {
     pub url: Url,
     /// A header with the credential.
     pub credential: Option<(http::HeaderName, http::HeaderValue)>,
+    /// The certificates of its own authority, PEM.
+    pub authority: Option<Arc<str>>,
     /// How long it may take, in seconds.
     pub timeout_seconds: i64,
 }
 
-/// Asks a server for its tools. The data plane provides it: the control plane opens no connections.
-pub type AskTools =
-    Arc<dyn Fn(Reach) -> Pin<Box<dyn Future<Output = Result<Vec<Json>, String>> + Send>> + Send + Sync>;
+/// What a server says of itself.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The revision of MCP that it was spoken to in.
+    pub revision: String,
+    /// Its name and version, as it says.
+    pub info: Option<Json>,
+    /// What it offers, as far as it is carried.
+    pub capabilities: Json,
+    /// All definitions of its tools, as it gives them.
+    pub tools: Vec<Json>,
+}
+
+/// Asks a server what it speaks and has. The data plane provides it: the control plane opens no connections.
+pub type AskServer =
+    Arc<dyn Fn(Reach) -> Pin<Box<dyn Future<Output = Result<Told, String>> + Send>> + Send + Sync>;
+
+/// What came of asking a server, with nothing taken note of.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Tested {
+    /// The revision of MCP that it speaks with Writ.
+    pub revision: String,
+    /// Its name and version, as it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub info: Option<serde_json::Value>,
+    /// What it offers, as far as it is carried.
+    #[schema(value_type = Object)]
+    pub capabilities: serde_json::Value,
+    /// How many tools it has.
+    pub tools: usize,
+    /// How long the conversation took, in milliseconds.
+    pub milliseconds: i64,
+}
 
 /// What was seen of a tool.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -50,26 +83,49 @@ pub struct Seen {
 }
 
 impl Control {
-    /// Asks a server for its tools, pins those that are new and quarantines those that changed. An administrator
-    /// does this: seeing a tool is no reason to trust it.
-    pub async fn discover(&self, by: &impl Authority, server: &str) -> Result<Vec<Seen>, Error> {
-        let known = self.snapshot();
+    /// Asks a server what it speaks and offers. Changes nothing.
+    pub async fn test_server(&self, server: &str) -> Result<Tested, Error> {
+        let begun = self.now();
+        let thing = self.server_named(server)?;
+        let told = self.ask(&thing).await?;
+        let shown = |json: &Json| serde_json::from_str(&json.to_text()).unwrap_or_default();
+        Ok(Tested {
+            revision: told.revision,
+            info: told.info.as_ref().map(shown),
+            capabilities: shown(&told.capabilities),
+            tools: told.tools.len(),
+            milliseconds: self.now().millis_since(begun),
+        })
+    }
+
+    fn server_named(&self, server: &str) -> Result<Arc<Thing<Server>>, Error> {
         let missing = || CatalogueRefusal::NoSuchServer(server.to_owned());
-        let thing = known.servers.find(server).cloned().ok_or_else(missing)?;
+        Ok(self.snapshot().servers.find(server).cloned().ok_or_else(missing)?)
+    }
+
+    async fn ask(&self, thing: &Thing<Server>) -> Result<Told, Error> {
         let reach = Reach {
             server: thing.id.clone(),
             url: thing.body.url.clone(),
-            credential: thing.body.lease(&known)?,
+            credential: thing.body.lease(&self.snapshot())?,
+            authority: thing.body.tls_ca.clone(),
             timeout_seconds: thing.body.timeout_seconds,
         };
-        drop(known);
         let ask =
-            self.ask_tools().ok_or_else(|| Fault::new("asking a server", "no data plane is attached"))?;
+            self.ask_server().ok_or_else(|| Fault::new("asking a server", "no data plane is attached"))?;
         let unreachable = |why| CatalogueRefusal::Unreachable { server: thing.name.to_string(), why };
-        let definitions = ask(reach).await.map_err(unreachable)?;
-        if definitions.len() > TOOLS_MAX {
+        let told = ask(reach).await.map_err(unreachable)?;
+        if told.tools.len() > TOOLS_MAX {
             return Err(unreachable(format!("it offers more than {TOOLS_MAX} tools")).into());
         }
+        Ok(told)
+    }
+
+    /// Asks a server for its tools, pins those that are new and quarantines those that changed. An administrator
+    /// does this: seeing a tool is no reason to trust it.
+    pub async fn discover(&self, by: &impl Authority, server: &str) -> Result<Vec<Seen>, Error> {
+        let thing = self.server_named(server)?;
+        let definitions = self.ask(&thing).await?.tools;
         let observed = definitions.into_iter().map(Observed::new).collect::<Result<Vec<_>, _>>()?;
         let make = |draft: &mut Draft| {
             // SECURITY: what one address said is not pinned for another.

@@ -1,6 +1,9 @@
 //! Upstream MCP servers.
 
+use std::{collections::BTreeSet, sync::Arc};
+
 use base::{AnyId, Error, EventKind, Fault, SecretId, ServerId, Timestamp};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -26,6 +29,18 @@ pub enum ServerState {
     Stopped,
 }
 
+/// What passes between a server and clients only where somebody says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Pass {
+    /// The server may use the client's model (`sampling/createMessage`).
+    Sampling,
+    /// The server may see the client's folders (`roots/list`).
+    Roots,
+    /// The server's log lines reach the client (`notifications/message`).
+    Logging,
+}
+
 /// What a document says about a server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +56,12 @@ pub struct ServerSpec {
     /// How long an answer may take to begin, in seconds.
     #[serde(default = "default_timeout")]
     pub timeout_seconds: i64,
+    /// What passes although it does not by itself: `sampling`, `roots`, `logging`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub passes: BTreeSet<Pass>,
+    /// The certificates of its own authority (PEM): it is trusted by these alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_ca: Option<String>,
     /// Whether calls go to it.
     #[serde(default)]
     pub state: ServerState,
@@ -83,6 +104,12 @@ pub struct ServerBody {
     pub credential: Option<ServerCredential<SecretId>>,
     /// How long an answer may take to begin, in seconds.
     pub timeout_seconds: i64,
+    /// What passes although it does not by itself.
+    #[serde(default)]
+    pub passes: BTreeSet<Pass>,
+    /// The certificates of its own authority, PEM.
+    #[serde(default)]
+    pub tls_ca: Option<Arc<str>>,
     /// Whether calls go to it.
     pub state: ServerState,
 }
@@ -135,6 +162,8 @@ impl Kind for Server {
                 .map(|credential| resolve_credential(credential, known))
                 .transpose()?,
             timeout_seconds: within("timeout_seconds", spec.timeout_seconds, 1, 3600)?,
+            passes: spec.passes,
+            tls_ca: spec.tls_ca.map(|pem| authority(&pem)).transpose()?,
             state: spec.state,
         })
     }
@@ -149,6 +178,8 @@ impl Kind for Server {
                 prefix: credential.prefix.clone(),
             }),
             timeout_seconds: body.timeout_seconds,
+            passes: body.passes.clone(),
+            tls_ca: body.tls_ca.as_deref().map(str::to_owned),
             state: body.state,
         }
     }
@@ -192,6 +223,34 @@ fn endpoint(text: &str) -> Result<Url, CatalogueRefusal> {
         "http" => Err(refuse("is not encrypted; use https, plain http is for this machine only")),
         _ => Err(refuse("is neither http nor https")),
     }
+}
+
+/// The longest text with certificates, in bytes.
+const AUTHORITY_BYTES_MAX: usize = 64 * 1024;
+
+/// Certificates as PEM (RFC 7468). What they say is judged when they are used; here they must be readable at all.
+fn authority(pem: &str) -> Result<Arc<str>, CatalogueRefusal> {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+    const END: &str = "-----END CERTIFICATE-----";
+    if pem.len() > AUTHORITY_BYTES_MAX {
+        return Err(CatalogueRefusal::Authority("is longer than 64 KiB"));
+    }
+    if pem.contains("PRIVATE KEY") {
+        return Err(CatalogueRefusal::Authority("holds a private key; give the certificates alone"));
+    }
+    let mut certificates = pem.split(BEGIN).skip(1).peekable();
+    if certificates.peek().is_none() {
+        return Err(CatalogueRefusal::Authority("holds no certificate in PEM"));
+    }
+    for certificate in certificates {
+        let base64 =
+            certificate.split_once(END).map(|(base64, _)| base64.split_whitespace().collect::<String>());
+        let is_read = base64.is_some_and(|base64| STANDARD.decode(base64).is_ok_and(|der| !der.is_empty()));
+        if !is_read {
+            return Err(CatalogueRefusal::Authority("holds a certificate that cannot be read"));
+        }
+    }
+    Ok(pem.into())
 }
 
 fn resolve_credential(

@@ -43,6 +43,12 @@ pub(crate) fn tasks(chain: &Chain) -> Vec<&Task> {
 }
 
 impl Caller {
+    /// The same caller for a further act of the same request, whose proof was used up by an earlier one.
+    #[must_use]
+    pub fn without_proof(&self) -> Self {
+        Self { proof: None, ..self.clone() }
+    }
+
     /// The chain of tasks behind the caller, own first, if everything in it is alive and nothing that concerns it
     /// was revoked after the token was issued.
     ///

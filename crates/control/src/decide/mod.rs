@@ -12,6 +12,7 @@ mod left;
 mod outcome;
 mod refused;
 mod slice;
+mod unknown;
 
 pub use caller::{Caller, Chain};
 pub(crate) use caller::{Standing, tasks};

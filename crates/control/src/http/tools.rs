@@ -12,7 +12,7 @@ use super::{
     kinds::Done,
 };
 use crate::{
-    catalogue::{Seen, Tool, ToolSpec},
+    catalogue::{Seen, Tested, Tool, ToolSpec},
     control::Control,
     draft::Outcome,
     kind::View,
@@ -94,6 +94,16 @@ pub(super) fn operations(mut api: Api) -> Api {
         approve_tool,
     )
     .lists::<Seen, _, _>(discover, discover_tools)
+    .answers::<Tested, _, _>(
+        Operation::new(
+            "post",
+            "/api/v1/servers/{name}/test",
+            "test_server",
+            Need::Administer,
+            "Asks a server what it speaks and offers; changes nothing.",
+        ),
+        test_server,
+    )
 }
 
 async fn list_tools(
@@ -154,6 +164,14 @@ async fn discover_tools(
     At(name): At<String>,
 ) -> Result<Json<Vec<Seen>>, ApiError> {
     Ok(Json(control.discover(&asked, &name).await?))
+}
+
+async fn test_server(
+    State(control): State<Control>,
+    _asked: Asked,
+    At(name): At<String>,
+) -> Result<Json<Tested>, ApiError> {
+    Ok(Json(control.test_server(&name).await?))
 }
 
 fn done(server: &str, tool: &str, position: Option<base::Position>) -> Json<Done> {

@@ -1,24 +1,41 @@
 //! The HTTP client: pooled connections, no redirects, no header but our own.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, builderstates::WantsSchemes};
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
 use policy::Permit;
-use wire::mcp::Revision;
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+use tokio::time::Instant;
+use wire::mcp::{Revision, STATELESS};
 
-use super::{Outbound, Trouble};
-use crate::{Upstream, session::Session};
+use super::{Outbound, Trouble, breaker::Breaker};
+use crate::{
+    Upstream,
+    front::Route,
+    session::{Session, lock},
+    tongue::Tongue,
+};
 
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub(crate) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+pub(crate) const NAME: HeaderName = HeaderName::from_static("mcp-name");
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const BOTH_FORMS: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 
@@ -41,46 +58,67 @@ impl Standing {
     }
 }
 
-/// The way to one server within one session, or before there is one.
+/// The way to one server, and how it is spoken to there; before a session is open, nothing is agreed on.
 pub(crate) struct Way<'a> {
     pub(crate) upstream: &'a Upstream,
-    pub(crate) revision: Option<Revision>,
-    pub(crate) session_id: Option<&'a HeaderValue>,
+    pub(crate) tongue: Option<&'a Tongue>,
 }
 
 impl<'a> Way<'a> {
-    pub(crate) const fn opening(upstream: &'a Upstream) -> Self {
-        Self { upstream, revision: None, session_id: None }
+    pub(crate) fn of(upstream: &'a Upstream, route: &'a Route) -> Self {
+        let tongue = match route {
+            Route::Opening => None,
+            Route::Within(session) => Some(&session.tongue),
+            Route::Alone => Some(&Tongue::Stateless),
+        };
+        Self { upstream, tongue }
+    }
+
+    /// Whether the server may answer that it does not know the session.
+    pub(crate) const fn is_in_session(&self) -> bool {
+        matches!(self.tongue, Some(Tongue::Session { id: Some(_), .. }))
     }
 
     pub(crate) const fn within(upstream: &'a Upstream, session: &'a Session) -> Self {
-        Self { upstream, revision: Some(session.revision), session_id: session.upstream_id.as_ref() }
+        Self { upstream, tongue: Some(&session.tongue) }
     }
 }
 
+/// How many private authorities are remembered with their connections.
+const AUTHORITIES_MAX: usize = 1000;
+
+type Http = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
 /// Connections to all servers.
 pub(crate) struct Client {
-    http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    /// With the authorities that everybody trusts.
+    http: Http,
+    /// With a private authority alone, by its certificates as text.
+    private: Mutex<HashMap<Arc<str>, Http>>,
+    breaker: Breaker,
 }
 
 impl Client {
     /// Fails only when the platform's cryptography offers no usable version of TLS.
     pub(crate) fn new() -> Result<Self, rustls::Error> {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_WAIT));
-        connector.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(rustls::crypto::aws_lc_rs::default_provider())?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
-        let http = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_mins(1))
-            .pool_max_idle_per_host(64)
-            .build(connector);
-        Ok(Self { http })
+        let builder = HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(rustls::crypto::aws_lc_rs::default_provider())?;
+        Ok(Self { http: http(builder), private: Mutex::default(), breaker: Breaker::default() })
+    }
+
+    /// The connections by which a server is reached: it is trusted by its own authority alone, where it has one.
+    fn http(&self, upstream: &Upstream) -> Result<Http, Trouble> {
+        let Some(authority) = &upstream.authority else { return Ok(self.http.clone()) };
+        let mut private = lock(&self.private);
+        if let Some(http) = private.get(authority) {
+            return Ok(http.clone());
+        }
+        let made = with_authority(authority).ok_or(Trouble::Authority)?;
+        if private.len() >= AUTHORITIES_MAX {
+            private.clear();
+        }
+        private.insert(Arc::clone(authority), made.clone());
+        Ok(made)
     }
 
     /// Sends one permitted message, and nothing else, and waits for the head of the answer.
@@ -99,7 +137,8 @@ impl Client {
             tracing::error!(intent = %permit.position(), "a permit was given for another message; nothing was sent");
             return (standing, Err(Trouble::NotPermitted));
         }
-        let answer = self.send(Method::POST, outbound.body().clone(), &standing, &way).await;
+        let message = (outbound.body().clone(), outbound.headers());
+        let answer = self.send(Method::POST, message, &standing, &way).await;
         (standing, answer)
     }
 
@@ -110,7 +149,18 @@ impl Client {
         message: Vec<u8>,
         way: Way<'_>,
     ) -> Result<StatusCode, Trouble> {
-        Ok(self.send(Method::POST, message.into(), standing, &way).await?.status())
+        Ok(self.send(Method::POST, (message.into(), &HeaderMap::new()), standing, &way).await?.status())
+    }
+
+    /// Opens a subscription at a server that knows no sessions.
+    pub(crate) async fn subscribe(
+        &self,
+        standing: &Standing,
+        outbound: &Outbound,
+        way: Way<'_>,
+    ) -> Result<Response<Incoming>, Trouble> {
+        let message = (outbound.body().clone(), outbound.headers());
+        self.send(Method::POST, message, standing, &way).await
     }
 
     /// Opens the server's listening stream.
@@ -119,18 +169,32 @@ impl Client {
         standing: &Standing,
         way: Way<'_>,
     ) -> Result<Response<Incoming>, Trouble> {
-        self.send(Method::GET, Bytes::new(), standing, &way).await
+        self.send(Method::GET, (Bytes::new(), &HeaderMap::new()), standing, &way).await
+    }
+
+    /// Asks the server to go on with the stream of a permitted request, after this event.
+    pub(crate) async fn resume(
+        &self,
+        standing: &Standing,
+        way: Way<'_>,
+        event: &str,
+    ) -> Result<Response<Incoming>, Trouble> {
+        let mut headers = HeaderMap::new();
+        let event =
+            HeaderValue::from_str(event).map_err(|_| Trouble::Garbage("an id that no header holds"))?;
+        headers.insert(LAST_EVENT_ID, event);
+        self.send(Method::GET, (Bytes::new(), &headers), standing, &way).await
     }
 
     /// Ends the session on the server's side.
     pub(crate) async fn close(&self, standing: &Standing, way: Way<'_>) -> Result<StatusCode, Trouble> {
-        Ok(self.send(Method::DELETE, Bytes::new(), standing, &way).await?.status())
+        Ok(self.send(Method::DELETE, (Bytes::new(), &HeaderMap::new()), standing, &way).await?.status())
     }
 
     pub(super) async fn send(
         &self,
         method: Method,
-        body: Bytes,
+        (body, repeated): (Bytes, &HeaderMap),
         standing: &Standing,
         way: &Way<'_>,
     ) -> Result<Response<Incoming>, Trouble> {
@@ -145,11 +209,22 @@ impl Client {
         }
         *request.method_mut() = method;
         let headers = request.headers_mut();
-        if let Some(revision) = way.revision.filter(|revision| *revision > Revision::V20250326) {
-            headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(revision.as_str()));
+        match way.tongue {
+            None => {}
+            Some(Tongue::Session { revision, id }) => {
+                if *revision > Revision::V20250326 {
+                    headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(revision.as_str()));
+                }
+                if let Some(id) = id {
+                    headers.insert(SESSION_ID, id.clone());
+                }
+            }
+            Some(Tongue::Stateless) => {
+                headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(STATELESS));
+            }
         }
-        if let Some(id) = way.session_id {
-            headers.insert(SESSION_ID, id.clone());
+        for (name, value) in repeated {
+            headers.insert(name, value.clone());
         }
         for (name, value) in standing.inject.iter() {
             if is_ours(name) {
@@ -160,10 +235,20 @@ impl Client {
             value.set_sensitive(true);
             headers.append(name.clone(), value);
         }
-        match tokio::time::timeout(way.upstream.patience.headers, self.http.request(request)).await {
-            Ok(Ok(answer)) => Ok(answer),
+        let (http, server) = (self.http(way.upstream)?, &way.upstream.id);
+        if !self.breaker.admits(server, Instant::now()) {
+            return Err(Trouble::Resting);
+        }
+        match tokio::time::timeout(way.upstream.patience.headers, http.request(request)).await {
+            Ok(Ok(answer)) => {
+                self.breaker.note(server, true, Instant::now());
+                Ok(answer)
+            }
             Ok(Err(error)) => {
                 let trouble = if error.is_connect() { Trouble::Unreachable } else { Trouble::Broken };
+                if trouble == Trouble::Unreachable {
+                    self.breaker.note(server, false, Instant::now());
+                }
                 // The error's text names addresses and causes, never headers or bodies.
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(server = %way.upstream.name, %error, cause, "request to the server failed");
@@ -174,21 +259,54 @@ impl Client {
     }
 }
 
+fn http(builder: HttpsConnectorBuilder<WantsSchemes>) -> Http {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT_WAIT));
+    connector.enforce_http(false);
+    let connector = builder.https_or_http().enable_http1().wrap_connector(connector);
+    legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_mins(1))
+        .pool_max_idle_per_host(64)
+        .build(connector)
+}
+
+/// Connections that trust these certificates (PEM) and no others; `None` where there are none to read.
+fn with_authority(pem: &str) -> Option<Http> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        roots.add(certificate.ok()?).ok()?;
+    }
+    if roots.is_empty() {
+        return None;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().ok()?;
+    let config = config.with_root_certificates(roots).with_no_client_auth();
+    Some(http(HttpsConnectorBuilder::new().with_tls_config(config)))
+}
+
 /// Headers that frame or route a message: what is injected there would change what is sent.
 fn is_ours(name: &HeaderName) -> bool {
-    [
-        header::HOST,
-        header::CONTENT_LENGTH,
-        header::CONTENT_TYPE,
-        header::ACCEPT,
-        header::TRANSFER_ENCODING,
-        header::CONNECTION,
-        header::UPGRADE,
-        header::TE,
-        header::TRAILER,
-        header::EXPECT,
-        SESSION_ID,
-        PROTOCOL_VERSION,
-    ]
-    .contains(name)
+    let is_repeated = name.as_str().starts_with("mcp-param-");
+    is_repeated
+        || [
+            header::HOST,
+            header::CONTENT_LENGTH,
+            header::CONTENT_TYPE,
+            header::ACCEPT,
+            header::TRANSFER_ENCODING,
+            header::CONNECTION,
+            header::UPGRADE,
+            header::TE,
+            header::TRAILER,
+            header::EXPECT,
+            SESSION_ID,
+            PROTOCOL_VERSION,
+            METHOD,
+            NAME,
+            LAST_EVENT_ID,
+        ]
+        .contains(name)
 }

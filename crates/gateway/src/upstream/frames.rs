@@ -35,9 +35,25 @@ pub(crate) struct Frames {
 }
 
 enum Form {
-    Json { text: Vec<u8>, limit: usize },
+    Json {
+        text: Vec<u8>,
+        limit: usize,
+    },
     Stream(Decoder),
+    /// The body of a refusal with this HTTP status: an error in JSON-RPC, or nothing that says more than the status.
+    Refusal {
+        text: Vec<u8>,
+        status: u16,
+    },
 }
+
+/// The longest id of an event that is sent back to its server, in bytes.
+const EVENT_ID_BYTES_MAX: usize = 1024;
+/// The longest that a server may ask to wait before it is asked to go on.
+const RESUME_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// The longest body of a refusal that is read, in bytes.
+const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 
 impl Frames {
     /// The messages of the answer to one request.
@@ -46,16 +62,16 @@ impl Frames {
         upstream: &Upstream,
         in_session: bool,
     ) -> Result<Self, Trouble> {
-        match answer.status() {
-            StatusCode::OK => {}
-            StatusCode::NOT_FOUND if in_session => return Err(Trouble::SessionGone),
-            other => return Err(Trouble::Status(other.as_u16())),
-        }
         let limit = upstream.answer_bytes_max;
-        let form = match media_type(&answer).as_deref() {
-            Some("application/json") => Form::Json { text: Vec::new(), limit },
-            Some("text/event-stream") => Form::Stream(Decoder::new(limit)),
-            _ => return Err(Trouble::Garbage("neither JSON nor an event stream")),
+        let form = match (answer.status(), media_type(&answer).as_deref()) {
+            (StatusCode::NOT_FOUND, _) if in_session => return Err(Trouble::SessionGone),
+            (StatusCode::OK, Some("application/json")) => Form::Json { text: Vec::new(), limit },
+            (StatusCode::OK, Some("text/event-stream")) => Form::Stream(Decoder::new(limit)),
+            (StatusCode::OK, _) => return Err(Trouble::Garbage("neither JSON nor an event stream")),
+            (status, Some("application/json")) if status.is_client_error() => {
+                Form::Refusal { text: Vec::new(), status: status.as_u16() }
+            }
+            (status, _) => return Err(Trouble::Status(status.as_u16())),
         };
         let idle = Some(upstream.patience.idle);
         Ok(Self::new(answer.into_body(), form, idle, Some(limit)))
@@ -69,8 +85,33 @@ impl Frames {
         is_stream.then(|| Self::new(answer.into_body(), form, None, None))
     }
 
+    /// The messages of a subscription's stream (2026-07-28). It may be silent for long, and hold any number of them.
+    pub(crate) fn of_subscription(answer: Response<Incoming>, upstream: &Upstream) -> Result<Self, Trouble> {
+        let frames = Self::of_answer(answer, upstream, false)?;
+        Ok(if frames.is_stream() { Self { idle: None, limit: None, ..frames } } else { frames })
+    }
+
     fn new(body: Incoming, form: Form, idle: Option<Duration>, limit: Option<usize>) -> Self {
         Self { body, form, ready: VecDeque::new(), idle, waiting_since: None, limit, bytes: 0, ended: false }
+    }
+
+    /// Whether the answer comes as a stream of events.
+    pub(crate) const fn is_stream(&self) -> bool {
+        matches!(self.form, Form::Stream(_))
+    }
+
+    /// From which event on, and after how long, the server would go on with its stream if it were asked again (MCP
+    /// 2025-11-25, transports, "Resumability and Redelivery").
+    pub(crate) fn resume_point(&self) -> Option<(String, Option<Duration>)> {
+        let Form::Stream(decoder) = &self.form else { return None };
+        let id = decoder.last_event_id().filter(|id| !id.is_empty() && id.len() <= EVENT_ID_BYTES_MAX)?;
+        let wait = decoder.retry_millis().map(|millis| Duration::from_millis(millis.into()));
+        Some((id.to_owned(), wait.map(|wait| wait.min(RESUME_WAIT_MAX))))
+    }
+
+    /// Whether this is the body of a refusal. It may answer without naming what it answers.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        matches!(self.form, Form::Refusal { .. })
     }
 
     /// How many bytes have come.
@@ -96,9 +137,15 @@ impl Frames {
                 continue;
             }
             self.ended = true;
-            if let Form::Json { text, .. } = &mut self.form {
-                let text = std::mem::take(text);
-                return read(&text).map(Some);
+            match &mut self.form {
+                Form::Json { text, .. } => return read(&std::mem::take(text)).map(Some),
+                Form::Refusal { text, status } => {
+                    let error = Message::parse(text).ok().filter(
+                        |message| matches!(message, Message::Response(response) if response.outcome.is_err()),
+                    );
+                    return error.map(Some).ok_or(Trouble::Status(*status));
+                }
+                Form::Stream(_) => {}
             }
         }
     }
@@ -139,6 +186,13 @@ impl Frames {
             Form::Json { text, limit } => {
                 if text.len() + piece.len() > *limit {
                     return Err(Trouble::TooLarge(*limit));
+                }
+                text.extend_from_slice(piece);
+                Ok(())
+            }
+            Form::Refusal { text, status } => {
+                if text.len() + piece.len() > REFUSAL_BYTES_MAX {
+                    return Err(Trouble::Status(*status));
                 }
                 text.extend_from_slice(piece);
                 Ok(())

@@ -1,13 +1,15 @@
 //! The way to the servers.
 
+mod breaker;
 mod client;
 mod frames;
 mod outbound;
 mod question;
 mod trouble;
 
-pub(crate) use client::{Client, PROTOCOL_VERSION, SESSION_ID, Standing, Way};
+pub(crate) use client::{Client, LAST_EVENT_ID, METHOD, NAME, PROTOCOL_VERSION, SESSION_ID, Standing, Way};
 pub(crate) use frames::Frames;
-pub(crate) use outbound::Outbound;
+pub(crate) use outbound::{Form, Outbound};
+pub use question::Discovered;
 pub(crate) use question::Question;
 pub(crate) use trouble::Trouble;

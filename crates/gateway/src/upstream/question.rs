@@ -1,35 +1,51 @@
-//! Questions that the control plane itself asks a server: which tools there are.
+//! Questions that the control plane itself asks a server: what it speaks, and which tools there are.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use base::ServerId;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use wire::{
     json::{Json, Object},
-    mcp::{Id, Message, Request, Revision},
+    mcp::{Envelope, Id, Message, Request, Revision, RpcError, STATELESS},
 };
 
 use super::{
-    Frames, Trouble,
+    Form, Frames, Outbound, Trouble,
     client::{Client, SESSION_ID, Standing, Way},
 };
-use crate::{Patience, Upstream, opening};
+use crate::{
+    Passes, Patience, Upstream,
+    tongue::{Offer, Tongue, wants_once_more},
+};
 
 /// The most pages of a list.
 const PAGES_MAX: i64 = 100;
 /// The most bytes of one page.
 const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// A short session of the control plane's own with one server.
+/// A short conversation of the control plane's own with one server, in whichever generation the server knows.
 ///
 /// SECURITY: no client is behind it and no act comes of it: it opens, lists and closes, with messages made here.
 pub(crate) struct Question<'a> {
     client: &'a Client,
     standing: Standing,
     upstream: Upstream,
-    revision: Option<Revision>,
+    tongue: Option<Tongue>,
     session_id: Option<HeaderValue>,
     number: i64,
+}
+
+/// What a server says of itself when it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discovered {
+    /// The revision of the protocol that it was spoken to in.
+    pub revision: &'static str,
+    /// Its name and version, as it says.
+    pub info: Option<Json>,
+    /// What it offers, as far as the gate carries it.
+    pub capabilities: Json,
+    /// All definitions of its tools, as it gives them.
+    pub tools: Vec<Json>,
 }
 
 impl<'a> Question<'a> {
@@ -37,41 +53,70 @@ impl<'a> Question<'a> {
         client: &'a Client,
         url: http::Uri,
         credential: Vec<(HeaderName, HeaderValue)>,
+        authority: Option<Arc<str>>,
         wait: Duration,
         id: ServerId,
     ) -> Self {
-        let patience = Patience { headers: wait, idle: wait };
-        let upstream =
-            Upstream { id, name: "(asked)".into(), url, patience, answer_bytes_max: PAGE_BYTES_MAX };
+        let upstream = Upstream {
+            id,
+            name: "(asked)".into(),
+            url,
+            patience: Patience { headers: wait, idle: wait },
+            answer_bytes_max: PAGE_BYTES_MAX,
+            passes: Passes::default(),
+            authority,
+        };
         let standing = Standing::new(credential);
-        Self { client, standing, upstream, revision: None, session_id: None, number: 0 }
+        Self { client, standing, upstream, tongue: None, session_id: None, number: 0 }
     }
 
-    /// All definitions of the server's tools, as it gives them.
-    pub(crate) async fn tools(mut self) -> Result<Vec<Json>, Trouble> {
-        self.open().await?;
-        let tools = self.list().await;
+    /// Opens, lists the tools, and closes.
+    pub(crate) async fn discover(mut self) -> Result<Discovered, Trouble> {
+        self.tongue = Some(Tongue::Stateless);
+        let offer = match self.describe().await {
+            Ok(offer) => offer,
+            // What a server of the other generation says to that.
+            Err(Trouble::Status(400..=499) | Trouble::Garbage(_) | Trouble::Revision | Trouble::NoAnswer) => {
+                (self.tongue, self.session_id) = (None, None);
+                self.initialize().await?
+            }
+            Err(trouble) => return Err(trouble),
+        };
+        let has_tools = offer.capabilities.contains("tools");
+        let tools = if has_tools { self.list().await } else { Ok(Vec::new()) };
         if self.session_id.is_some() {
             drop(self.client.close(&self.standing, self.way()).await);
         }
-        tools
+        let revision = match &self.tongue {
+            Some(Tongue::Session { revision, .. }) => revision.as_str(),
+            Some(Tongue::Stateless) | None => STATELESS,
+        };
+        Ok(Discovered { revision, info: offer.info, capabilities: offer.capabilities.into(), tools: tools? })
     }
 
-    async fn open(&mut self) -> Result<(), Trouble> {
-        let about =
-            Json::object([("name", Json::from("writ")), ("version", Json::from(env!("CARGO_PKG_VERSION")))]);
+    async fn initialize(&mut self) -> Result<Offer, Trouble> {
         let params = Json::object([
             ("protocolVersion", Json::from(Revision::LATEST.as_str())),
             ("capabilities", Json::Object(Object::new())),
-            ("clientInfo", about),
+            ("clientInfo", ourselves()),
         ]);
         let mut result = self.ask("initialize", params).await?;
-        self.revision = Some(opening::answer(&mut result)?);
+        let (revision, offer) = Offer::of_initialize(&mut result, Passes::default())?;
+        self.tongue = Some(Tongue::Session { revision, id: self.session_id.clone() });
         let opened = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
         match self.client.tell(&self.standing, opened.to_vec(), self.way()).await? {
-            StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => Ok(()),
+            StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => Ok(offer),
             other => Err(Trouble::Status(other.as_u16())),
         }
+    }
+
+    async fn describe(&mut self) -> Result<Offer, Trouble> {
+        let mut answer = self.hear("server/discover", Json::Object(Object::new())).await?;
+        if answer.as_ref().is_err_and(wants_once_more) {
+            answer = self.hear("server/discover", Json::Object(Object::new())).await?;
+        }
+        let mut result = answer.map_err(|_error| Trouble::Garbage("an error instead of an answer"))?;
+        Offer::of_discover(&mut result, Passes::default())
     }
 
     async fn list(&mut self) -> Result<Vec<Json>, Trouble> {
@@ -97,27 +142,49 @@ impl<'a> Question<'a> {
     }
 
     async fn ask(&mut self, method: &str, params: Json) -> Result<Json, Trouble> {
+        let answer = self.hear(method, params).await?;
+        answer.map_err(|_error| Trouble::Garbage("an error instead of an answer"))
+    }
+
+    async fn hear(&mut self, method: &str, params: Json) -> Result<Result<Json, RpcError>, Trouble> {
         self.number += 1;
-        let id = Id::read(&Json::from(self.number)).ok_or(Trouble::NotPermitted)?;
-        let request =
-            Request { id: id.clone(), method: method.to_owned(), params: Some(params), rest: Object::new() };
-        let body = request.to_bytes().into();
-        let answer = self.client.send(Method::POST, body, &self.standing, &self.way()).await?;
+        let request = Request {
+            id: Id::Number(self.number),
+            method: method.to_owned(),
+            params: Some(params),
+            rest: Object::new(),
+        };
+        let envelope =
+            Envelope { client_info: Some(ourselves()), capabilities: Object::new(), log_level: None };
+        let form = match self.tongue {
+            Some(Tongue::Stateless) => Form::Stateless { envelope: &envelope, schema: None },
+            Some(Tongue::Session { .. }) | None => Form::Session,
+        };
+        let outbound = Outbound::new(request, &self.upstream, form, self.number)
+            .map_err(|_| Trouble::Garbage("a message that cannot be sent"))?;
+        let message = (outbound.body().clone(), outbound.headers());
+        let answer = self.client.send(Method::POST, message, &self.standing, &self.way()).await?;
         if self.session_id.is_none() {
             self.session_id = answer.headers().get(SESSION_ID).cloned();
         }
-        let mut frames = Frames::of_answer(answer, &self.upstream, self.session_id.is_some())?;
+        let mut frames = Frames::of_answer(answer, &self.upstream, self.way().is_in_session())?;
+        let is_refusal = frames.is_refusal();
         while let Some(message) = frames.next().await? {
             if let Message::Response(response) = message
-                && response.id.as_ref() == Some(&id)
+                && (response.id == Some(outbound.id()) || is_refusal)
             {
-                return response.outcome.map_err(|_error| Trouble::Garbage("an error instead of an answer"));
+                return Ok(response.outcome);
             }
         }
         Err(Trouble::Garbage("no answer"))
     }
 
     fn way(&self) -> Way<'_> {
-        Way { upstream: &self.upstream, revision: self.revision, session_id: self.session_id.as_ref() }
+        Way { upstream: &self.upstream, tongue: self.tongue.as_ref() }
     }
+}
+
+/// What we are called when we ask for ourselves.
+fn ourselves() -> Json {
+    Json::object([("name", Json::from("writ")), ("version", Json::from(env!("CARGO_PKG_VERSION")))])
 }

@@ -12,6 +12,10 @@ pub(crate) enum Trouble {
     NotPermitted,
     #[error("the server could not be reached")]
     Unreachable,
+    #[error("the server could not be reached several times in a row and is left alone for a moment")]
+    Resting,
+    #[error("the certificates of the server's own authority cannot be read")]
+    Authority,
     #[error("the server did not begin to answer in time")]
     Silent,
     #[error("the server stopped answering midway")]
@@ -30,6 +34,12 @@ pub(crate) enum Trouble {
     NoAnswer,
     #[error("the server speaks a revision of the protocol that this gateway does not")]
     Revision,
+    #[error("the server asks something that this client cannot be asked here")]
+    Wants,
+    #[error("the client did not answer what the server asked")]
+    Unanswered,
+    #[error("the client took the request back")]
+    Cancelled,
 }
 
 impl Trouble {
@@ -38,6 +48,8 @@ impl Trouble {
         match self {
             Self::NotPermitted => "not_permitted",
             Self::Unreachable => "upstream_unreachable",
+            Self::Resting => "upstream_resting",
+            Self::Authority => "upstream_authority",
             Self::Silent => "upstream_timeout",
             Self::Stalled => "upstream_stalled",
             Self::Broken => "upstream_broken",
@@ -47,21 +59,31 @@ impl Trouble {
             Self::TooLarge(_) => "upstream_too_large",
             Self::NoAnswer => "upstream_no_answer",
             Self::Revision => "upstream_revision",
+            Self::Wants => "upstream_wants",
+            Self::Unanswered => "input_refused",
+            Self::Cancelled => "cancelled",
         }
     }
 
     /// Whether the server may have done what was asked.
     pub(crate) const fn ending(&self) -> Ending {
         match self {
-            Self::NotPermitted | Self::Unreachable | Self::Status(_) | Self::SessionGone | Self::Revision => {
-                Ending::Failed
-            }
+            Self::NotPermitted
+            | Self::Unreachable
+            | Self::Resting
+            | Self::Authority
+            | Self::Status(_)
+            | Self::SessionGone
+            | Self::Revision
+            | Self::Unanswered => Ending::Failed,
             Self::Silent
             | Self::Stalled
             | Self::Broken
             | Self::Garbage(_)
             | Self::TooLarge(_)
-            | Self::NoAnswer => Ending::Unknown,
+            | Self::NoAnswer
+            | Self::Wants
+            | Self::Cancelled => Ending::Unknown,
         }
     }
 

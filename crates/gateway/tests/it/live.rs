@@ -35,11 +35,12 @@ async fn progress_comes_under_the_clients_own_token() {
 }
 
 #[tokio::test]
-async fn a_single_event_becomes_one_json_text() {
+async fn a_single_event_stays_one_and_comes_whole() {
     let world = world().await;
     let session = world.open("alice").await;
     let answer = world.ask(&session, tool(1, "sse")).await;
-    assert_eq!(answer.headers["content-type"], "application/json");
+    assert_eq!(answer.headers["content-type"], "text/event-stream");
+    assert_eq!(answer.messages.len(), 1);
     assert!(answer.text.contains("done"));
 }
 

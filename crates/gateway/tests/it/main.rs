@@ -3,11 +3,27 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that fails is a test that fails")]
 
 mod acts;
+mod crossing;
+mod elder;
+mod generations;
+mod headers;
+mod hostile;
 mod input;
+mod listen;
 mod live;
+mod parked;
 mod plane;
+mod proofs;
+mod resume;
 mod room;
+mod rounds;
 mod servers;
 mod sessions;
+mod stage;
+mod state;
+mod stateless;
+mod tasks;
+mod tls;
 mod trouble;
 mod world;
+mod young;

@@ -25,6 +25,9 @@ pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_795_359_845);
 /// The credential that the gateway injects; must reach servers and nobody else.
 pub(crate) const UPSTREAM_SECRET: &str = "upstream-secret-5d1f";
 
+/// How many further callers there are, each with a task of its own: `crowd-0` and so on.
+pub(crate) const CROWD: usize = 100;
+
 /// A clock that is set.
 pub(crate) struct SetClock(pub(crate) AtomicI64);
 
@@ -57,6 +60,8 @@ pub(crate) struct TestCaller {
     pub(crate) token: String,
     agent: AgentId,
     task: TaskId,
+    /// The sender proof of its request.
+    proof: Option<String>,
 }
 
 /// What the plane was told, in order.
@@ -65,6 +70,7 @@ pub(crate) enum Told {
     Authorized(Request),
     Denied(Request),
     Admitted,
+    Unknown(String),
     Observed(Vec<String>),
     Concluded(Outcome),
 }
@@ -76,6 +82,8 @@ pub(crate) struct TestPlane {
     pub(crate) upstreams: HashMap<String, Arc<Upstream>>,
     /// Denials by tool name, URI or prompt name.
     pub(crate) denials: Mutex<HashMap<String, Refused>>,
+    /// Schemas of tools' arguments.
+    pub(crate) schemas: Mutex<HashMap<String, Json>>,
     /// Items that nobody gets to see.
     pub(crate) hidden: Mutex<HashSet<String>>,
     pub(crate) told: Mutex<Vec<Told>>,
@@ -89,6 +97,8 @@ pub(crate) struct TestPlane {
     /// Whether the server has another credential than the one that was given.
     pub(crate) is_rotated: AtomicBool,
     positions: AtomicI64,
+    /// The sender proofs that were used.
+    proofs: Mutex<HashSet<String>>,
 }
 
 impl TestPlane {
@@ -99,13 +109,15 @@ impl TestPlane {
                 token: token.to_owned(),
                 agent: AgentId::new(NOW, &dice),
                 task: TaskId::new(NOW, &dice),
+                proof: None,
             };
             (token.to_owned(), caller)
         };
         let mut callers: HashMap<_, _> = ["alice", "bob", "carol"].map(caller).into();
+        callers.extend((0..CROWD).map(|number| caller(&format!("crowd-{number}"))));
         // The same agent within another task.
         let agent = callers["alice"].agent.clone();
-        let too = TestCaller { token: "alice-too".into(), agent, task: TaskId::new(NOW, &dice) };
+        let too = TestCaller { token: "alice-too".into(), agent, task: TaskId::new(NOW, &dice), proof: None };
         callers.insert(too.token.clone(), too);
         let policy = PolicySource {
             id: "open".into(),
@@ -118,6 +130,7 @@ impl TestPlane {
             callers,
             upstreams,
             denials: Mutex::default(),
+            schemas: Mutex::default(),
             hidden: Mutex::default(),
             told: Mutex::default(),
             outcomes: watch::Sender::new(0),
@@ -128,6 +141,7 @@ impl TestPlane {
             inject_as: Mutex::new(header::AUTHORIZATION),
             is_rotated: AtomicBool::new(false),
             positions: AtomicI64::new(1),
+            proofs: Mutex::default(),
         }
     }
 
@@ -157,6 +171,13 @@ impl TestPlane {
     pub(crate) async fn outcomes_of(&self, count: usize) -> Vec<Outcome> {
         self.outcomes.subscribe().wait_for(|concluded| *concluded >= count).await.unwrap();
         self.outcomes()
+    }
+
+    /// A proof is good once.
+    fn use_proof(&self, caller: &TestCaller) -> Result<(), Refused> {
+        let is_fresh =
+            caller.proof.as_ref().is_none_or(|proof| self.proofs.lock().unwrap().insert(proof.clone()));
+        if is_fresh { Ok(()) } else { Err(unauthorized().into()) }
     }
 
     fn tell(&self, told: Told) {
@@ -204,6 +225,9 @@ pub(crate) fn name_of(request: &Request) -> &str {
     match request {
         Request::Open => "open",
         Request::Listen => "listen",
+        Request::Answer => "answer",
+        Request::Tasks => "tasks",
+        Request::SetLogLevel { .. } => "log level",
         Request::List(list) => list.member(),
         Request::CallTool { name, .. }
         | Request::GetPrompt { name, .. }
@@ -239,7 +263,8 @@ impl Plane for TestPlane {
         if self.dead.lock().unwrap().contains(&caller.token) {
             Err(unauthorized())
         } else {
-            Ok(caller.clone())
+            let proof = presented.headers.get("dpop").and_then(|proof| proof.to_str().ok());
+            Ok(TestCaller { proof: proof.map(str::to_owned), ..caller.clone() })
         }
     }
 
@@ -252,6 +277,7 @@ impl Plane for TestPlane {
     }
 
     async fn authorize(&self, caller: &TestCaller, asked: Asked<'_>) -> Result<Authorized, Refused> {
+        self.use_proof(caller)?;
         if let Some(refused) = self.denials.lock().unwrap().get(name_of(asked.request)) {
             self.tell(Told::Denied(asked.request.clone()));
             return Err(refused.clone());
@@ -271,8 +297,24 @@ impl Plane for TestPlane {
         })
     }
 
-    async fn admit(&self, _caller: &TestCaller) -> Result<(), Refused> {
+    fn proven(&self, caller: &TestCaller) -> TestCaller {
+        TestCaller { proof: None, ..caller.clone() }
+    }
+
+    async fn admit(&self, caller: &TestCaller) -> Result<(), Refused> {
+        self.use_proof(caller)?;
         self.tell(Told::Admitted);
+        Ok(())
+    }
+
+    async fn deny_unknown(
+        &self,
+        caller: &TestCaller,
+        _upstream: &Upstream,
+        method: &str,
+    ) -> Result<(), Refused> {
+        self.use_proof(caller)?;
+        self.tell(Told::Unknown(method.into()));
         Ok(())
     }
 
@@ -289,6 +331,19 @@ impl Plane for TestPlane {
                 Item::Resource(name) | Item::ResourceTemplate(name) | Item::Prompt(name) => name,
             };
         !self.hidden.lock().unwrap().contains(name)
+    }
+
+    fn input_schema(&self, _upstream: &Upstream, tool: &str) -> Option<Json> {
+        self.schemas.lock().unwrap().get(tool).cloned()
+    }
+
+    fn seal(&self, plain: &[u8], bound_to: &[u8]) -> String {
+        [plain, bound_to].map(hex::encode).join("-")
+    }
+
+    fn unseal(&self, sealed: &str, bound_to: &[u8]) -> Option<Vec<u8>> {
+        let (plain, purpose) = sealed.split_once('-')?;
+        (purpose == hex::encode(bound_to)).then(|| hex::decode(plain).ok()).flatten()
     }
 
     async fn observed(&self, _upstream: &Upstream, definitions: &[ToolDefinition]) {

@@ -169,7 +169,7 @@ async fn call(server: &Server, name: &str, id: &str, message: &Json) -> Response
             let broken = Err(std::io::Error::other("the fixture dies"));
             sse_response(Body::from_stream(stream::iter([head, broken])))
         }
-        "no_answer" => events(&[]),
+        "no_answer" => sse_response(Body::from(": nothing\n\n")),
         "garbage" => json("<html>".into()),
         "garbage_event" => events(&["{\"jsonrpc\":\"2.0\"".into()]),
         "batch" => json(format!("[{done}]")),

@@ -7,7 +7,7 @@ use std::{
 
 use axum::{Router, body::Body, response::Response};
 use bytes::Bytes;
-use gateway::{Config, Gateway, Limits, Patience, Upstream};
+use gateway::{Config, Gateway, Limits, Passes, Patience, Upstream};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
@@ -57,13 +57,20 @@ pub(crate) fn world_with(server: Arc<Server>, limits: Limits) -> World {
             url: format!("http://{address}/rpc").parse().unwrap(),
             patience: Patience { headers: Duration::from_millis(400), idle: Duration::from_millis(400) },
             answer_bytes_max: 100_000,
+            passes: Passes::default(),
+            authority: None,
         };
         (name.to_owned(), Arc::new(upstream))
     };
     // Port 9 of loopback: nobody listens there.
     let upstreams =
         [upstream("main", server.address.to_string()), upstream("gone", "127.0.0.1:9".into())].into();
-    let plane = Arc::new(TestPlane::new(upstreams));
+    world_over(TestPlane::new(upstreams), server, limits)
+}
+
+/// A gateway with this plane.
+pub(crate) fn world_over(plane: TestPlane, server: Arc<Server>, limits: Limits) -> World {
+    let plane = Arc::new(plane);
     let clock = Arc::new(SetClock(AtomicI64::new(NOW.millis())));
     let config = Config {
         public_url: "https://writ.example/".parse().unwrap(),
@@ -159,7 +166,9 @@ pub(crate) async fn answer(response: Response) -> Answer {
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     let is_stream = parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| value == "text/event-stream");
     let messages = if is_stream {
-        events(&bytes).into_iter().map(|event| Json::parse(event.data.as_bytes()).unwrap()).collect()
+        // Streams that can be gone on with begin with an event without data.
+        let events = events(&bytes).into_iter().filter(|event| !event.data.is_empty());
+        events.map(|event| Json::parse(event.data.as_bytes()).unwrap()).collect()
     } else {
         Json::parse(&bytes).into_iter().collect()
     };

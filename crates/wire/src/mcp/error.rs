@@ -19,6 +19,14 @@ pub mod code {
     pub const BAD_REQUEST: i64 = -32000;
     /// The session is not known (any more). As the official SDKs answer.
     pub const NO_SESSION: i64 = -32001;
+    /// A header says something else than the body, or is missing (2026-07-28).
+    pub const HEADER_MISMATCH: i64 = -32020;
+    /// The request needs a capability that the client did not declare (2026-07-28).
+    pub const MISSING_CAPABILITY: i64 = -32021;
+    /// The revision is not spoken here (2026-07-28).
+    pub const UNSUPPORTED_VERSION: i64 = -32022;
+    /// The resource is not there (until 2025-11-25; afterwards `INVALID_PARAMS`).
+    pub const RESOURCE_NOT_FOUND: i64 = -32002;
     /// The act is denied. Ours, from the range for implementations.
     pub const DENIED: i64 = -32003;
 }

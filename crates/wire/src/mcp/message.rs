@@ -252,19 +252,12 @@ impl Request {
     /// Call it on a [detached](Self::detach) request. INVARIANT: each part is preceded by its length, so no two
     /// acts share an input.
     pub fn digest(&self, server: &str) -> [u8; 32] {
-        let mut context = Context::new(&SHA256);
-        let mut part = |bytes: &[u8]| {
-            context.update(&(bytes.len() as u64).to_be_bytes());
-            context.update(bytes);
-        };
-        part(b"writ mcp act 1");
-        part(server.as_bytes());
-        part(self.method.as_bytes());
-        part(&self.params.as_ref().map(Json::canonical).unwrap_or_default());
-        if !self.rest.is_empty() {
-            part(&Json::Object(self.rest.clone()).canonical());
-        }
-        finish(context)
+        let params = self.params.as_ref().map(Json::canonical).unwrap_or_default();
+        let rest = (!self.rest.is_empty()).then(|| Json::Object(self.rest.clone()).canonical());
+        let mut parts: Vec<&[u8]> =
+            vec![b"writ mcp act 1", server.as_bytes(), self.method.as_bytes(), &params];
+        parts.extend(rest.as_deref());
+        digest_of(&parts)
     }
 
     /// The text of the request.
@@ -322,6 +315,11 @@ impl Response {
         finish(context)
     }
 
+    /// SHA-256 over the response as an act: a client answers what a server asked.
+    pub fn act_digest(&self, server: &str) -> [u8; 32] {
+        digest_of(&[b"writ mcp answer 1", server.as_bytes(), &self.to_bytes()])
+    }
+
     /// The text of the response.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = br#"{"jsonrpc":"2.0","id":"#.to_vec();
@@ -342,6 +340,16 @@ impl Response {
         write_rest(&self.rest, &mut out);
         out
     }
+}
+
+/// SHA-256 over parts, each after its length.
+fn digest_of(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    finish(context)
 }
 
 fn finish(context: Context) -> [u8; 32] {

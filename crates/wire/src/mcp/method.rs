@@ -52,6 +52,34 @@ methods! {
         Complete = "completion/complete",
         /// Sets how much a server logs to its clients.
         LoggingSetLevel = "logging/setLevel",
+        /// Asks how a task of the server stands.
+        TasksGet = "tasks/get",
+        /// Asks for the result of a task of the server (2025-11-25).
+        TasksResult = "tasks/result",
+        /// Lists tasks of the server (2025-11-25).
+        TasksList = "tasks/list",
+        /// Ends a task of the server.
+        TasksCancel = "tasks/cancel",
+        /// Answers what a task of the server asks (extension of 2026-07-28).
+        TasksUpdate = "tasks/update",
+        /// Asks what a server offers and speaks (2026-07-28).
+        ServerDiscover = "server/discover",
+        /// Listens to what the server says on its own (2026-07-28).
+        SubscriptionsListen = "subscriptions/listen",
+    }
+}
+
+methods! {
+    /// Requests of a server; in 2026-07-28 they stand in a result that needs input.
+    Ask {
+        /// Asks for a sign of life.
+        Ping = "ping",
+        /// Asks the person behind the client.
+        Elicit = "elicitation/create",
+        /// Asks the client's model.
+        Sample = "sampling/createMessage",
+        /// Asks for the client's folders.
+        RootsList = "roots/list",
     }
 }
 
@@ -76,5 +104,11 @@ methods! {
         PromptsListChanged = "notifications/prompts/list_changed",
         /// A line of the server's log (server to client).
         Message = "notifications/message",
+        /// A task of the server stands differently (server to client, 2025-11-25).
+        TasksStatus = "notifications/tasks/status",
+        /// What was asked of a person elsewhere is done (server to client).
+        ElicitationComplete = "notifications/elicitation/complete",
+        /// A subscription stands (server to client, 2026-07-28).
+        SubscriptionsAcknowledged = "notifications/subscriptions/acknowledged",
     }
 }

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-/// A revision that the gate speaks on both sides. All of them open with `initialize` and carry single messages
-/// over streamable HTTP.
+/// A revision with sessions. All of them open with `initialize` and carry single messages over streamable HTTP.
 ///
-/// Revision 2026-07-28 is another generation (no `initialize`, no session) and will be a type of its own.
+/// [2026-07-28](super::STATELESS) is another generation: no `initialize`, no session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Revision {
     /// 2025-03-26: the first with streamable HTTP; knows no version header. Its batches are refused.

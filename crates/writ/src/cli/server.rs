@@ -28,6 +28,14 @@ const FOUND_COLUMNS: &[Column] = &[
     Column::new("STATE", "/state"),
 ];
 
+const TESTED_COLUMNS: &[Column] = &[
+    Column::new("SPEAKS", "/revision"),
+    Column::new("NAME", "/info/name"),
+    Column::new("VERSION", "/info/version"),
+    Column::new("TOOLS", "/tools"),
+    Column::new("MS", "/milliseconds"),
+];
+
 /// Upstream MCP servers.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServerCommand {
@@ -43,6 +51,9 @@ pub(crate) enum ServerCommand {
     /// Ask a server for its tools: new ones are pinned, changed ones quarantined
     #[command(before_help = "$ writ server discover shop")]
     Discover(Named),
+    /// Ask a server what it speaks and offers; changes nothing
+    #[command(before_help = "$ writ server test shop")]
+    Test(Named),
     /// Let calls go to a stopped server again
     #[command(before_help = "$ writ server start shop")]
     Start(Named),
@@ -76,6 +87,12 @@ pub(crate) struct Add {
     /// How long an answer may take to begin
     #[arg(long, value_name = "SPAN", value_parser = seconds)]
     timeout: Option<i64>,
+    /// The certificates of its own authority (PEM): it is trusted by these alone
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<std::path::PathBuf>,
+    /// Let this pass between the server and clients although it does not by itself
+    #[arg(long = "pass", value_name = "WHAT", value_parser = ["sampling", "roots", "logging"])]
+    passes: Vec<String>,
     /// Ask it for its tools at once
     #[arg(long, conflicts_with = "dry_run")]
     discover: bool,
@@ -90,6 +107,7 @@ impl ServerCommand {
             Self::List => SERVER.list(setting).await,
             Self::Show(named) => SERVER.show(setting, &named).await,
             Self::Discover(named) => discover(setting, &named.name).await,
+            Self::Test(named) => test(setting, &named.name).await,
             Self::Start(named) => SERVER.bring_back(setting, &named, "start").await,
             Self::Stop(changed) => SERVER.set_state(setting, &changed, "stopped").await,
             Self::Remove(changed) => SERVER.remove(setting, &changed).await,
@@ -102,11 +120,14 @@ impl Add {
         let credential = self
             .secret
             .map(|secret| json!({ "secret": secret, "header": self.header, "prefix": self.prefix }));
+        let tls_ca = self.tls_ca.as_deref().map(super::file::text).transpose()?;
         let spec = given([
             ("url", Some(json!(self.endpoint))),
             ("description", self.description.map(|text| json!(text))),
             ("credential", credential),
             ("timeout_seconds", self.timeout.map(Into::into)),
+            ("tls_ca", tls_ca.map(Into::into)),
+            ("passes", (!self.passes.is_empty()).then(|| json!(self.passes))),
         ]);
         let made = SERVER.create(setting, &self.name, &spec, self.how).await?;
         let next = format!("`writ server discover {}`", self.name);
@@ -131,4 +152,10 @@ impl Add {
 async fn discover(setting: &Setting, name: &str) -> Outcome {
     let client = setting.client()?;
     setting.list(FOUND_COLUMNS, &client.act(&client.at(&[SERVER.plural, name, "discover"])).await?)
+}
+
+async fn test(setting: &Setting, name: &str) -> Outcome {
+    let client = setting.client()?;
+    let tested = client.act(&client.at(&[SERVER.plural, name, "test"])).await?;
+    setting.list(TESTED_COLUMNS, &json!([tested]))
 }

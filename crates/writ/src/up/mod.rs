@@ -192,7 +192,9 @@ fn make_gateway(
             let patience = Duration::from_secs(reach.timeout_seconds.unsigned_abs());
             let headers = reach.credential.into_iter().collect();
             let url = reach.url.as_str().parse().map_err(|_| "its address is not one".to_owned())?;
-            gateway.discover(reach.server, url, headers, patience).await
+            let gateway::Discovered { revision, info, capabilities, tools } =
+                gateway.discover(reach.server, url, headers, reach.authority, patience).await?;
+            Ok(control::catalogue::Told { revision: revision.to_owned(), info, capabilities, tools })
         })
     }));
     Ok(gateway)

@@ -146,8 +146,8 @@ pub(crate) fn targets(id: &str) -> &'static [Target] {
         "show_people" | "show_agents" | "show_workloads" | "put_people" | "put_agents" | "put_workloads" => {
             OWNED
         }
-        "start_server" | "discover_tools" | "show_tool" | "delete_tool" | "label_tool" | "approve_tool"
-        | "put_secret_value" | "show_record" | "prove_record" | "revoke_key" => COMMON,
+        "start_server" | "discover_tools" | "test_server" | "show_tool" | "delete_tool" | "label_tool"
+        | "approve_tool" | "put_secret_value" | "show_record" | "prove_record" | "revoke_key" => COMMON,
         "check" | "apply" | "export" | "search_records" | "export_log" | "list_tools" | "list_keys"
         | "rotate_key" | "list_tasks" | "status" | "self" | "policy_schema" => SINGLE,
         _ if id.starts_with("show_") || id.starts_with("put_") || id.starts_with("delete_") => COMMON,
@@ -170,7 +170,7 @@ pub(crate) async fn wanted(world: &World, id: &str, target: Target) -> Wanted {
             Some(json!({ "kind": "agent", "name": victim(world, target).await, "reason": "test" })),
         ),
         _ if id.contains("credential") || id.contains("token") => of_credential(world, id, target).await,
-        _ if id.contains("tool") => of_tool(world, id, target).await,
+        _ if id.contains("tool") || id == "test_server" => of_tool(world, id, target).await,
         _ => of_the_rest(world, id, target).await,
     }
 }
@@ -308,6 +308,8 @@ async fn of_tool(world: &World, id: &str, target: Target) -> Wanted {
         }
         "discover_tools" if target == Target::Missing => ("servers/nowhere/discover".into(), None),
         "discover_tools" => ("servers/notes/discover".into(), None),
+        "test_server" if target == Target::Missing => ("servers/nowhere/test".into(), None),
+        "test_server" => ("servers/notes/test".into(), None),
         other => panic!("no request for `{other}`"),
     }
 }

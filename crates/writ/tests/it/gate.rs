@@ -288,10 +288,15 @@ async fn malformed_messages_get_exact_answers_and_go_nowhere() {
     assert!(world.upstream.calls().is_empty());
     // The outcome of opening the session is recorded when it is.
     let records = world.admin.records(&format!("from={}", before + 1)).await;
+    let (denied, rest): (Vec<_>, Vec<_>) =
+        records.iter().partition(|one| one["record"]["kind"] == "call.denied");
     assert!(
-        records.iter().all(|one| one["record"]["kind"] == "call.ended"),
-        "what is no act leaves no record: {records:?}"
+        rest.iter().all(|one| one["record"]["kind"] == "call.ended"),
+        "what is no act leaves no record: {rest:?}"
     );
+    let [unknown] = denied.as_slice() else { panic!("a method that nobody knows is on record: {denied:?}") };
+    let data = &unknown["record"]["data"];
+    assert_eq!((&data["code"], &data["method"]), (&json!("unknown_method"), &json!("tools/steal")));
 }
 
 /// What was decided on is what arrives: the value, to the last digit.

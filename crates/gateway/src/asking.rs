@@ -1,0 +1,134 @@
+//! What a server asks of a client while it works: elicitation always, sampling and roots where they pass.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use tokio::sync::oneshot;
+use wire::{
+    json::{Json, Object},
+    mcp::{Ask, Id, Request as Question, Response, RpcError},
+};
+
+use crate::{
+    Gateway, Plane, Upstream,
+    notices::cancellation,
+    session::{Session, lock},
+    tasks::Ids,
+};
+
+/// How many questions of servers may wait for answers in one session.
+const ASKED_MAX: usize = 16;
+
+/// The capability that a client declares when it can be asked this. A sign of life anybody can give.
+pub(crate) const fn capability(ask: Ask) -> Option<&'static str> {
+    match ask {
+        Ask::Ping => None,
+        Ask::Elicit => Some("elicitation"),
+        Ask::Sample => Some("sampling"),
+        Ask::RootsList => Some("roots"),
+    }
+}
+
+/// The question, if it is one that a client of these capabilities can be asked. What does not pass has been taken out
+/// of the capabilities before.
+pub(crate) fn askable(method: &str, capabilities: &Object) -> Option<Ask> {
+    let ask = Ask::parse(method)?;
+    capability(ask).is_some_and(|capability| capabilities.contains(capability)).then_some(ask)
+}
+
+/// Who waits for the client's answer.
+pub(crate) enum Waiting {
+    /// The server, under its own id.
+    Server(Id),
+    /// A round of an exchange with a server that knows no sessions.
+    Round(oneshot::Sender<Response>),
+}
+
+/// The questions of one session that the client has not answered, by the ids that the gate gave them.
+#[derive(Default)]
+pub(crate) struct Asked(Mutex<HashMap<i64, Waiting>>);
+
+impl Asked {
+    /// Remembers a question; false when too many wait.
+    pub(crate) fn ask(&self, number: i64, waiting: Waiting) -> bool {
+        let mut asked = lock(&self.0);
+        let has_room = asked.len() < ASKED_MAX;
+        if has_room {
+            asked.insert(number, waiting);
+        }
+        has_room
+    }
+
+    /// Who waits for this answer. Each question is answered once.
+    pub(crate) fn answer(&self, id: Option<&Id>) -> Option<Waiting> {
+        let Some(Id::Number(number)) = id else { return None };
+        lock(&self.0).remove(number)
+    }
+
+    /// The gate's number of a question that its server takes back.
+    pub(crate) fn take_back(&self, id: &Id) -> Option<i64> {
+        let mut asked = lock(&self.0);
+        let is_it = |waiting: &Waiting| matches!(waiting, Waiting::Server(known) if known == id);
+        let number = asked.iter().find(|(_, waiting)| is_it(waiting)).map(|(number, _)| *number)?;
+        asked.remove(&number);
+        Some(number)
+    }
+
+    /// Forgets questions whose exchange is over.
+    pub(crate) fn forget(&self, numbers: &[i64]) {
+        if !numbers.is_empty() {
+            lock(&self.0).retain(|number, _| !numbers.contains(number));
+        }
+    }
+}
+
+impl<P: Plane> Gateway<P> {
+    /// A server's question under our number, as text for the client of a session; `None` when the client cannot be
+    /// asked that: then the server has its answer.
+    pub(crate) fn ask_client(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        session: &Arc<Session>,
+        mut question: Question,
+    ) -> Option<(i64, Vec<u8>)> {
+        let number = self.number();
+        let is_asked = askable(&question.method, &session.envelope.capabilities).is_some()
+            && session.asked.ask(number, Waiting::Server(question.id.clone()));
+        if !is_asked {
+            self.answer_server(upstream, session, question);
+            return None;
+        }
+        question.id = Id::Number(number);
+        let ids = Ids::new(&*self.plane, &session.holder, upstream);
+        ids.seal_in_question(&mut question, Some(&session.made));
+        Some((number, question.to_bytes()))
+    }
+
+    /// Answers a question of a server that does not reach the client: signs of life only.
+    pub(crate) fn answer_server(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        session: &Arc<Session>,
+        question: Question,
+    ) {
+        let answer = if Ask::parse(&question.method) == Some(Ask::Ping) {
+            Response::result(question.id, Json::object::<&str, 0>([]))
+        } else {
+            tracing::debug!(server = %upstream.name, "refused a request of the server");
+            Response::error(Some(question.id), RpcError::method_not_found(&question.method))
+        };
+        self.errand(upstream, session, answer.to_bytes());
+    }
+
+    /// Tells a server that a request is no longer wanted.
+    pub(crate) fn cancel(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        session: &Arc<Session>,
+        upstream_id: i64,
+    ) {
+        self.errand(upstream, session, cancellation(upstream_id).to_bytes());
+    }
+}

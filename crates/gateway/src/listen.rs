@@ -1,0 +1,397 @@
+//! `subscriptions/listen` (2026-07-28): one stream of what a client asked to be told.
+//!
+//! Each resource that is asked for is an act of its own; what is refused is left out of what the server is asked for,
+//! and the client learns it from the acknowledgement. A server with sessions gets one for this stream alone, so that
+//! the stream and its subscriptions end together.
+
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
+
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use wire::{
+    json::{Json, Object},
+    mcp::{self, Denial, Id, Message, Notice, Notification, RpcError, meta},
+    sse,
+};
+
+use crate::{
+    Ending, Gateway, Plane, Refused, Request, Upstream,
+    account::Account,
+    call,
+    filter::Filter,
+    front::{Front, Route, Told},
+    gateway::Visit,
+    leash::Leash,
+    notices::{mark, notice},
+    opening::{self, NoWay},
+    reply::{self, Stop},
+    request::Generation,
+    session::{Listening, Session},
+    stream::event,
+    upstream::{Form, Frames, Outbound, Trouble, Way},
+};
+
+/// The request by which a server that knows no sessions is listened to for a client that has one: to everything that
+/// the server offers, and to the resources that the client subscribed to.
+pub(crate) fn for_session(session: &Session, number: i64, upstream: &Upstream) -> Result<Outbound, Trouble> {
+    let wanted = Filter {
+        tools: session.offer.has("tools", "listChanged"),
+        prompts: session.offer.has("prompts", "listChanged"),
+        resources: session.offer.has("resources", "listChanged"),
+        uris: session.subscribed.borrow().clone(),
+    };
+    let message = mcp::Request {
+        id: Id::Number(number),
+        method: mcp::Method::SubscriptionsListen.as_str().to_owned(),
+        params: Some(Json::object([("notifications", wanted.to_json())])),
+        rest: Object::new(),
+    };
+    let form = Form::Stateless { envelope: &session.envelope, schema: None };
+    Outbound::new(message, upstream, form, number).map_err(|_| Trouble::NotPermitted)
+}
+
+/// Takes the mark of a subscription out of a notification, for a client that knows none.
+pub(crate) fn unmark(notification: &mut Notification) {
+    let params = notification.params.as_mut().and_then(Json::as_object_mut);
+    let Some(params) = params else { return };
+    let Some(about) = params.get_mut("_meta").and_then(Json::as_object_mut) else { return };
+    about.remove(meta::SUBSCRIPTION_ID);
+    if about.is_empty() {
+        params.remove("_meta");
+    }
+}
+
+/// Serves `subscriptions/listen`.
+pub(crate) async fn serve<P: Plane>(
+    visit: Visit<P>,
+    told: Box<Told>,
+    request: mcp::Request,
+) -> Result<Response, Stop> {
+    let id = request.id.clone();
+    let refuse = |error| Ok(reply::stateless(&mcp::Response::error(Some(id.clone()), error)));
+    let missing = || RpcError::invalid_params("`params.notifications` is missing or no object");
+    let asked = request.param("notifications").filter(|filter| filter.as_object().is_some());
+    let wanted = match asked.ok_or_else(missing).and_then(Filter::read) {
+        Ok(wanted) => wanted,
+        Err(error) => {
+            visit.be_admitted().await?;
+            return refuse(error);
+        }
+    };
+    let front = Front::Stateless(told);
+    let Front::Stateless(told) = &front else { return refuse(missing()) };
+    let opened = match visit.gate.speaks(&visit.upstream, Generation::Stateless) {
+        Some(Generation::Stateless) => Ok(None),
+        _ => opening::session_of_its_own(&visit, &told.envelope).await,
+    };
+    let served = match opened {
+        Ok(None) => alone(&visit, told, request, wanted).await,
+        Ok(Some(session)) => within(&visit, Own::new(&visit, session), id.clone(), wanted).await,
+        Err(no_way) => Err(no_way),
+    };
+    match served {
+        Ok(relay) => Ok(relay.into_response()),
+        Err(NoWay::Refused(refused)) => call::refusal(&front, id, &Request::Listen, refused),
+        Err(NoWay::Failed(error)) => refuse(error),
+    }
+}
+
+/// The stream of a server that knows no sessions either.
+async fn alone<P: Plane>(
+    visit: &Visit<P>,
+    told: &Told,
+    mut request: mcp::Request,
+    mut wanted: Filter,
+) -> Result<Relay<P>, NoWay> {
+    let id = request.id.clone();
+    for uri in std::mem::take(&mut wanted.uris) {
+        if subscribe(visit, None, &uri).await? {
+            wanted.uris.insert(uri);
+        }
+    }
+    if let Some(params) = request.params.as_mut().and_then(Json::as_object_mut) {
+        params.insert("notifications", wanted.to_json());
+    }
+    let form = Form::Stateless { envelope: &told.envelope, schema: None };
+    let outbound =
+        Outbound::new(request, &visit.upstream, form, visit.gate.number()).map_err(NoWay::Failed)?;
+    let authorized = visit.authorize(&Request::Listen, &outbound).await.map_err(NoWay::Refused)?;
+    let mut account = account(visit, authorized.permit.position());
+    let way = Way::of(&visit.upstream, &Route::Alone);
+    let (_, sent) = visit.gate.client.forward(authorized.permit, authorized.inject, &outbound, way).await;
+    let frames = sent.and_then(|answer| Frames::of_subscription(answer, &visit.upstream));
+    match frames {
+        Ok(mut frames) if !frames.is_stream() => {
+            account.end(Ending::Failed, Some("upstream_error"), None);
+            Err(NoWay::Failed(match frames.next().await {
+                Ok(Some(Message::Response(mcp::Response { outcome: Err(error), .. }))) => error,
+                Ok(_) => Trouble::Garbage("a subscription that is no stream").to_error(),
+                Err(trouble) => trouble.to_error(),
+            }))
+        }
+        Ok(frames) => Ok(Relay {
+            gate: Arc::clone(&visit.gate),
+            upstream: Arc::clone(&visit.upstream),
+            leash: visit.leash.again(),
+            account,
+            source: Source::Alone(frames, outbound.id()),
+            id,
+            honoured: wanted,
+            ready: Vec::new(),
+            is_over: false,
+        }),
+        Err(trouble) => {
+            account.end(trouble.ending(), Some(trouble.code()), None);
+            Err(NoWay::Failed(trouble.to_error()))
+        }
+    }
+}
+
+/// The stream of a server with sessions: its listening stream, and subscriptions to resources.
+async fn within<P: Plane>(visit: &Visit<P>, own: Own<P>, id: Id, wanted: Filter) -> Result<Relay<P>, NoWay> {
+    let session = &own.session;
+    let listening = visit.ask_to_listen(session).await.map_err(NoWay::Refused)?;
+    let offered = Filter {
+        tools: session.offer.has("tools", "listChanged"),
+        prompts: session.offer.has("prompts", "listChanged"),
+        resources: session.offer.has("resources", "listChanged"),
+        uris: if session.offer.has("resources", "subscribe") { wanted.uris.clone() } else { BTreeSet::new() },
+    };
+    let mut honoured = wanted.and(&offered);
+    let way = Way::within(&visit.upstream, session);
+    let frames = match visit.gate.client.listen(&session.standing(), way).await {
+        Ok(answer) => Frames::of_listening(answer, &visit.upstream),
+        Err(_) => None,
+    };
+    for uri in std::mem::take(&mut honoured.uris) {
+        if frames.is_some() && subscribe(visit, Some(session), &uri).await? {
+            honoured.uris.insert(uri);
+        }
+    }
+    let place = session.listen(1);
+    let mut acknowledged = notice(
+        Notice::SubscriptionsAcknowledged,
+        [("notifications", if frames.is_some() { honoured.to_json() } else { Filter::default().to_json() })],
+    );
+    mark(&mut acknowledged, &id);
+    Ok(Relay {
+        gate: Arc::clone(&visit.gate),
+        upstream: Arc::clone(&visit.upstream),
+        leash: visit.leash.again(),
+        account: listening,
+        source: Source::Within { own, frames, _place: place },
+        id,
+        honoured,
+        ready: vec![acknowledged.to_bytes()],
+        is_over: false,
+    })
+}
+
+/// Decides a subscription to one resource, and asks the server for it where it is asked one by one.
+async fn subscribe<P: Plane>(
+    visit: &Visit<P>,
+    session: Option<&Arc<Session>>,
+    uri: &str,
+) -> Result<bool, NoWay> {
+    let message = mcp::Request {
+        id: Id::Number(0),
+        method: mcp::Method::ResourcesSubscribe.as_str().to_owned(),
+        params: Some(Json::object([("uri", Json::from(uri))])),
+        rest: Object::new(),
+    };
+    let outbound =
+        Outbound::new(message, &visit.upstream, Form::Session, visit.gate.number()).map_err(NoWay::Failed)?;
+    let request = Request::Subscribe { uri: uri.to_owned() };
+    let authorized = match visit.authorize(&request, &outbound).await {
+        Ok(authorized) => authorized,
+        Err(Refused::Denied(_)) => return Ok(false),
+        Err(refused) => return Err(NoWay::Refused(refused)),
+    };
+    let mut account = account(visit, authorized.permit.position());
+    let Some(session) = session else {
+        account.end(Ending::Done, None, None);
+        return Ok(true);
+    };
+    let way = Way::within(&visit.upstream, session);
+    let client = &visit.gate.client;
+    let (_, sent) = client.forward(authorized.permit, authorized.inject, &outbound, way).await;
+    let answered = match sent.and_then(|answer| Frames::of_answer(answer, &visit.upstream, true)) {
+        Ok(mut frames) => loop {
+            match frames.next().await {
+                Ok(Some(Message::Response(response))) => break Ok(response.outcome.is_ok()),
+                Ok(Some(_)) => {}
+                Ok(None) => break Err(Trouble::NoAnswer),
+                Err(trouble) => break Err(trouble),
+            }
+        },
+        Err(trouble) => Err(trouble),
+    };
+    match answered {
+        Ok(is_subscribed) => {
+            let ending = if is_subscribed { Ending::Done } else { Ending::Failed };
+            account.end(ending, None, None);
+            Ok(is_subscribed)
+        }
+        Err(trouble) => {
+            account.end(trouble.ending(), Some(trouble.code()), None);
+            Ok(false)
+        }
+    }
+}
+
+fn account<P: Plane>(visit: &Visit<P>, intent: base::Position) -> Account<P> {
+    let clock = Arc::clone(&visit.gate.config.clock);
+    Account::new(Arc::clone(&visit.gate.plane), visit.caller().clone(), clock, intent)
+}
+
+/// A stream on its way from the server to the client.
+struct Relay<P: Plane> {
+    gate: Arc<Gateway<P>>,
+    upstream: Arc<Upstream>,
+    leash: Leash<P>,
+    account: Account<P>,
+    source: Source<P>,
+    /// The id of the client's request; the name of the subscription.
+    id: Id,
+    honoured: Filter,
+    ready: Vec<Vec<u8>>,
+    is_over: bool,
+}
+
+enum Source<P: Plane> {
+    /// A stream of a server that knows no sessions, and what the subscription is called there.
+    Alone(Frames, Id),
+    /// The listening stream of a session that is there for this alone; none where the server has nothing to say.
+    Within { own: Own<P>, frames: Option<Frames>, _place: Option<Listening> },
+}
+
+/// A session that is there for one stream alone, and ends with it, however far the stream has come.
+struct Own<P: Plane> {
+    gate: Arc<Gateway<P>>,
+    session: Arc<Session>,
+}
+
+impl<P: Plane> Own<P> {
+    fn new(visit: &Visit<P>, session: Arc<Session>) -> Self {
+        Self { gate: Arc::clone(&visit.gate), session }
+    }
+}
+
+impl<P: Plane> Drop for Own<P> {
+    fn drop(&mut self) {
+        if self.gate.sessions.close(&self.session) {
+            self.gate.end_upstream(vec![Arc::clone(&self.session)]);
+        }
+    }
+}
+
+impl<P: Plane> Relay<P> {
+    fn into_response(self) -> Response {
+        let pieces = stream::unfold(Box::new(self), |mut relay| async move {
+            let piece = relay.piece().await?;
+            Some((Ok::<_, Infallible>(piece), relay))
+        });
+        reply::stream(Body::from_stream(pieces.boxed()))
+    }
+
+    /// The next piece of the client's stream; none at its end.
+    async fn piece(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(text) = self.ready.pop() {
+                return Some(event(&text));
+            }
+            if self.is_over {
+                return None;
+            }
+            let keep_alive = self.gate.config.limits.keep_alive;
+            let reading = async {
+                match &mut self.source {
+                    Source::Alone(frames, _) | Source::Within { frames: Some(frames), .. } => {
+                        frames.next().await
+                    }
+                    Source::Within { frames: None, .. } => std::future::pending().await,
+                }
+            };
+            let read = tokio::select! {
+                biased;
+                cut = self.leash.ended() => {
+                    self.account.end(Ending::Cut, Some(cut.code()), None);
+                    let help = "ask the person behind this task for a new one";
+                    let error = Denial::new(cut.code(), cut.reason(), help).error();
+                    self.close(&mcp::Response::error(Some(self.id.clone()), error));
+                    continue;
+                }
+                read = tokio::time::timeout(keep_alive, reading) => read,
+            };
+            match read {
+                Err(_elapsed) => return Some(Bytes::from_static(sse::KEEP_ALIVE)),
+                Ok(Ok(Some(Message::Notification(notification)))) => self.hear(notification),
+                Ok(Ok(Some(Message::Request(question)))) => {
+                    if let Source::Within { own, .. } = &self.source {
+                        self.gate.answer_server(&self.upstream, &own.session, question);
+                    }
+                }
+                Ok(Ok(Some(Message::Response(response)))) => self.end(response),
+                // The client asks anew when it wants to; a broken stream is not made whole here.
+                Ok(Ok(None) | Err(_)) => return None,
+            }
+        }
+    }
+
+    fn hear(&mut self, mut notification: Notification) {
+        let is_acknowledgement =
+            Notice::parse(&notification.method) == Some(Notice::SubscriptionsAcknowledged);
+        if let Source::Alone(_, name) = &self.source {
+            let named = notification.param("_meta").and_then(|meta| meta.get(meta::SUBSCRIPTION_ID));
+            if named.and_then(Id::read).as_ref() != Some(name) {
+                return;
+            }
+            if is_acknowledgement {
+                let granted = notification.param("notifications").map(Filter::read);
+                self.honoured = self.honoured.and(&granted.and_then(Result::ok).unwrap_or_default());
+                let params = notification.params.as_mut().and_then(Json::as_object_mut);
+                if let Some(params) = params {
+                    params.insert("notifications", self.honoured.to_json());
+                }
+            }
+        }
+        if is_acknowledgement || self.honoured.admits(&notification) {
+            mark(&mut notification, &self.id);
+            self.ready.push(notification.to_bytes());
+        }
+    }
+
+    /// The server ends the stream.
+    fn end(&mut self, mut response: mcp::Response) {
+        let Source::Alone(_, name) = &self.source else { return };
+        if response.id.as_ref() != Some(name) {
+            return;
+        }
+        if let Ok(Json::Object(result)) = &mut response.outcome {
+            let mut about = match result.remove("_meta") {
+                Some(Json::Object(about)) => about,
+                _ => Object::new(),
+            };
+            about.insert(meta::SUBSCRIPTION_ID, self.id.to_json());
+            result.insert("_meta", about);
+        }
+        response.id = Some(self.id.clone());
+        match response.outcome {
+            Ok(_) => self.account.end(Ending::Done, None, None),
+            Err(_) => self.account.end(Ending::Failed, Some("upstream_error"), None),
+        }
+        self.close(&response);
+    }
+
+    fn close(&mut self, last: &mcp::Response) {
+        self.ready = vec![last.to_bytes()];
+        self.is_over = true;
+    }
+}
+
+impl<P: Plane> Drop for Relay<P> {
+    fn drop(&mut self) {
+        self.account.end(Ending::Done, None, None);
+    }
+}

@@ -1,0 +1,275 @@
+//! Clients of 2026-07-28: each request stands for itself.
+//!
+//! SECURITY: what is decided on is the body. Headers repeat parts of it for others on the way; here they are compared
+//! with the body, and a request whose parts disagree is refused: somebody on the way may have acted on the other part.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use http::{HeaderMap, HeaderName};
+use wire::{
+    json::Json,
+    mcp::{self, Envelope, HeaderParam, Message, Revision, RpcError, STATELESS, code, decode_header},
+};
+
+use crate::{
+    Plane, Request, Upstream,
+    call::{self, QUESTION, Unanswered},
+    front::{Front, Told},
+    gateway::Visit,
+    listen,
+    opening::{self, NoWay},
+    parked::{Left, Parked},
+    reply::{self, Stop},
+    request::Generation,
+    state::{self, Again, Bound, State},
+    tasks::{self, Ids},
+    tongue::{carried_of_client, spoken_versions},
+    upstream::{METHOD, NAME, PROTOCOL_VERSION, SESSION_ID},
+};
+
+/// Whether a message is written in this generation: its headers say so, or its body does.
+pub(crate) fn is_meant(headers: &HeaderMap, message: &Message) -> bool {
+    let by_header = match headers.get(PROTOCOL_VERSION).map(|version| version.to_str()) {
+        // A version that nobody knows is answered in this generation, unless it comes within a session.
+        Some(Ok(version)) => {
+            version == STATELESS || (Revision::parse(version).is_none() && !is_in_session(headers))
+        }
+        None | Some(Err(_)) => false,
+    };
+    by_header || matches!(message, Message::Request(request) if Envelope::is_in(request))
+}
+
+/// Whether a request without a body is one of this generation, which knows none such.
+pub(crate) fn is_alone(headers: &HeaderMap) -> bool {
+    header(headers, &PROTOCOL_VERSION) == Some(STATELESS) && !is_in_session(headers)
+}
+
+fn is_in_session(headers: &HeaderMap) -> bool {
+    headers.contains_key(SESSION_ID)
+}
+
+/// Serves one message.
+pub(crate) async fn serve<P: Plane>(
+    visit: Visit<P>,
+    headers: &HeaderMap,
+    message: Message,
+) -> Result<Response, Stop> {
+    match message {
+        Message::Request(request) => serve_request(visit, headers, request).await,
+        // There are none that mean anything here: requests are taken back by letting go of the answer.
+        Message::Notification(_) => {
+            if header(headers, &PROTOCOL_VERSION) != Some(STATELESS) {
+                return Err(refuse(
+                    None,
+                    unsupported(header(headers, &PROTOCOL_VERSION).unwrap_or_default()),
+                ));
+            }
+            visit.be_admitted().await?;
+            Ok(reply::taken())
+        }
+        Message::Response(_) => {
+            let why = "a response answers nothing here; send `inputResponses` with the request itself";
+            Err(refuse(None, RpcError::new(code::INVALID_REQUEST, why)))
+        }
+    }
+}
+
+async fn serve_request<P: Plane>(
+    visit: Visit<P>,
+    headers: &HeaderMap,
+    mut request: mcp::Request,
+) -> Result<Response, Stop> {
+    let id = request.id.clone();
+    let refuse = |error| refuse(Some(id.clone()), error);
+    let mut envelope = check(headers, &mut request).map_err(refuse)?;
+    envelope.capabilities = carried_of_client(&envelope.capabilities, visit.upstream.passes);
+    if !visit.upstream.passes.logging {
+        envelope.log_level = None;
+    }
+    // Tasks are answered with a method of their own, which takes what is elsewhere part of asking again.
+    let act = Request::read(&request, Generation::Stateless, visit.upstream.passes).and_then(|asked| {
+        let is_task = asked == Request::Tasks;
+        Ok((if is_task { Again::default() } else { Again::take(&mut request)? }, asked))
+    });
+    let (again, asked) = match act {
+        Ok(act) => act,
+        Err(error) => {
+            visit.be_refused(&request.method, &error).await?;
+            return Err(refuse(error));
+        }
+    };
+    check_params(headers, &visit, &asked).map_err(refuse)?;
+    let opened = match asked {
+        Request::Tasks => tasks::undeclared(&envelope.capabilities).map_or(Ok(()), Err),
+        _ => Ok(()),
+    };
+    let ids = Ids::new(&*visit.gate.plane, &visit.holder, &visit.upstream);
+    if let Err(error) = opened.and_then(|()| ids.open_in(&mut request)) {
+        visit.be_admitted().await?;
+        // The headers were compared with what the client knows the task by; what is wrong is what they name.
+        return Ok(reply::stateless(&mcp::Response::error(Some(id), error)));
+    }
+    let told = Box::new(Told { envelope, act: act_of(&request, &visit.upstream) });
+    match asked {
+        Request::Open => return opening::discover(visit, told, request).await,
+        Request::Listen => return listen::serve(visit, told, request).await,
+        _ => {}
+    }
+    if let Again { state: Some(State::Ticket(ticket)), answers } = again {
+        return go_on(visit, told, request, &ticket, answers.unwrap_or_default()).await;
+    }
+    let bound = Bound::new(&visit.holder, &visit.upstream, &told.act);
+    let now = visit.gate.config.clock.now();
+    again.put(&mut request, &*visit.gate.plane, &bound, now).map_err(refuse)?;
+    serve_act(visit, told, asked, request).await
+}
+
+/// Serves an act, once more where the server had forgotten the session that was kept for this client.
+async fn serve_act<P: Plane>(
+    mut visit: Visit<P>,
+    told: Box<Told>,
+    asked: Request,
+    request: mcp::Request,
+) -> Result<Response, Stop> {
+    let id = request.id.clone();
+    let held = visit.held.take();
+    for _ in 0..2 {
+        let route = match opening::route(&visit, &told.envelope).await {
+            Ok(route) => route,
+            Err(NoWay::Refused(refused)) => {
+                let front = Front::Stateless(told);
+                return call::refusal(&front, id, &asked, refused);
+            }
+            Err(NoWay::Failed(error)) => return Ok(reply::stateless(&mcp::Response::error(Some(id), error))),
+        };
+        if asked == Request::Tasks && route.generation() == Generation::Sessions {
+            // Tasks within a session are of another kind; none of them is told as one of these.
+            let error = RpcError::method_not_found(&request.method);
+            return Ok(reply::stateless(&mcp::Response::error(Some(id), error)));
+        }
+        let front = Front::Stateless(Box::new(Told { envelope: told.envelope.clone(), act: told.act }));
+        let visit = visit.again();
+        if let Some(response) = call::serve(visit, front, route, asked.clone(), request.clone()).await? {
+            drop(held);
+            return Ok(response);
+        }
+    }
+    let gone = crate::upstream::Trouble::SessionGone.to_error();
+    Ok(reply::stateless(&mcp::Response::error(Some(id), gone)))
+}
+
+/// Goes on with an exchange whose server asked something, now that the client has answered.
+async fn go_on<P: Plane>(
+    mut visit: Visit<P>,
+    told: Box<Told>,
+    mut request: mcp::Request,
+    ticket: &str,
+    mut answers: wire::json::Object,
+) -> Result<Response, Stop> {
+    let id = request.id.clone();
+    let refuse = |error| refuse(Some(id.clone()), error);
+    let gate = Arc::clone(&visit.gate);
+    let Some(answer @ Json::Object(_)) = answers.remove(QUESTION) else {
+        visit.be_admitted().await?;
+        let why = format!("`params.inputResponses.{QUESTION}` must answer what was asked, with an object");
+        return Err(refuse(RpcError::invalid_params(why)));
+    };
+    let now = gate.config.clock.now();
+    let is_its = |parked: &Parked<P>| matches!(&parked.left, Left::Question(_, act) if *act == told.act);
+    let parked = gate.parked.fetch(ticket, &visit.holder, now, is_its);
+    let Some(Parked { mut exchange, left: Left::Question(question, _), .. }) = parked else {
+        visit.be_admitted().await?;
+        return Err(refuse(state::foreign()));
+    };
+    let Some(session) = exchange.route.session().cloned() else { return Err(refuse(state::foreign())) };
+    let answer = mcp::Response::result(question.id, answer);
+    match call::answer(&visit, &session, &answer).await {
+        Ok(()) => {}
+        Err(Unanswered::Refused(refused)) => {
+            return call::refusal(&exchange.front, id, &Request::Answer, refused);
+        }
+        Err(Unanswered::Trouble(trouble)) => {
+            return Ok(reply::stateless(&mcp::Response::error(Some(id), trouble.to_error())));
+        }
+    }
+    let carried = request.detach().map_err(refuse)?;
+    exchange.outbound.client_id = id;
+    exchange.outbound.progress = carried.progress_token;
+    exchange.front = Front::Stateless(told);
+    exchange.caller = visit.caller().clone();
+    exchange.leash = visit.leash;
+    exchange.held = visit.held.take();
+    Ok(call::respond(exchange).await)
+}
+
+/// What a request says about itself, when its headers say the same.
+fn check(headers: &HeaderMap, request: &mut mcp::Request) -> Result<Envelope, RpcError> {
+    for name in [&PROTOCOL_VERSION, &METHOD, &NAME] {
+        if headers.get_all(name).iter().nth(1).is_some() {
+            return Err(mismatch(format!("the header `{name}` stands twice; send it once")));
+        }
+    }
+    let (version, envelope) = Envelope::take(request)?;
+    if header(headers, &PROTOCOL_VERSION) != Some(version.as_str()) {
+        return Err(mismatch("the header `mcp-protocol-version` is not the version that the body names"));
+    }
+    if header(headers, &METHOD) != Some(request.method.as_str()) {
+        return Err(mismatch("the header `mcp-method` is not the method of the body"));
+    }
+    let named = mcp::named_param(&request.method);
+    if let Some(name) = named.and_then(|param| request.param(param)).and_then(Json::as_str)
+        && header(headers, &NAME).and_then(decode_header).as_deref() != Some(name)
+    {
+        return Err(mismatch("the header `mcp-name` is not the name or URI of the body"));
+    }
+    if version == STATELESS { Ok(envelope) } else { Err(unsupported(&version)) }
+}
+
+/// Whether the headers that repeat arguments agree with them (`x-mcp-header`). Others of their kind mean nothing here.
+fn check_params<P: Plane>(headers: &HeaderMap, visit: &Visit<P>, asked: &Request) -> Result<(), RpcError> {
+    let Request::CallTool { arguments, .. } = asked else { return Ok(()) };
+    let Some(schema) = visit.gate.schema_of(&visit.upstream, asked) else { return Ok(()) };
+    for param in HeaderParam::of_schema(&schema) {
+        let name = format!("mcp-param-{}", param.name.to_ascii_lowercase());
+        let mut told = headers.get_all(&name).iter();
+        let agrees = match (told.next().map(|value| value.to_str()), told.next(), param.value_in(arguments)) {
+            (None, _, None) => true,
+            (Some(Ok(told)), None, Some(_)) => param.agrees(told, arguments),
+            _ => false,
+        };
+        if !agrees {
+            let what = param.path.join(".");
+            return Err(mismatch(format!("the header `{name}` and the argument `{what}` do not agree")));
+        }
+    }
+    Ok(())
+}
+
+/// The act that a request asks for: what stays the same when it is asked again with answers.
+fn act_of(request: &mcp::Request, upstream: &Upstream) -> [u8; 32] {
+    let mut act = request.clone();
+    if let Some(params) = act.params.as_mut().and_then(Json::as_object_mut) {
+        params.remove("_meta");
+    }
+    act.digest(upstream.id.as_str())
+}
+
+/// The value of a header that stands once.
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn mismatch(why: impl Into<String>) -> RpcError {
+    RpcError::new(code::HEADER_MISMATCH, why)
+}
+
+fn unsupported(version: &str) -> RpcError {
+    let shown: String = version.chars().take(32).collect();
+    let data = Json::object([("supported", spoken_versions()), ("requested", Json::from(shown))]);
+    RpcError { data: Some(data), ..RpcError::new(code::UNSUPPORTED_VERSION, "unsupported protocol version") }
+}
+
+fn refuse(id: Option<mcp::Id>, error: RpcError) -> Stop {
+    reply::stateless_refusal(id, error)
+}
