@@ -21,7 +21,7 @@ trap finish EXIT
 
 page=../../docs/reference/mcp.md
 clients=(py1 py2-sessions py2-stateless ts1 ts2-sessions ts2-stateless)
-servers=(legacy modern everything python1 python2sessions python2stateless)
+servers=(legacy modern everything python1 python2)
 help="this one is not for agents"
 
 main() {
@@ -54,12 +54,8 @@ main() {
 }
 
 lane_of() {
-    local client first=()
-    # A server that speaks both generations is spoken to in that of its first client.
-    if [[ $1 == python2stateless ]]; then first=(py2-stateless); fi
-    for client in "${first[@]}" "${clients[@]}"; do
-        [[ -e $out/$client-$1.jsonl ]] || run_client "$client" "$1"
-    done
+    local client
+    for client in "${clients[@]}"; do run_client "$client" "$1"; done
 }
 
 # run_client CLIENT SERVER: all rows, under a task of its own that ends in the last one.
@@ -70,13 +66,19 @@ run_client() {
         "$writ" token --agent client --key "$work/agent.pem" --resource "$each" --task "$task" \
             >"$work/$client-$each.token" 2>>"$out/tokens.log"
     done
+    # How often a server is called that needs an answer meanwhile: in 2026-07-28 a question is a result.
+    local rounds=1
+    case $(<"$work/$server.generation") in
+        stateless) rounds=2 ;;
+        both) if [[ $client == *-stateless ]]; then rounds=2; fi ;;
+    esac
     local program=(node "$work/matrix/client.mjs")
     case $client in
         py1) program=("$cache/mcp-py1/bin/python" matrix/client.py) ;;
         py2-*) program=("$cache/mcp-py2/bin/python" matrix/client.py) ;;
     esac
     "${program[@]}" --client "$client" \
-        --plan "$work/$server.json" --rounds "$(<"$work/$server.rounds")" --record "$out/$server.record" \
+        --plan "$work/$server.json" --rounds "$rounds" --record "$out/$server.record" \
         --url "$WRIT_URL/mcp/$server" --token-file "$prefix.token" \
         --plain-url "$WRIT_URL/mcp/$server-plain" --plain-token-file "$prefix-plain.token" \
         --denial "$help" --stop "$writ task kill $task --reason conformance --yes" \
@@ -104,8 +106,7 @@ known = json.load(open(f"{work}/matrix/servers.json"))
 server = known["servers"][name]
 plan = {part: asked for part, asked in known["plans"][server["plan"]].items() if part not in server["lacks"]}
 json.dump(plan, open(f"{work}/{name}.json", "w"))
-# How often a server is called that needs an answer meanwhile: in 2026-07-28 a question is a result.
-open(f"{work}/{name}.rounds", "w").write("2" if server["generation"] == "stateless" else "1")
+open(f"{work}/{name}.generation", "w").write(server["generation"])
 open(f"{work}/{name}.forbidden", "w").write(plan["forbidden"]["tool"])
 PYTHON
 }
