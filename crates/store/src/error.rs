@@ -15,6 +15,12 @@ pub struct SqlConflict(String);
 #[error("the database is busy: {0}")]
 pub struct SqlBusy(String);
 
+impl SqlBusy {
+    pub(crate) fn because(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
 /// The database is not there: no connection could be made, or one broke. What was asked of it was not kept, except by a
 /// commit, which is [undecided](is_undecided) then.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +63,7 @@ pub(crate) async fn patiently<T>(
     // On the heap: this would otherwise weigh on every future that waits for the database.
     match tokio::time::timeout(PATIENCE, Box::pin(work)).await {
         Ok(done) => done,
-        Err(_) => Err(Fault::new(doing, SqlBusy("it did not answer in time".into()))),
+        Err(_) => Err(Fault::new(doing, SqlBusy::because("it did not answer in time"))),
     }
 }
 
@@ -102,7 +108,22 @@ pub(crate) fn alike(doing: &'static str, fault: &Fault) -> Fault {
     }
 }
 
-/// A driver's error as a fault.
+/// An error of SQLite as a fault.
+pub(crate) fn sqlite_fault(doing: &'static str, error: rusqlite::Error) -> Fault {
+    use rusqlite::ffi;
+    match error.sqlite_error().map(|error| error.extended_code) {
+        Some(ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_UNIQUE) => {
+            Fault::new(doing, SqlConflict(error.to_string()))
+        }
+        // Extended codes keep the primary code in the low byte.
+        Some(code) if matches!(code & 0xff, ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED) => {
+            Fault::new(doing, SqlBusy(error.to_string()))
+        }
+        _ => Fault::new(doing, error),
+    }
+}
+
+/// An error of PostgreSQL as a fault.
 pub(crate) fn fault(doing: &'static str, error: sqlx::Error) -> Fault {
     match &error {
         sqlx::Error::Database(database) if database.is_unique_violation() => {
@@ -113,7 +134,7 @@ pub(crate) fn fault(doing: &'static str, error: sqlx::Error) -> Fault {
         }
         sqlx::Error::PoolTimedOut => Fault::new(doing, SqlBusy(error.to_string())),
         _ if let Some(why) = says_gone(&error) => Fault::new(doing, SqlGone(why)),
-        sqlx::Error::Database(database) if is_of_postgres(database.as_ref()) => {
+        sqlx::Error::Database(database) => {
             let code = database.code().unwrap_or_default().into_owned();
             Fault::new(doing, SqlRefused { message: database.message().to_owned(), code })
         }
@@ -121,8 +142,8 @@ pub(crate) fn fault(doing: &'static str, error: sqlx::Error) -> Fault {
     }
 }
 
-/// A commit's error as a fault. Only a "no" of a database that goes on means that nothing was kept: where the connection
-/// broke, the commit may have been kept before it did.
+/// PostgreSQL's error at a commit as a fault. Only a "no" of a database that goes on means that nothing was kept: where
+/// the connection broke, the commit may have been kept before it did.
 pub(crate) fn commit_fault(doing: &'static str, error: sqlx::Error) -> Fault {
     match (says_gone(&error), &error) {
         (Some(why), _) => Fault::new(doing, SqlUndecided::because(why)),
@@ -135,9 +156,9 @@ pub(crate) fn commit_fault(doing: &'static str, error: sqlx::Error) -> Fault {
 fn says_gone(error: &sqlx::Error) -> Option<String> {
     match error {
         sqlx::Error::Io(error) => Some(in_words(error)),
-        // PostgreSQL: connection exceptions; a server that is being shut down or has crashed; a database that lets
-        // nobody in, or is no more.
-        sqlx::Error::Database(database) if is_of_postgres(database.as_ref()) => {
+        // Connection exceptions; a server that is being shut down or has crashed; a database that lets nobody in, or is no
+        // more.
+        sqlx::Error::Database(database) => {
             let code = database.code().unwrap_or_default();
             let ends =
                 code.starts_with("08") || ["57P01", "57P02", "55000", "3D000"].contains(&code.as_ref());
@@ -152,19 +173,8 @@ pub(crate) fn in_words(error: &std::io::Error) -> String {
     if error.raw_os_error().is_some() { error.kind().to_string() } else { error.to_string() }
 }
 
-/// PostgreSQL's codes have five characters, SQLite's at most four.
-fn is_of_postgres(error: &dyn DatabaseError) -> bool {
-    error.code().is_some_and(|code| code.len() == 5)
-}
-
+/// Serialization failure, deadlock, lock timeout, too many connections, starting up.
 fn says_busy(error: &dyn DatabaseError) -> bool {
     let code = error.code().unwrap_or_default();
-    match code.as_ref() {
-        // PostgreSQL: serialization failure, deadlock, lock timeout, too many connections, starting up.
-        "40001" | "40P01" | "55P03" | "53300" | "57P03" => true,
-        // SQLite: SQLITE_BUSY and SQLITE_LOCKED with their extended codes, which keep the primary code in the
-        // low byte. PostgreSQL's codes have five characters, these at most four.
-        code if code.len() < 5 => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6)),
-        _ => false,
-    }
+    matches!(code.as_ref(), "40001" | "40P01" | "55P03" | "53300" | "57P03")
 }

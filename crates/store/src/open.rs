@@ -91,7 +91,7 @@ impl Store {
         sweep::own_intents(&inner, now).await?;
 
         let (queue, jobs) = mpsc::channel(QUEUE);
-        tokio::spawn(batch::run(inner.clone(), jobs));
+        batch::start(inner.clone(), jobs)?;
         tokio::spawn(keep_mark(Arc::downgrade(&inner)));
         Ok(Self::new(inner, queue))
     }

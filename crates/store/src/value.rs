@@ -1,7 +1,8 @@
 //! What goes into a statement and what comes out of it.
 
 use base::{AnyId, Fault, Name, Position, Timestamp};
-use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
+use rusqlite::types::Value as Cell;
+use sqlx::{Row as _, postgres::PgRow};
 
 /// One parameter of a statement.
 ///
@@ -108,8 +109,46 @@ impl<T: Bind> From<Option<T>> for Value {
 pub struct Row(pub(crate) Cells);
 
 pub(crate) enum Cells {
-    Sqlite(SqliteRow),
+    Sqlite(Vec<Cell>),
     Postgres(PgRow),
+}
+
+/// What a cell of SQLite's can be read as: SQLite has types of values, not of columns.
+trait FromCell: Sized {
+    fn from_cell(cell: &Cell) -> Option<Self>;
+
+    fn from_cells(cells: &[Cell], column: usize) -> Result<Option<Self>, Fault> {
+        let fault = |why: &str| Fault::new("reading a column", format!("column {column} {why}"));
+        match cells.get(column) {
+            None => Err(fault("does not exist")),
+            Some(Cell::Null) => Ok(None),
+            Some(cell) => Self::from_cell(cell).map(Some).ok_or_else(|| fault("is of another type")),
+        }
+    }
+}
+
+impl FromCell for String {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        if let Cell::Text(text) = cell { Some(text.clone()) } else { None }
+    }
+}
+
+impl FromCell for i64 {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        if let Cell::Integer(number) = cell { Some(*number) } else { None }
+    }
+}
+
+impl FromCell for bool {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        i64::from_cell(cell).map(|number| number != 0)
+    }
+}
+
+impl FromCell for Vec<u8> {
+    fn from_cell(cell: &Cell) -> Option<Self> {
+        if let Cell::Blob(bytes) = cell { Some(bytes.clone()) } else { None }
+    }
 }
 
 macro_rules! getters {
@@ -117,7 +156,6 @@ macro_rules! getters {
         impl Row {$(
             $(#[$doc])*
             pub fn $get(&self, column: usize) -> Result<$type, Fault> {
-                // SQLite's driver would give an empty text or zero for a null.
                 self.$opt(column)?.ok_or_else(|| {
                     Fault::new("reading a column", format!("column {column} is null where a value was expected"))
                 })
@@ -126,10 +164,11 @@ macro_rules! getters {
             $(#[$opt_doc])*
             pub fn $opt(&self, column: usize) -> Result<Option<$type>, Fault> {
                 match &self.0 {
-                    Cells::Sqlite(row) => row.try_get_unchecked(column),
-                    Cells::Postgres(row) => row.try_get_unchecked(column),
+                    Cells::Sqlite(cells) => <$type>::from_cells(cells, column),
+                    Cells::Postgres(row) => {
+                        row.try_get_unchecked(column).map_err(|error| Fault::new("reading a column", error))
+                    }
                 }
-                .map_err(|error| Fault::new("reading a column", error))
             }
         )*}
     };

@@ -47,7 +47,7 @@ pub(super) async fn attempt(inner: &Inner, items: &mut [Item]) -> Result<Attempt
     for item in items.iter_mut() {
         item.state = State::Good;
     }
-    let mut conn = inner.engine.begin_shared().await?;
+    let mut conn = inner.engine.begin_batch().await?;
     let seen = read_head(&mut conn).await?;
     mark_moved(items, seen.guard);
 

@@ -12,4 +12,4 @@ mod usage;
 mod writer;
 
 pub use entry::{Debit, Denied, Entry, Intent, Limit, Outcome, ProofUse, Submitted};
-pub(crate) use writer::{Job, run};
+pub(crate) use writer::{Job, start};

@@ -1,16 +1,19 @@
 //! The task that takes entries from the queue.
 
-use std::{sync::Arc, time::Duration};
+use std::{sync::Arc, thread, time::Duration};
 
 use base::Fault;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+};
 
 use super::{
     Entry, Submitted,
     apply::{Attempt, attempt},
     item::Item,
 };
-use crate::{conflict, error::alike, is_busy, store::Inner};
+use crate::{conflict, engine::Dialect, error::alike, is_busy, store::Inner};
 
 /// Entries of one commit.
 const BATCH: usize = 256;
@@ -28,8 +31,25 @@ pub(crate) enum Job {
     Stop(Reply),
 }
 
+/// Starts the writer: on a thread of its own where statements block it, as a task where they do not.
+pub(crate) fn start(inner: Arc<Inner>, queue: mpsc::Receiver<Job>) -> Result<(), Fault> {
+    match inner.engine.dialect() {
+        Dialect::Sqlite => {
+            let runtime = Handle::current();
+            let started = thread::Builder::new()
+                .name("batch writer".to_owned())
+                .spawn(move || runtime.block_on(run(inner, queue)));
+            started.map(drop).map_err(|error| Fault::new("starting the batch writer", error))
+        }
+        Dialect::Postgres => {
+            tokio::spawn(run(inner, queue));
+            Ok(())
+        }
+    }
+}
+
 /// Runs until told to stop or until all stores are gone.
-pub(crate) async fn run(inner: Arc<Inner>, mut queue: mpsc::Receiver<Job>) {
+async fn run(inner: Arc<Inner>, mut queue: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut jobs, BATCH).await > 0 {
         let mut items = Vec::with_capacity(jobs.len());

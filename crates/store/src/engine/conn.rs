@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use base::Fault;
-use sqlx::{
-    Arguments as _, Postgres, Sqlite, Transaction, error::BoxDynError, postgres::PgArguments,
-    sqlite::SqliteArguments,
-};
+use sqlx::{Arguments as _, Postgres, Transaction, error::BoxDynError, postgres::PgArguments};
 
+use super::sqlite;
 use crate::{
     error::{SqlUndecided, commit_fault, fault},
     value::{Cells, Row, Value},
@@ -26,39 +24,31 @@ async fn bounded<T>(doing: &'static str, work: impl Future<Output = sqlx::Result
 
 /// An open transaction. Dropping it rolls back.
 pub(crate) enum Conn {
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(sqlite::Transaction),
     Postgres(Transaction<'static, Postgres>),
 }
 
 impl Conn {
     /// Runs a statement; says how many rows it touched.
     pub(crate) async fn exec(&mut self, sql: &'static str, args: &[Value]) -> Result<u64, Fault> {
-        const DOING: &str = "writing to the database";
         match self {
-            Self::Sqlite(tx) => {
-                let query = sqlx::query_with(sql, sqlite_arguments(args)?);
-                bounded(DOING, query.execute(&mut **tx)).await.map(|done| done.rows_affected())
-            }
+            Self::Sqlite(tx) => tx.exec(sql, args).await,
             Self::Postgres(tx) => {
-                let query = sqlx::query_with(sql, postgres_arguments(args)?);
-                bounded(DOING, query.execute(&mut **tx)).await.map(|done| done.rows_affected())
+                let query = sqlx::query_with(sql, arguments(args)?);
+                let done = bounded("writing to the database", query.execute(&mut **tx)).await?;
+                Ok(done.rows_affected())
             }
         }
     }
 
-    /// Runs a statement; gives all rows of its answer.
+    /// Runs a statement; gives its rows.
     pub(crate) async fn rows(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>, Fault> {
-        const DOING: &str = "reading from the database";
         match self {
-            Self::Sqlite(tx) => {
-                let query = sqlx::query_with(sql, sqlite_arguments(args)?);
-                let rows = bounded(DOING, query.fetch_all(&mut **tx)).await;
-                rows.map(|rows| rows.into_iter().map(|row| Row(Cells::Sqlite(row))).collect())
-            }
+            Self::Sqlite(tx) => tx.rows(sql, args).await,
             Self::Postgres(tx) => {
-                let query = sqlx::query_with(sql, postgres_arguments(args)?);
-                let rows = bounded(DOING, query.fetch_all(&mut **tx)).await;
-                rows.map(|rows| rows.into_iter().map(|row| Row(Cells::Postgres(row))).collect())
+                let query = sqlx::query_with(sql, arguments(args)?);
+                let rows = bounded("reading from the database", query.fetch_all(&mut **tx)).await?;
+                Ok(rows.into_iter().map(|row| Row(Cells::Postgres(row))).collect())
             }
         }
     }
@@ -75,57 +65,48 @@ impl Conn {
     /// Runs a script of several statements without parameters.
     pub(crate) async fn script(&mut self, sql: &'static str) -> Result<(), Fault> {
         match self {
-            Self::Sqlite(tx) => sqlx::raw_sql(sql).execute(&mut **tx).await.map(drop),
-            Self::Postgres(tx) => sqlx::raw_sql(sql).execute(&mut **tx).await.map(drop),
+            Self::Sqlite(tx) => tx.script(sql).await,
+            Self::Postgres(tx) => {
+                let done = sqlx::raw_sql(sql).execute(&mut **tx).await;
+                done.map(drop).map_err(|error| fault("changing the database's tables", error))
+            }
         }
-        .map_err(|error| fault("changing the database's tables", error))
     }
 
     /// Keeps what was written. Only a "no" of the database itself means that it was not: of a connection that broke or
     /// went silent meanwhile nobody can tell, and the fault says so.
     pub(crate) async fn commit(self) -> Result<(), Fault> {
-        let committing = async {
-            match self {
-                Self::Sqlite(tx) => tx.commit().await,
-                Self::Postgres(tx) => tx.commit().await,
-            }
-        };
-        match tokio::time::timeout(STATEMENT_TIME, committing).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(commit_fault("committing", error)),
-            Err(_) => Err(Fault::new("committing", SqlUndecided::because("the database does not answer"))),
+        const DOING: &str = "committing";
+        match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => match tokio::time::timeout(STATEMENT_TIME, tx.commit()).await {
+                Ok(done) => done.map_err(|error| commit_fault(DOING, error)),
+                Err(_) => Err(Fault::new(DOING, SqlUndecided::because("the database does not answer"))),
+            },
         }
     }
 
     pub(crate) async fn rollback(self) -> Result<(), Fault> {
-        const DOING: &str = "rolling back";
         match self {
-            Self::Sqlite(tx) => bounded(DOING, tx.rollback()).await,
-            Self::Postgres(tx) => bounded(DOING, tx.rollback()).await,
+            Self::Sqlite(tx) => tx.rollback().await,
+            Self::Postgres(tx) => bounded("rolling back", tx.rollback()).await,
         }
     }
 }
 
-macro_rules! arguments {
-    ($name:ident, $arguments:ty) => {
-        fn $name(args: &[Value]) -> Result<$arguments, Fault> {
-            fn add(out: &mut $arguments, value: &Value) -> Result<(), BoxDynError> {
-                match value {
-                    Value::Text(text) => out.add(text.as_deref()),
-                    Value::Int(number) => out.add(*number),
-                    Value::Bool(flag) => out.add(*flag),
-                    Value::Bytes(bytes) => out.add(bytes.as_deref()),
-                }
-            }
-            let mut out = <$arguments>::default();
-            out.reserve(args.len(), 0);
-            for value in args {
-                add(&mut out, value).map_err(|error| Fault::new("binding a parameter", error))?;
-            }
-            Ok(out)
+fn arguments(args: &[Value]) -> Result<PgArguments, Fault> {
+    fn add(out: &mut PgArguments, value: &Value) -> Result<(), BoxDynError> {
+        match value {
+            Value::Text(text) => out.add(text.as_deref()),
+            Value::Int(number) => out.add(*number),
+            Value::Bool(flag) => out.add(*flag),
+            Value::Bytes(bytes) => out.add(bytes.as_deref()),
         }
-    };
+    }
+    let mut out = PgArguments::default();
+    out.reserve(args.len(), 0);
+    for value in args {
+        add(&mut out, value).map_err(|error| Fault::new("binding a parameter", error))?;
+    }
+    Ok(out)
 }
-
-arguments!(sqlite_arguments, SqliteArguments);
-arguments!(postgres_arguments, PgArguments);

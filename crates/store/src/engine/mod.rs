@@ -11,12 +11,13 @@ mod sqlite;
 use std::{path::PathBuf, time::Duration};
 
 use base::{Fault, Secret};
-use sqlx::{PgPool, SqlitePool};
+use sqlx::PgPool;
 
 pub(crate) use conn::Conn;
 pub(crate) use shape::{Shaped, list, values};
 
 use crate::error::fault;
+use sqlite::{Place, Sqlite};
 
 /// How long closing may take.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
@@ -38,25 +39,21 @@ pub(crate) enum Dialect {
 }
 
 pub(crate) enum Engine {
-    /// One writer connection, so that writers queue here and never meet `SQLITE_BUSY`, and read-only readers.
-    Sqlite {
-        writer: SqlitePool,
-        readers: SqlitePool,
-    },
+    Sqlite(Sqlite),
     Postgres(PgPool),
 }
 
 impl Engine {
     pub(crate) async fn open(database: &Database, pages_max: Option<u32>) -> Result<Self, Fault> {
         match database {
-            Database::Sqlite(path) => sqlite::open(path, pages_max).await,
+            Database::Sqlite(path) => Sqlite::open(path, pages_max).map(Self::Sqlite),
             Database::Postgres(url) => postgres::open(url).await,
         }
     }
 
     pub(crate) const fn dialect(&self) -> Dialect {
         match self {
-            Self::Sqlite { .. } => Dialect::Sqlite,
+            Self::Sqlite(_) => Dialect::Sqlite,
             Self::Postgres(_) => Dialect::Postgres,
         }
     }
@@ -77,34 +74,40 @@ impl Engine {
     /// A write transaction that takes row locks only. Whoever uses it takes them in the order: proofs by
     /// digest, task usage by task, log head.
     pub(crate) async fn begin_shared(&self) -> Result<Conn, Fault> {
+        self.begin_write(Place::Aside).await
+    }
+
+    /// The same, for the batch writer, which has a thread of its own where its statements may block.
+    pub(crate) async fn begin_batch(&self) -> Result<Conn, Fault> {
+        self.begin_write(Place::Here).await
+    }
+
+    async fn begin_write(&self, place: Place) -> Result<Conn, Fault> {
         match self {
-            Self::Sqlite { writer, .. } => writer.begin_with("begin immediate").await.map(Conn::Sqlite),
+            Self::Sqlite(sqlite) => sqlite.begin_write(place).await.map(Conn::Sqlite),
             Self::Postgres(pool) => {
-                pool.begin_with("begin isolation level read committed").await.map(Conn::Postgres)
+                let begun = pool.begin_with("begin isolation level read committed").await;
+                begun.map(Conn::Postgres).map_err(|error| fault("beginning a write transaction", error))
             }
         }
-        .map_err(|error| fault("beginning a write transaction", error))
     }
 
     /// A read transaction whose statements all see one state.
     pub(crate) async fn begin_read(&self) -> Result<Conn, Fault> {
         match self {
-            Self::Sqlite { readers, .. } => readers.begin_with("begin deferred").await.map(Conn::Sqlite),
+            Self::Sqlite(sqlite) => sqlite.begin_read().await.map(Conn::Sqlite),
             Self::Postgres(pool) => {
-                pool.begin_with("begin isolation level repeatable read, read only").await.map(Conn::Postgres)
+                let begun = pool.begin_with("begin isolation level repeatable read, read only").await;
+                begun.map(Conn::Postgres).map_err(|error| fault("beginning a read", error))
             }
         }
-        .map_err(|error| fault("beginning a read", error))
     }
 
     /// Waits for the connections in use, but not for one that went silent.
     pub(crate) async fn close(&self) {
         let closing = async {
             match self {
-                Self::Sqlite { writer, readers } => {
-                    readers.close().await;
-                    writer.close().await;
-                }
+                Self::Sqlite(sqlite) => sqlite.close().await,
                 Self::Postgres(pool) => pool.close().await,
             }
         };

@@ -1,58 +1,304 @@
 //! SQLite: write-ahead log, full sync, one writer connection.
+//!
+//! Called directly, without a thread per connection in between: a statement takes a few microseconds, and handing it to
+//! another thread and back takes ten times as long.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use base::Fault;
-use sqlx::Connection as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use rusqlite::{CachedStatement, Connection, OpenFlags, ToSql, ffi, types::ToSqlOutput};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::spawn_blocking,
+    time::timeout,
+};
 
-use super::Engine;
-use crate::error::fault;
+use crate::{
+    error::{SqlBusy, sqlite_fault},
+    value::{Cells, Row, Value},
+};
 
-/// Reader connections; each is a thread.
-const READERS: u32 = 4;
+/// Reader connections.
+const READERS: usize = 4;
 /// How long the file may be locked by another process, which only happens when somebody works on it by hand.
 const BUSY: Duration = Duration::from_secs(1);
-/// How long a writer waits for its turn.
+/// How long a caller waits for a connection.
 const TURN: Duration = Duration::from_secs(10);
+/// Prepared statements that each connection keeps.
+const STATEMENTS: usize = 256;
+/// Pages of the write-ahead log, 32 MiB, after which they go into the database. Most pages of a commit are written again
+/// by the next one, and only their last version is copied.
+const CHECKPOINT_PAGES: u32 = 8192;
 
-pub(super) async fn open(path: &Path, pages_max: Option<u32>) -> Result<Engine, Fault> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .foreign_keys(true)
-        .busy_timeout(BUSY)
-        .statement_cache_capacity(512);
+/// Where the statements of a transaction run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On the caller's own thread, which nobody else needs.
+    Here,
+    /// On a thread that may block, so that the runtime's threads do not.
+    Aside,
+}
 
-    // INVARIANT: FULL. A commit that was answered must survive the loss of power, not only of the process.
-    let mut writing = options
-        .clone()
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        // SECURITY: an erased payload's key is overwritten, not only unlinked.
-        .pragma("secure_delete", "on")
-        .synchronous(SqliteSynchronous::Full);
-    if let Some(pages) = pages_max {
-        writing = writing.pragma("max_page_count", pages.to_string());
+/// All connections to one file.
+pub(crate) struct Sqlite {
+    /// One, so that writers queue here and never meet `SQLITE_BUSY`.
+    writer: Pool,
+    readers: Pool,
+}
+
+impl Sqlite {
+    pub(super) fn open(path: &Path, pages_max: Option<u32>) -> Result<Self, Fault> {
+        let writer = open_writer(path, pages_max)
+            .map_err(|error| sqlite_fault("opening the SQLite database", error))?;
+        let readers = std::iter::repeat_with(|| open_reader(path)).take(READERS).collect::<Result<_, _>>();
+        let readers =
+            readers.map_err(|error| sqlite_fault("opening the SQLite database for reading", error))?;
+        Ok(Self { writer: Pool::new(vec![writer]), readers: Pool::new(readers) })
     }
-    let pool = || {
-        SqlitePoolOptions::new()
-            .acquire_timeout(TURN)
-            .test_before_acquire(false)
-            // SQLite gives a transaction up by itself when the disk is full or broken. The driver still counts it as
-            // open then, and would refuse every later one: such a connection makes way for a new one.
-            .before_acquire(|conn, _| Box::pin(std::future::ready(Ok(!conn.is_in_transaction()))))
-            .idle_timeout(None)
-            .max_lifetime(None)
-    };
-    let writer = pool()
-        .max_connections(1)
-        .connect_with(writing)
-        .await
-        .map_err(|error| fault("opening the SQLite database", error))?;
-    let readers = pool()
-        .max_connections(READERS)
-        .connect_with(options.read_only(true))
-        .await
-        .map_err(|error| fault("opening the SQLite database for reading", error))?;
-    Ok(Engine::Sqlite { writer, readers })
+
+    pub(super) async fn begin_write(&self, place: Place) -> Result<Transaction, Fault> {
+        Transaction::begin(&self.writer, place, "begin immediate").await
+    }
+
+    pub(super) async fn begin_read(&self) -> Result<Transaction, Fault> {
+        Transaction::begin(&self.readers, Place::Aside, "begin deferred").await
+    }
+
+    /// Waits for the connections in use. The writer last: it takes the write-ahead log into the database.
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn open_writer(path: &Path, pages_max: Option<u32>) -> rusqlite::Result<Connection> {
+    let writer = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    writer.pragma_update(None, "journal_mode", "wal")?;
+    // INVARIANT: full. A commit that was answered must survive the loss of power, not only of the process.
+    writer.pragma_update(None, "synchronous", "full")?;
+    // SECURITY: an erased payload's key is overwritten, not only unlinked.
+    writer.pragma_update(None, "secure_delete", "on")?;
+    writer.pragma_update(None, "foreign_keys", "on")?;
+    writer.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    if let Some(pages) = pages_max {
+        writer.pragma_update(None, "max_page_count", pages)?;
+    }
+    Ok(writer)
+}
+
+fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    // Each connection is used by one thread at a time: whoever took it.
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+/// Connections that are taken in turn. Clones share them.
+#[derive(Clone)]
+struct Pool {
+    idle: Arc<Mutex<Vec<Shared>>>,
+    turns: Arc<Semaphore>,
+    size: u32,
+}
+
+type Shared = Arc<Mutex<Connection>>;
+
+impl Pool {
+    fn new(connections: Vec<Connection>) -> Self {
+        let size = connections.len();
+        let idle = connections.into_iter().map(|connection| Arc::new(Mutex::new(connection))).collect();
+        Self {
+            idle: Arc::new(Mutex::new(idle)),
+            turns: Arc::new(Semaphore::new(size)),
+            size: u32::try_from(size).unwrap_or(u32::MAX),
+        }
+    }
+
+    async fn take(&self) -> Result<Taken, Fault> {
+        const DOING: &str = "waiting for a connection to the database";
+        let turn = timeout(TURN, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = turn.map_err(|_| Fault::new(DOING, SqlBusy::because("none was free in time")))?;
+        let turn = turn.map_err(|_| Fault::new(DOING, "the database is closed"))?;
+        // There are as many connections as turns.
+        let connection = lock(&self.idle).pop().ok_or_else(|| Fault::new(DOING, "the database is closed"))?;
+        Ok(Taken { connection, pool: self.clone(), _turn: turn })
+    }
+
+    /// Waits for the connections in use, then closes all.
+    async fn close(&self) {
+        if let Ok(all) = self.turns.acquire_many(self.size).await {
+            self.turns.close();
+            lock(&self.idle).clear();
+            drop(all);
+        }
+    }
+}
+
+/// A lock that nobody panics under: what it guards is whole after each statement.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A connection that somebody has taken. Dropping it rolls back and gives it back.
+struct Taken {
+    connection: Shared,
+    pool: Pool,
+    /// Dropped after the connection was given back, so that whoever gets the turn finds it.
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        end_transaction(&lock(&self.connection));
+        lock(&self.pool.idle).push(Arc::clone(&self.connection));
+    }
+}
+
+/// Rolls back what is open. SQLite itself gives a transaction up when the disk is full or broken; where even rolling
+/// back fails, the next one to begin tries again.
+fn end_transaction(connection: &Connection) {
+    if !connection.is_autocommit()
+        && let Err(error) = connection.execute_batch("rollback")
+    {
+        tracing::error!(%error, "a transaction could not be rolled back");
+    }
+}
+
+/// An open transaction. Dropping it rolls back.
+pub(crate) struct Transaction {
+    taken: Arc<Taken>,
+    place: Place,
+}
+
+impl Transaction {
+    async fn begin(pool: &Pool, place: Place, how: &'static str) -> Result<Self, Fault> {
+        let begun = Self { taken: Arc::new(pool.take().await?), place };
+        begun
+            .run("beginning a transaction", move |connection| {
+                end_transaction(connection);
+                connection.execute_batch(how)
+            })
+            .await?;
+        Ok(begun)
+    }
+
+    pub(super) async fn exec(&self, sql: &'static str, args: &[Value]) -> Result<u64, Fault> {
+        const DOING: &str = "writing to the database";
+        match self.place {
+            Place::Here => self.here(DOING, |connection| exec(connection, sql, args)),
+            Place::Aside => {
+                let args = args.to_vec();
+                self.aside(DOING, move |connection| exec(connection, sql, &args)).await
+            }
+        }
+    }
+
+    pub(super) async fn rows(&self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>, Fault> {
+        const DOING: &str = "reading from the database";
+        match self.place {
+            Place::Here => self.here(DOING, |connection| rows(connection, sql, args)),
+            Place::Aside => {
+                let args = args.to_vec();
+                self.aside(DOING, move |connection| rows(connection, sql, &args)).await
+            }
+        }
+    }
+
+    pub(super) async fn script(&self, sql: &'static str) -> Result<(), Fault> {
+        self.run("changing the database's tables", move |connection| connection.execute_batch(sql)).await
+    }
+
+    pub(super) async fn commit(self) -> Result<(), Fault> {
+        self.run("committing", |connection| connection.execute_batch("commit")).await
+    }
+
+    pub(super) async fn rollback(self) -> Result<(), Fault> {
+        self.run("rolling back", |connection| connection.execute_batch("rollback")).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Fault> {
+        match self.place {
+            Place::Here => self.here(doing, work),
+            Place::Aside => self.aside(doing, work).await,
+        }
+    }
+
+    fn here<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Fault> {
+        work(&lock(&self.taken.connection)).map_err(|error| sqlite_fault(doing, error))
+    }
+
+    /// Goes on to its end also when nobody waits for it any more; the connection stays taken as long.
+    async fn aside<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let taken = Arc::clone(&self.taken);
+        let working = spawn_blocking(move || work(&lock(&taken.connection)));
+        let done = working.await.map_err(|error| Fault::new(doing, error))?;
+        done.map_err(|error| sqlite_fault(doing, error))
+    }
+}
+
+fn exec(connection: &Connection, sql: &str, args: &[Value]) -> rusqlite::Result<u64> {
+    let mut statement = prepare(connection, sql, args)?;
+    statement.raw_execute().map(|rows| rows as u64)
+}
+
+fn rows(connection: &Connection, sql: &str, args: &[Value]) -> rusqlite::Result<Vec<Row>> {
+    let mut statement = prepare(connection, sql, args)?;
+    let columns = statement.column_count();
+    let mut rows = statement.raw_query();
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let cells = (0..columns).map(|column| row.get(column)).collect::<Result<_, _>>()?;
+        found.push(Row(Cells::Sqlite(cells)));
+    }
+    Ok(found)
+}
+
+fn prepare<'c>(connection: &'c Connection, sql: &str, args: &[Value]) -> rusqlite::Result<CachedStatement<'c>> {
+    // INVARIANT: no statement runs outside of its transaction, not even after SQLite has given that up.
+    if connection.is_autocommit() {
+        let gone = ffi::Error::new(ffi::SQLITE_ABORT_ROLLBACK);
+        let why = "the database has given the transaction up".to_owned();
+        return Err(rusqlite::Error::SqliteFailure(gone, Some(why)));
+    }
+    let mut statement = connection.prepare_cached(sql)?;
+    for index in 1..=statement.parameter_count() {
+        // To SQLite `$7` is a name, and its index is where it stands first.
+        let number = statement.parameter_name(index).and_then(|name| name.get(1..)?.parse::<usize>().ok());
+        let value = number.and_then(|number| args.get(number.checked_sub(1)?));
+        let value = value.ok_or(rusqlite::Error::InvalidParameterCount(args.len(), index))?;
+        statement.raw_bind_parameter(index, value)?;
+    }
+    Ok(statement)
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Self::Text(text) => text.to_sql(),
+            Self::Int(number) => number.to_sql(),
+            Self::Bool(flag) => flag.to_sql(),
+            Self::Bytes(bytes) => bytes.to_sql(),
+        }
+    }
 }

@@ -34,6 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Third-party crates that carry I/O, a runtime or SQL, and the only crates that may name them.
 const RESERVED: &[(&str, &[&str], &str)] = &[
     ("sqlx", &["writ-store"], "SQL stays in `store`, so that one place knows both databases"),
+    ("rusqlite", &["writ-store"], "SQL stays in `store`, so that one place knows both databases"),
     ("tokio", &["writ-store", "writ-gateway", "writ-control", "writ"], "formats and decisions do no I/O"),
     ("axum", &["writ-gateway", "writ-control", "writ"], "formats, decisions and storage know no HTTP server"),
     ("hyper", &["writ-gateway", "writ"], "only the data plane and the command line open connections"),
