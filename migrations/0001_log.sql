@@ -18,33 +18,6 @@ create table log_head (
 create table writer_lock (id integer not null primary key check (id = 1));
 insert into writer_lock (id) values (1);
 
-create table record (
-    position bigint not null primary key,
-    time bigint not null,
-    kind text not null,
-    tenant text not null,
-    actor text not null,
-    subject text,
-    task text,
-    body text not null,
-    leaf bytea not null
-);
-create index record_by_subject on record (subject, position) where subject is not null;
-create index record_by_task on record (task, position) where task is not null;
-create index record_by_kind on record (tenant, kind, position);
-create index record_by_actor on record (tenant, actor, position);
-create index record_by_time on record (tenant, time, position);
-
--- Intents whose outcome has not been recorded yet.
-create table open_intent (
-    position bigint not null primary key,
-    task text,
-    server text,
-    at bigint not null,
-    node text not null
-);
-create index open_intent_by_node on open_intent (node, at);
-
 -- What tasks have used, and what they may use; null means without bound.
 create table task_usage (
     task text not null primary key,
@@ -61,16 +34,11 @@ create table proof (
 );
 create index proof_by_expiry on proof (expires);
 
--- Contents that records name by a keyed digest. Erasing sets both columns to null, and the digest says nothing
--- any more, since its key went with them.
-create table payload (
-    id text not null primary key,
-    task text,
-    at bigint not null,
-    key_sealed bytea,
-    ciphertext bytea
+-- The key from which those of payloads derive, sealed. One row.
+create table payload_root (
+    id integer not null primary key check (id = 1),
+    sealed bytea not null
 );
-create index payload_by_task on payload (task) where task is not null;
 
 -- Hash tiles of the Merkle tree (C2SP tlog-tiles). The last tile of a level may hold fewer than 256 hashes and
 -- grows in place; a narrower tile is a prefix of it.

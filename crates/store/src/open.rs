@@ -18,6 +18,7 @@ use crate::{
     log::{Draft, append, lock_head},
     mark::{self, Keeper, Mark},
     migrate::migrate,
+    payload,
     seal::Kek,
     store::Inner,
     sweep,
@@ -58,6 +59,7 @@ impl Store {
         let engine = Engine::open(&config.database, config.sqlite_pages_max).await?;
         migrate(&engine).await?;
         let kek = open_kek(&engine, &config, &*dice).await?;
+        let payload_root = payload::open_root(&engine, &kek, &*dice).await?;
         let signer = open_key(&engine, &kek, &config.origin, &*dice).await?;
 
         let floor = mark.as_ref().map_or(Timestamp::default(), |mark| mark.time);
@@ -78,6 +80,7 @@ impl Store {
             engine,
             dice,
             kek,
+            payload_root,
             signer,
             keeper,
             node,

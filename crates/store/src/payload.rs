@@ -1,26 +1,29 @@
 //! Payloads: contents that records name but do not hold.
 //!
-//! Each has a random key of its own, sealed under the KEK. Two keys derive from it: one seals the content, one
-//! keys the digest that the record carries. Erasing destroys the key, and with it both the content and all
-//! that the digest could tell of it: without the key nobody can test a guess.
+//! Each has a random salt of its own, kept beside it. Of the salt and one root key, which is sealed under the KEK, two keys
+//! derive: one seals the content, one keys the digest that the record carries. Erasing destroys the salt, and with it
+//! both the content and all that the digest could tell of it: without the salt nobody can test a guess, not even who holds
+//! the root.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    hkdf, hmac,
+    hkdf::{HKDF_SHA256, KeyType, Prk},
+    hmac,
 };
-use base::{Ctx, Fault, PayloadId, TaskId};
+use base::{Ctx, Dice, Fault, PayloadId, Position};
 use zeroize::Zeroizing;
 
-use crate::{Sealed, Store, Tx, Value, store::Inner};
+use crate::{Sealed, Store, Tx, Value, engine::Engine, seal::Kek, store::Inner};
+
+/// The name under which the root is sealed.
+const ROOT: &str = "payload_root";
 
 /// A payload on its way into the store, together with the entry that names its digest.
 #[derive(Clone, Debug)]
 pub struct SealedPayload {
     id: PayloadId,
     digest: [u8; 32],
-    task: Option<TaskId>,
-    at: i64,
-    key_sealed: Sealed,
+    salt: [u8; 32],
     ciphertext: Vec<u8>,
 }
 
@@ -35,15 +38,9 @@ impl SealedPayload {
         &self.digest
     }
 
-    /// The row's values in the order of `insert into payload`.
-    pub(crate) fn values(&self) -> [Value; 5] {
-        [
-            (&self.id).into(),
-            self.task.as_ref().into(),
-            self.at.into(),
-            self.key_sealed.as_bytes().into(),
-            (&self.ciphertext).into(),
-        ]
+    /// The row's values in the order of `insert into payload`; the record at `position` names it.
+    pub(crate) fn values(&self, position: Position) -> [Value; 4] {
+        [position.into(), (&self.id).into(), self.salt.into(), (&self.ciphertext).into()]
     }
 }
 
@@ -64,38 +61,22 @@ pub enum Payload {
 
 impl Store {
     /// Seals a content apart from its record. Nothing is written: the row goes in with the entry.
-    pub fn seal_payload(
-        &self,
-        ctx: &Ctx,
-        task: Option<&TaskId>,
-        content: &[u8],
-    ) -> Result<SealedPayload, Fault> {
+    pub fn seal_payload(&self, ctx: &Ctx, content: &[u8]) -> Result<SealedPayload, Fault> {
         let inner: &Inner = self.inner();
-        let id = PayloadId::new(ctx.now, &*ctx.dice);
-        let key = Zeroizing::new(inner.dice.bytes::<32>());
-        let keys = Keys::derive(&key)?;
-        Ok(SealedPayload {
-            digest: keys.digest(content),
-            ciphertext: keys.seal(&id, content)?,
-            key_sealed: inner.kek.seal(id.as_str(), key.as_slice(), &*inner.dice)?,
-            task: task.cloned(),
-            at: ctx.now.millis(),
-            id,
-        })
+        let (id, salt) = (PayloadId::new(ctx.now, &*ctx.dice), inner.dice.bytes());
+        let keys = inner.payload_root.keys(&salt)?;
+        Ok(SealedPayload { digest: keys.digest(content), ciphertext: keys.seal(&id, content)?, salt, id })
     }
 
-    /// Reads a payload; `None` when there is none of this id.
-    pub async fn open_payload(&self, id: &PayloadId) -> Result<Option<Payload>, Fault> {
-        const SQL: &str = "select key_sealed, ciphertext from payload where id = $1";
-        let row = self.read().await?.row(SQL, &[id.into()]).await?;
+    /// Reads the payload that the record at `position` names; `None` when there is none of this id.
+    pub async fn open_payload(&self, position: Position, id: &PayloadId) -> Result<Option<Payload>, Fault> {
+        const SQL: &str = "select salt, ciphertext from payload where position = $1 and id = $2";
+        let row = self.read().await?.row(SQL, &[position.into(), id.into()]).await?;
         let Some(row) = row else { return Ok(None) };
-        let (Some(key), Some(ciphertext)) = (row.opt_bytes(0)?, row.opt_bytes(1)?) else {
+        let (Some(salt), Some(ciphertext)) = (row.opt_bytes(0)?, row.opt_bytes(1)?) else {
             return Ok(Some(Payload::Erased));
         };
-        let key = self.inner().kek.open_sealed(id.as_str(), &Sealed::from_bytes(key))?;
-        let key =
-            <&[u8; 32]>::try_from(key.as_slice()).map_err(|error| Fault::new("opening a payload", error))?;
-        let keys = Keys::derive(key)?;
+        let keys = self.inner().payload_root.keys(&salt)?;
         let content = keys.open(id, ciphertext)?;
         let digest = keys.digest(&content);
         Ok(Some(Payload::Kept { content, digest }))
@@ -103,35 +84,67 @@ impl Store {
 }
 
 impl Tx {
-    /// Destroys a payload and its key; says whether there was one to destroy. The caller commits `payload.erased`.
-    pub async fn erase_payload(&mut self, id: &PayloadId) -> Result<bool, Fault> {
-        const SQL: &str = "update payload set key_sealed = null, ciphertext = null where id = $1 and key_sealed is not null";
-        Ok(self.exec(SQL, &[id.into()]).await? == 1)
+    /// Destroys the payload that the record at `position` names; says whether there was one to destroy. The caller
+    /// commits `payload.erased`.
+    pub async fn erase_payload(&mut self, position: Position, id: &PayloadId) -> Result<bool, Fault> {
+        const SQL: &str = "update payload set salt = null, ciphertext = null \
+                           where position = $1 and id = $2 and salt is not null";
+        Ok(self.exec(SQL, &[position.into(), id.into()]).await? == 1)
     }
 }
 
-/// The two keys of one payload (HKDF-SHA-256, RFC 5869).
+/// The key from which all keys of payloads derive (HKDF-SHA-256, RFC 5869).
+pub(crate) struct Root(Prk);
+
+/// Opens the database's root key, and makes it when there is none.
+pub(crate) async fn open_root(engine: &Engine, kek: &Kek, dice: &dyn Dice) -> Result<Root, Fault> {
+    let mut conn = engine.begin_alone().await?;
+    let row = conn.row("select sealed from payload_root where id = 1", &[]).await?;
+    let root = if let Some(row) = row {
+        conn.rollback().await?;
+        kek.open_sealed(ROOT, &Sealed::from_bytes(row.bytes(0)?))?
+    } else {
+        let root = Zeroizing::new(dice.bytes::<32>());
+        let sealed = kek.seal(ROOT, root.as_slice(), dice)?;
+        conn.exec("insert into payload_root (id, sealed) values (1, $1)", &[sealed.as_bytes().into()])
+            .await?;
+        conn.commit().await?;
+        Zeroizing::new(root.to_vec())
+    };
+    Ok(Root(Prk::new_less_safe(HKDF_SHA256, &root)))
+}
+
+impl Root {
+    fn keys(&self, salt: &[u8]) -> Result<Keys, Fault> {
+        let fault = |error| Fault::new("deriving a payload's keys", error);
+        let mut both = Zeroizing::new([0; 64]);
+        let info = [b"writ payload v1", salt];
+        self.0.expand(&info, Both).and_then(|okm| okm.fill(both.as_mut_slice())).map_err(fault)?;
+        let (sealing, digesting) = both.split_at(32);
+        let sealing = UnboundKey::new(&AES_256_GCM, sealing).map_err(fault)?;
+        Ok(Keys {
+            sealing: LessSafeKey::new(sealing),
+            digesting: hmac::Key::new(hmac::HMAC_SHA256, digesting),
+        })
+    }
+}
+
+/// As many bytes as both keys of a payload have.
+struct Both;
+
+impl KeyType for Both {
+    fn len(&self) -> usize {
+        64
+    }
+}
+
+/// The two keys of one payload.
 struct Keys {
     sealing: LessSafeKey,
     digesting: hmac::Key,
 }
 
 impl Keys {
-    fn derive(key: &[u8; 32]) -> Result<Self, Fault> {
-        let fault = |error| Fault::new("deriving a payload's keys", error);
-        let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"writ payload v1").extract(key);
-        let expand = |info: &'static [u8]| -> Result<Zeroizing<[u8; 32]>, Fault> {
-            let mut out = Zeroizing::new([0; 32]);
-            prk.expand(&[info], hkdf::HKDF_SHA256)
-                .and_then(|okm| okm.fill(out.as_mut_slice()))
-                .map_err(fault)?;
-            Ok(out)
-        };
-        let sealing = UnboundKey::new(&AES_256_GCM, expand(b"seal")?.as_slice()).map_err(fault)?;
-        let digesting = hmac::Key::new(hmac::HMAC_SHA256, expand(b"digest")?.as_slice());
-        Ok(Self { sealing: LessSafeKey::new(sealing), digesting })
-    }
-
     fn digest(&self, content: &[u8]) -> [u8; 32] {
         let tag = hmac::sign(&self.digesting, content);
         let mut out = [0; 32];

@@ -19,6 +19,7 @@ use crate::{
     health::Health,
     log::read_head,
     mark::Keeper,
+    payload::Root,
     seal::Kek,
     usage::Usages,
 };
@@ -38,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) engine: Engine,
     pub(crate) dice: SharedDice,
     pub(crate) kek: Kek,
+    pub(crate) payload_root: Root,
     pub(crate) signer: NoteSigner,
     pub(crate) keeper: Keeper,
     /// This node's name in the database, kept in the data folder.

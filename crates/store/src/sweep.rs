@@ -101,13 +101,14 @@ async fn end_intents(inner: &Inner, sql: &'static str, args: &[Value], now: Time
 }
 
 fn unknown_outcome(row: &Row, now: Timestamp) -> Result<Draft, Fault> {
+    let intent = row.position(0)?;
     let origin =
         Origin { tenant: row.parsed(1)?, actor: Actor::System("sweep".into()), trace: TraceId([0; 16]), now };
     let event = Event {
         kind: EventKind::CallEnded,
         subject: row.opt_parsed::<AnyId>(2)?,
         task: row.opt_parsed(3)?,
-        data: json!({ "intent": row.int(0)?, "result": "unknown" }),
+        data: json!({ "intent": intent, "result": "unknown" }),
     };
-    Draft::new(&origin, event)
+    Ok(Draft::new(&origin, event)?.ending(intent))
 }

@@ -82,7 +82,7 @@ impl Control {
             .pointer("/data/arguments/payload")
             .and_then(|id| id.as_str()?.parse::<PayloadId>().ok());
         let payload = match named {
-            Some(id) => match self.store().open_payload(&id).await? {
+            Some(id) => match self.store().open_payload(Position(row.position), &id).await? {
                 Some(::store::Payload::Kept { content, .. }) => {
                     Some(String::from_utf8_lossy(&content).into_owned())
                 }

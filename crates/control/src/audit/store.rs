@@ -1,6 +1,6 @@
 //! Searching records.
 
-use base::{DecisionId, EventKind, Fault, Position, TenantId};
+use base::{DecisionId, EventKind, Fault, Position, Timestamp};
 use serde_json::{Value, json};
 use store::Read;
 
@@ -90,11 +90,7 @@ pub(super) async fn one(read: &mut Read, position: Position) -> Result<Option<Ro
 ///
 /// A record's time is never earlier than the instant of its request, and the decision's id holds that instant.
 pub(super) async fn of_decision(read: &mut Read, decision: &DecisionId) -> Result<Vec<Row>, Fault> {
-    let tenant = TenantId::first();
-    let first =
-        "select position from record where tenant = $1 and time >= $2 order by time, position limit 1";
-    let first = read.row(first, &[(&tenant).into(), decision.time().into()]).await?;
-    let Some(first) = first.map(|row| row.int(0)).transpose()? else { return Ok(Vec::new()) };
+    let first = first_since(read, decision.time()).await?;
     let sql = "select position, body, leaf from record
                where position >= $1 and position < $2 and replace(body, $3, '') <> body
                order by position limit 1";
@@ -103,14 +99,27 @@ pub(super) async fn of_decision(read: &mut Read, decision: &DecisionId) -> Resul
     let Some(found) = read.row(sql, &args).await?.as_ref().map(row).transpose()? else {
         return Ok(Vec::new());
     };
-    let ended = "select position, body, leaf from record
-                 where task = $1 and position > $2 and kind = $3 and replace(body, $4, '') <> body
-                 order by position limit 1";
-    let task = found.record["task"].as_str().unwrap_or_default().to_owned();
-    let intent = format!("\"intent\":{},", found.position);
-    let args = [task.into(), found.position.into(), EventKind::CallEnded.as_str().into(), intent.into()];
-    let outcome = read.row(ended, &args).await?.as_ref().map(row).transpose()?;
+    let ended = "select position, body, leaf from record where intent = $1";
+    let outcome = read.row(ended, &[found.position.into()]).await?.as_ref().map(row).transpose()?;
     Ok(outcome.into_iter().chain([found]).collect())
+}
+
+/// The position of the first record that is not earlier than an instant; behind the log where there is none. Halves the
+/// log until it is found: times never decrease along it.
+async fn first_since(read: &mut Read, since: Timestamp) -> Result<i64, Fault> {
+    let sql = "with recursive span (low, high) as (
+                   select cast($1 as bigint), cast($2 as bigint)
+                   union all
+                   select case when is_before then middle + 1 else low end,
+                          case when is_before then high else middle end
+                   from (select low, high, (low + high) / 2 as middle,
+                                (select time from record where position = (low + high) / 2) < $3 as is_before
+                         from span where low < high) as half
+               )
+               select low from span where low = high";
+    let head = read.head().position;
+    let found = read.row(sql, &[1_i64.into(), head.plus(1).into(), since.into()]).await?;
+    found.map_or(Ok(head.plus(1).0), |row| row.int(0))
 }
 
 /// An id or a name as it stands in canonical JSON: neither holds a sign that would be escaped.

@@ -17,16 +17,11 @@ pub(super) struct About<'a> {
 
 impl Control {
     /// Keeps a call's arguments apart from its record.
-    pub(super) fn keep_arguments(
-        &self,
-        ctx: &Ctx,
-        caller: &Caller,
-        act: &Act,
-    ) -> Result<Option<SealedPayload>, Fault> {
+    pub(super) fn keep_arguments(&self, ctx: &Ctx, act: &Act) -> Result<Option<SealedPayload>, Fault> {
         if act.arguments.as_object().is_none_or(|arguments| arguments.iter().len() == 0) {
             return Ok(None);
         }
-        self.store().seal_payload(ctx, Some(&caller.task), &act.arguments.canonical()).map(Some)
+        self.store().seal_payload(ctx, &act.arguments.canonical()).map(Some)
     }
 
     pub(super) async fn record_refusal(

@@ -112,7 +112,7 @@ impl Control {
             let facts =
                 json!({ "decision": decision_id, "act": hex::encode(digest), "guard": snapshot.position });
             let facts = describe(facts, act, &chain);
-            let payload = self.keep_arguments(ctx, caller, act)?;
+            let payload = self.keep_arguments(ctx, act)?;
             let allow = match decision {
                 Decision::Allow(allow) => allow,
                 refused @ (Decision::StepUp(_) | Decision::Pending(_) | Decision::Deny(_)) => {
@@ -131,7 +131,6 @@ impl Control {
                 ),
                 guard: snapshot.position,
                 digest,
-                server: snapshot.servers.named(act.server.as_str()).map(|server| server.id.clone()),
                 debits: debits(&chain, act, bytes),
                 proof: caller.proof.clone(),
                 payload,

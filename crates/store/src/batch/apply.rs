@@ -11,19 +11,17 @@ use super::{
 use crate::{
     Value,
     engine::{Conn, Shaped, list, values},
-    log::{append, lock_head, read_head},
+    log::{append, lock_head},
     store::{Inner, refuse_older},
 };
 
 static INSERT_PAYLOADS: LazyLock<Shaped> = LazyLock::new(|| {
     Shaped::new(|rows| {
-        format!("insert into payload (id, task, at, key_sealed, ciphertext) values {}", values(rows, 5))
+        format!("insert into payload (position, id, salt, ciphertext) values {}", values(rows, 4))
     })
 });
 static INSERT_OPEN: LazyLock<Shaped> = LazyLock::new(|| {
-    Shaped::new(|rows| {
-        format!("insert into open_intent (position, task, server, at, node) values {}", values(rows, 5))
-    })
+    Shaped::new(|rows| format!("insert into open_intent (position, at, node) values {}", values(rows, 3)))
 });
 static DELETE_OPEN: LazyLock<Shaped> = LazyLock::new(|| {
     Shaped::new(|rows| {
@@ -42,25 +40,25 @@ pub(super) enum Attempt {
 /// Writes what can be written of the items, in one transaction. On a fault, and on `Moved`, nothing is kept.
 ///
 /// Row locks are taken in the order proofs, task usage, head. The head's lock comes last, so the guards of
-/// intents are tested twice: before the others, to keep those that are surely too late out, and under the lock.
+/// intents are tested twice: first against the head that this node knows, to keep those that are surely too late out, and
+/// again under the lock.
 pub(super) async fn attempt(inner: &Inner, items: &mut [Item]) -> Result<Attempt, Fault> {
     for item in items.iter_mut() {
         item.state = State::Good;
     }
+    if let Some(known) = inner.keeper.known() {
+        mark_moved(items, known.guard);
+    }
     let mut conn = inner.engine.begin_batch().await?;
-    let seen = read_head(&mut conn).await?;
-    mark_moved(items, seen.guard);
-
     proof::claim(&mut conn, items).await?;
     let used = usage::take(&mut conn, inner.engine.dialect(), items).await?;
     proof::release(&mut conn, items).await?;
-    write_payloads(&mut conn, items).await?;
 
     let head = lock_head(&mut conn).await?;
     refuse_older(inner.keeper.known().as_ref(), &head)?;
     // INVARIANT: no record that may take authority away stands between an intent's guard and its position.
     // Debits and proofs of items that moved only now are undone by giving everything up and beginning again.
-    if head.guard != seen.guard && mark_moved(items, head.guard) {
+    if mark_moved(items, head.guard) {
         conn.rollback().await?;
         return Ok(Attempt::Moved);
     }
@@ -71,6 +69,7 @@ pub(super) async fn attempt(inner: &Inner, items: &mut [Item]) -> Result<Attempt
     let after = append(&mut conn, head, &drafts).await?;
     give_positions(items, head.position);
     open_intents(&mut conn, &inner.node, items).await?;
+    write_payloads(&mut conn, items).await?;
     // What is late has no record, but its bytes have flowed and are counted.
     if items.iter().any(|item| matches!(item.state, State::Written(_) | State::Late)) {
         conn.commit().await?;
@@ -108,11 +107,13 @@ fn give_positions(items: &mut [Item], before: Position) {
 }
 
 async fn write_payloads(conn: &mut Conn, items: &[Item]) -> Result<(), Fault> {
-    let payloads: Vec<_> =
-        items.iter().filter(|item| item.is_good()).filter_map(|item| item.payload.as_ref()).collect();
-    for (sql, payloads) in INSERT_PAYLOADS.split(&payloads) {
-        let args: Vec<Value> = payloads.iter().flat_map(|payload| payload.values()).collect();
-        conn.exec(sql, &args).await?;
+    let written = items.iter().filter_map(|item| match &item.state {
+        State::Written(Some(position)) => Some(item.payload.as_ref()?.values(*position)),
+        _ => None,
+    });
+    let rows: Vec<[Value; 4]> = written.collect();
+    for (sql, rows) in INSERT_PAYLOADS.split(&rows) {
+        conn.exec(sql, rows.as_flattened()).await?;
     }
     Ok(())
 }
@@ -140,21 +141,15 @@ async fn close_intents(conn: &mut Conn, items: &mut [Item]) -> Result<(), Fault>
 }
 
 async fn open_intents(conn: &mut Conn, node: &str, items: &[Item]) -> Result<(), Fault> {
-    let mut opened: Vec<[Value; 5]> = Vec::new();
-    for item in items {
-        let (State::Written(Some(position)), Some(draft)) = (&item.state, &item.draft) else { continue };
-        if let Role::Intent { server, .. } = &item.role {
-            opened.push([
-                (*position).into(),
-                draft.task.as_ref().into(),
-                server.as_ref().into(),
-                draft.now.into(),
-                node.into(),
-            ]);
+    let opened = items.iter().filter_map(|item| match (&item.state, &item.draft, &item.role) {
+        (State::Written(Some(position)), Some(draft), Role::Intent { .. }) => {
+            Some([(*position).into(), draft.now.into(), node.into()])
         }
-    }
-    for (sql, rows) in INSERT_OPEN.split(&opened) {
-        conn.exec(sql, &rows.concat()).await?;
+        _ => None,
+    });
+    let rows: Vec<[Value; 3]> = opened.collect();
+    for (sql, rows) in INSERT_OPEN.split(&rows) {
+        conn.exec(sql, rows.as_flattened()).await?;
     }
     Ok(())
 }

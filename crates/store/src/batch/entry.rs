@@ -1,6 +1,6 @@
 //! What the batch writer takes and what it answers.
 
-use base::{Event, Position, Receipt, ServerId, TaskId, Timestamp};
+use base::{Event, Position, Receipt, TaskId, Timestamp};
 
 use crate::{Origin, SealedPayload};
 
@@ -30,8 +30,6 @@ pub struct Intent {
     pub guard: Position,
     /// The digest of the exact act; comes back in the receipt.
     pub digest: [u8; 32],
-    /// The server that will be called.
-    pub server: Option<ServerId>,
     /// What the call takes from the limits of its task and of each of the task's ancestors.
     pub debits: Vec<Debit>,
     /// The sender's proof, if it gave one.

@@ -19,7 +19,7 @@ pub(super) struct Item {
 
 /// What is special about an entry.
 pub(super) enum Role {
-    Intent { guard: Position, digest: [u8; 32], server: Option<String> },
+    Intent { guard: Position, digest: [u8; 32] },
     Outcome { intent: Position },
     Other,
 }
@@ -56,10 +56,9 @@ impl Item {
     fn take_apart(entry: Entry) -> Result<Parts, Fault> {
         match entry {
             Entry::Intent(intent) => {
-                let Intent { origin, event, guard, digest, server, debits, proof, payload } = *intent;
+                let Intent { origin, event, guard, digest, debits, proof, payload } = *intent;
                 refuse_negative(&debits)?;
-                let server = server.map(|server| server.as_str().to_owned());
-                let role = Role::Intent { guard, digest, server };
+                let role = Role::Intent { guard, digest };
                 Ok((Some(Draft::new(&origin, event)?), role, debits, proof, payload))
             }
             Entry::Denied(denied) => {
@@ -69,7 +68,8 @@ impl Item {
             Entry::Outcome(outcome) => {
                 let Outcome { origin, event, intent, debits, payload } = *outcome;
                 refuse_negative(&debits)?;
-                Ok((Some(Draft::new(&origin, event)?), Role::Outcome { intent }, debits, None, payload))
+                let draft = Draft::new(&origin, event)?.ending(intent);
+                Ok((Some(draft), Role::Outcome { intent }, debits, None, payload))
             }
             Entry::Proof(proof) => Ok((None, Role::Other, Vec::new(), Some(proof), None)),
             Entry::Event(origin, event) => {
@@ -90,7 +90,7 @@ impl Item {
         let data = format!(r#"{{"code":"not_forwarded","intent":{intent},"result":"failed"}}"#);
         Self {
             reply: None,
-            draft: Some(draft.followed_by(base::EventKind::CallEnded, data)),
+            draft: Some(draft.ended(intent, data)),
             role: Role::Outcome { intent },
             debits: Vec::new(),
             proof: None,

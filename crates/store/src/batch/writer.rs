@@ -13,7 +13,7 @@ use super::{
     apply::{Attempt, attempt},
     item::Item,
 };
-use crate::{conflict, engine::Dialect, error::alike, is_busy, store::Inner};
+use crate::{engine::Dialect, error::alike, is_busy, store::Inner};
 
 /// Entries of one commit.
 const BATCH: usize = 256;
@@ -99,13 +99,6 @@ async fn write(inner: &Inner, mut items: Vec<Item>) {
                 }
             }
             Err(fault) if is_busy(&fault) && attempts < ATTEMPTS => attempts += 1,
-            // One of them clashes with a row that exists. Rare: find it by going one by one.
-            Err(fault) if conflict(&fault).is_some() && items.len() > 1 => {
-                for item in items {
-                    Box::pin(write(inner, vec![item])).await;
-                }
-                return;
-            }
             Err(fault) => {
                 tracing::error!(%fault, entries = items.len(), "a batch could not be written");
                 fail(items, fault);

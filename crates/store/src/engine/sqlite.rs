@@ -4,13 +4,14 @@
 //! another thread and back takes ten times as long.
 
 use std::{
+    collections::HashMap,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use base::Fault;
-use rusqlite::{CachedStatement, Connection, OpenFlags, ToSql, ffi, types::ToSqlOutput};
+use rusqlite::{CachedStatement, Connection, OpenFlags, Statement, ToSql, ffi, types::ToSqlOutput};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::spawn_blocking,
@@ -110,12 +111,15 @@ struct Pool {
     size: u32,
 }
 
-type Shared = Arc<Mutex<Connection>>;
+type Shared = Arc<Mutex<Session>>;
 
 impl Pool {
     fn new(connections: Vec<Connection>) -> Self {
         let size = connections.len();
-        let idle = connections.into_iter().map(|connection| Arc::new(Mutex::new(connection))).collect();
+        let idle = connections
+            .into_iter()
+            .map(|connection| Arc::new(Mutex::new(Session::new(connection))))
+            .collect();
         Self {
             idle: Arc::new(Mutex::new(idle)),
             turns: Arc::new(Semaphore::new(size)),
@@ -129,8 +133,8 @@ impl Pool {
         let turn = turn.map_err(|_| Fault::new(DOING, SqlBusy::because("none was free in time")))?;
         let turn = turn.map_err(|_| Fault::new(DOING, "the database is closed"))?;
         // There are as many connections as turns.
-        let connection = lock(&self.idle).pop().ok_or_else(|| Fault::new(DOING, "the database is closed"))?;
-        Ok(Taken { connection, pool: self.clone(), _turn: turn })
+        let session = lock(&self.idle).pop().ok_or_else(|| Fault::new(DOING, "the database is closed"))?;
+        Ok(Taken { session, pool: self.clone(), _turn: turn })
     }
 
     /// Waits for the connections in use, then closes all.
@@ -150,7 +154,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A connection that somebody has taken. Dropping it rolls back and gives it back.
 struct Taken {
-    connection: Shared,
+    session: Shared,
     pool: Pool,
     /// Dropped after the connection was given back, so that whoever gets the turn finds it.
     _turn: OwnedSemaphorePermit,
@@ -158,18 +162,8 @@ struct Taken {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        end_transaction(&lock(&self.connection));
-        lock(&self.pool.idle).push(Arc::clone(&self.connection));
-    }
-}
-
-/// Rolls back what is open. SQLite itself gives a transaction up when the disk is full or broken; where even rolling
-/// back fails, the next one to begin tries again.
-fn end_transaction(connection: &Connection) {
-    if !connection.is_autocommit()
-        && let Err(error) = connection.execute_batch("rollback")
-    {
-        tracing::error!(%error, "a transaction could not be rolled back");
+        lock(&self.session).end_transaction();
+        lock(&self.pool.idle).push(Arc::clone(&self.session));
     }
 }
 
@@ -183,9 +177,9 @@ impl Transaction {
     async fn begin(pool: &Pool, place: Place, how: &'static str) -> Result<Self, Fault> {
         let begun = Self { taken: Arc::new(pool.take().await?), place };
         begun
-            .run("beginning a transaction", move |connection| {
-                end_transaction(connection);
-                connection.execute_batch(how)
+            .run("beginning a transaction", move |session| {
+                session.end_transaction();
+                session.connection.execute_batch(how)
             })
             .await?;
         Ok(begun)
@@ -194,10 +188,10 @@ impl Transaction {
     pub(super) async fn exec(&self, sql: &'static str, args: &[Value]) -> Result<u64, Fault> {
         const DOING: &str = "writing to the database";
         match self.place {
-            Place::Here => self.here(DOING, |connection| exec(connection, sql, args)),
+            Place::Here => self.here(DOING, |session| session.exec(sql, args)),
             Place::Aside => {
                 let args = args.to_vec();
-                self.aside(DOING, move |connection| exec(connection, sql, &args)).await
+                self.aside(DOING, move |session| session.exec(sql, &args)).await
             }
         }
     }
@@ -205,30 +199,30 @@ impl Transaction {
     pub(super) async fn rows(&self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>, Fault> {
         const DOING: &str = "reading from the database";
         match self.place {
-            Place::Here => self.here(DOING, |connection| rows(connection, sql, args)),
+            Place::Here => self.here(DOING, |session| session.rows(sql, args)),
             Place::Aside => {
                 let args = args.to_vec();
-                self.aside(DOING, move |connection| rows(connection, sql, &args)).await
+                self.aside(DOING, move |session| session.rows(sql, &args)).await
             }
         }
     }
 
     pub(super) async fn script(&self, sql: &'static str) -> Result<(), Fault> {
-        self.run("changing the database's tables", move |connection| connection.execute_batch(sql)).await
+        self.run("changing the database's tables", move |session| session.connection.execute_batch(sql)).await
     }
 
     pub(super) async fn commit(self) -> Result<(), Fault> {
-        self.run("committing", |connection| connection.execute_batch("commit")).await
+        self.run("committing", |session| session.connection.execute_batch("commit")).await
     }
 
     pub(super) async fn rollback(self) -> Result<(), Fault> {
-        self.run("rolling back", |connection| connection.execute_batch("rollback")).await
+        self.run("rolling back", |session| session.connection.execute_batch("rollback")).await
     }
 
     async fn run<T: Send + 'static>(
         &self,
         doing: &'static str,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        work: impl FnOnce(&mut Session) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Fault> {
         match self.place {
             Place::Here => self.here(doing, work),
@@ -239,57 +233,87 @@ impl Transaction {
     fn here<T>(
         &self,
         doing: &'static str,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+        work: impl FnOnce(&mut Session) -> rusqlite::Result<T>,
     ) -> Result<T, Fault> {
-        work(&lock(&self.taken.connection)).map_err(|error| sqlite_fault(doing, error))
+        work(&mut lock(&self.taken.session)).map_err(|error| sqlite_fault(doing, error))
     }
 
     /// Goes on to its end also when nobody waits for it any more; the connection stays taken as long.
     async fn aside<T: Send + 'static>(
         &self,
         doing: &'static str,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        work: impl FnOnce(&mut Session) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Fault> {
         let taken = Arc::clone(&self.taken);
-        let working = spawn_blocking(move || work(&lock(&taken.connection)));
+        let working = spawn_blocking(move || work(&mut lock(&taken.session)));
         let done = working.await.map_err(|error| Fault::new(doing, error))?;
         done.map_err(|error| sqlite_fault(doing, error))
     }
 }
 
-fn exec(connection: &Connection, sql: &str, args: &[Value]) -> rusqlite::Result<u64> {
-    let mut statement = prepare(connection, sql, args)?;
-    statement.raw_execute().map(|rows| rows as u64)
+/// A connection and what it knows of statements.
+struct Session {
+    connection: Connection,
+    /// Of each statement which value belongs to each of its parameters. Statements are literals, so where one lies and how
+    /// long it is tells it from all others.
+    numbers: HashMap<(usize, usize), Box<[usize]>>,
 }
 
-fn rows(connection: &Connection, sql: &str, args: &[Value]) -> rusqlite::Result<Vec<Row>> {
-    let mut statement = prepare(connection, sql, args)?;
-    let columns = statement.column_count();
-    let mut rows = statement.raw_query();
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let cells = (0..columns).map(|column| row.get(column)).collect::<Result<_, _>>()?;
-        found.push(Row(Cells::Sqlite(cells)));
+impl Session {
+    fn new(connection: Connection) -> Self {
+        Self { connection, numbers: HashMap::new() }
     }
-    Ok(found)
+
+    /// Rolls back what is open. SQLite itself gives a transaction up when the disk is full or broken; where even rolling
+    /// back fails, the next one to begin tries again.
+    fn end_transaction(&self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("rollback")
+        {
+            tracing::error!(%error, "a transaction could not be rolled back");
+        }
+    }
+
+    fn exec(&mut self, sql: &'static str, args: &[Value]) -> rusqlite::Result<u64> {
+        let mut statement = self.prepare(sql, args)?;
+        statement.raw_execute().map(|rows| rows as u64)
+    }
+
+    fn rows(&mut self, sql: &'static str, args: &[Value]) -> rusqlite::Result<Vec<Row>> {
+        let mut statement = self.prepare(sql, args)?;
+        let columns = statement.column_count();
+        let mut rows = statement.raw_query();
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let cells = (0..columns).map(|column| row.get(column)).collect::<Result<_, _>>()?;
+            found.push(Row(Cells::Sqlite(cells)));
+        }
+        Ok(found)
+    }
+
+    fn prepare(&mut self, sql: &'static str, args: &[Value]) -> rusqlite::Result<CachedStatement<'_>> {
+        // INVARIANT: no statement runs outside of its transaction, not even after SQLite has given that up.
+        if self.connection.is_autocommit() {
+            let gone = ffi::Error::new(ffi::SQLITE_ABORT_ROLLBACK);
+            let why = "the database has given the transaction up".to_owned();
+            return Err(rusqlite::Error::SqliteFailure(gone, Some(why)));
+        }
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let place = (sql.as_ptr().addr(), sql.len());
+        let numbers = self.numbers.entry(place).or_insert_with(|| numbers_of(&statement));
+        for (index, number) in numbers.iter().enumerate() {
+            let value = args.get(number.wrapping_sub(1));
+            let value = value.ok_or(rusqlite::Error::InvalidParameterCount(args.len(), numbers.len()))?;
+            statement.raw_bind_parameter(index + 1, value)?;
+        }
+        Ok(statement)
+    }
 }
 
-fn prepare<'c>(connection: &'c Connection, sql: &str, args: &[Value]) -> rusqlite::Result<CachedStatement<'c>> {
-    // INVARIANT: no statement runs outside of its transaction, not even after SQLite has given that up.
-    if connection.is_autocommit() {
-        let gone = ffi::Error::new(ffi::SQLITE_ABORT_ROLLBACK);
-        let why = "the database has given the transaction up".to_owned();
-        return Err(rusqlite::Error::SqliteFailure(gone, Some(why)));
-    }
-    let mut statement = connection.prepare_cached(sql)?;
-    for index in 1..=statement.parameter_count() {
-        // To SQLite `$7` is a name, and its index is where it stands first.
-        let number = statement.parameter_name(index).and_then(|name| name.get(1..)?.parse::<usize>().ok());
-        let value = number.and_then(|number| args.get(number.checked_sub(1)?));
-        let value = value.ok_or(rusqlite::Error::InvalidParameterCount(args.len(), index))?;
-        statement.raw_bind_parameter(index, value)?;
-    }
-    Ok(statement)
+/// The numbers in a statement's parameters: to SQLite `$7` is a name, and its index is where it stands first.
+fn numbers_of(statement: &Statement<'_>) -> Box<[usize]> {
+    let number = |index| statement.parameter_name(index).and_then(|name| name.get(1..)?.parse().ok());
+    (1..=statement.parameter_count()).map(|index| number(index).unwrap_or_default()).collect()
 }
 
 impl ToSql for Value {

@@ -11,14 +11,15 @@ use crate::{
 };
 
 static INSERT: LazyLock<Shaped> = LazyLock::new(|| {
-    let head = "insert into record (position, time, kind, tenant, actor, subject, task, body, leaf) values ";
-    Shaped::new(|rows| format!("{head}{}", values(rows, 9)))
+    let head =
+        "insert into record (position, time, kind, tenant, actor, subject, task, intent, leaf, body) values ";
+    Shaped::new(|rows| format!("{head}{}", values(rows, 10)))
 });
 
 /// Writes `drafts` behind `head` and moves the head. The caller holds the head's lock and commits next.
 pub(crate) async fn append(conn: &mut Conn, mut head: Head, drafts: &[&Draft]) -> Result<Head, Fault> {
     for (sql, batch) in INSERT.split(drafts) {
-        let mut args: Vec<Value> = Vec::with_capacity(batch.len() * 9);
+        let mut args: Vec<Value> = Vec::with_capacity(batch.len() * 10);
         for &draft in batch {
             let (time, body) = place(&mut head, draft);
             args.extend([
@@ -29,8 +30,9 @@ pub(crate) async fn append(conn: &mut Conn, mut head: Head, drafts: &[&Draft]) -
                 (&draft.actor).into(),
                 draft.subject.as_ref().into(),
                 draft.task.as_ref().into(),
-                body.into(),
+                draft.intent.into(),
                 head.leaf.into(),
+                body.into(),
             ]);
         }
         conn.exec(sql, &args).await?;

@@ -96,6 +96,8 @@ pub(crate) struct Draft {
     pub(crate) actor: String,
     pub(crate) subject: Option<AnyId>,
     pub(crate) task: Option<TaskId>,
+    /// The intent that it is the outcome of.
+    pub(crate) intent: Option<Position>,
     trace: TraceId,
     data: String,
 }
@@ -120,14 +122,20 @@ impl Draft {
             actor: origin.actor.to_string(),
             subject: event.subject,
             task: event.task,
+            intent: None,
             trace: origin.trace,
             data,
         })
     }
 
-    /// Another event about the same act, of the same origin. `data` is canonical JSON, and small.
-    pub(crate) fn followed_by(self, kind: EventKind, data: String) -> Self {
-        Self { kind, data, ..self }
+    /// The same as the outcome of an intent.
+    pub(crate) fn ending(self, intent: Position) -> Self {
+        Self { intent: Some(intent), ..self }
+    }
+
+    /// The outcome of an intent whose draft this was, of the same origin. `data` is canonical JSON, and small.
+    pub(crate) fn ended(self, intent: Position, data: String) -> Self {
+        Self { kind: EventKind::CallEnded, data, intent: Some(intent), ..self }
     }
 
     /// The record's text and leaf hash, once its place is known. Members are in canonical order.

@@ -34,27 +34,28 @@ async fn a_secret_opens_for_its_own_row_only() {
 async fn an_erased_payload_takes_its_digest_key_with_it() {
     each_database(async |bench| {
         let ctx = bench.ctx();
-        let payload = bench.store.seal_payload(&ctx, None, b"to: ada").unwrap();
-        let other = bench.store.seal_payload(&ctx, None, b"to: ada").unwrap();
+        let payload = bench.store.seal_payload(&ctx, b"to: ada").unwrap();
+        let other = bench.store.seal_payload(&ctx, b"to: ada").unwrap();
         assert_ne!(payload.digest(), other.digest(), "equal contents do not show by their digests");
         let (id, digest) = (payload.id().clone(), *payload.digest());
         let guard = bench.store.head().await.unwrap().position;
         let mut call = intent(&bench, guard);
         call.payload = Some(payload);
-        assert!(matches!(submit(&bench.store, call).await, Submitted::Durable(_)));
-        match bench.store.open_payload(&id).await.unwrap().unwrap() {
+        let Submitted::Durable(receipt) = submit(&bench.store, call).await else { panic!("not durable") };
+        let position = receipt.position();
+        assert!(bench.store.open_payload(position, other.id()).await.unwrap().is_none());
+        match bench.store.open_payload(position, &id).await.unwrap().unwrap() {
             Payload::Kept { content, digest: again } => {
                 assert_eq!((content.as_slice(), again), (&b"to: ada"[..], digest));
             }
             Payload::Erased => panic!("erased"),
         }
         let mut tx = bench.store.begin(&ctx).await.unwrap();
-        assert!(tx.erase_payload(&id).await.unwrap());
+        assert!(tx.erase_payload(position, &id).await.unwrap());
         tx.commit([Event::new(EventKind::PayloadErased, &id, json!({}))]).await.unwrap();
-        assert!(matches!(bench.store.open_payload(&id).await.unwrap(), Some(Payload::Erased)));
+        assert!(matches!(bench.store.open_payload(position, &id).await.unwrap(), Some(Payload::Erased)));
         let mut tx = bench.store.begin(&ctx).await.unwrap();
-        assert!(!tx.erase_payload(&id).await.unwrap(), "once");
-        assert!(bench.store.open_payload(other.id()).await.unwrap().is_none());
+        assert!(!tx.erase_payload(position, &id).await.unwrap(), "once");
         drop(tx);
         let proof = Entry::Proof(crate::support::proof(&bench, 1));
         assert!(matches!(bench.store.submit(proof).await.unwrap(), Submitted::Noted));

@@ -25,7 +25,6 @@ pub(crate) fn intent_at(ctx: &Ctx, guard: Position) -> Intent {
         event: Event::global(EventKind::CallAllowed, json!({ "tool": "send" })),
         guard,
         digest: [9; 32],
-        server: None,
         debits: Vec::new(),
         proof: None,
         payload: None,
