@@ -83,7 +83,7 @@ impl Control {
             under_way: UnderWay::default(),
             tokens: crate::oauth::token_cache(),
             judge: ArcSwap::from_pointee(judge),
-            now_true: ArcSwap::from_pointee(snapshot),
+            now_true: ArcSwap::new(snapshot.published()),
             store,
             settings,
             clock,

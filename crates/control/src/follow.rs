@@ -121,7 +121,7 @@ impl Follower {
             inner.judge.store(Arc::new(Judge::of(&after)));
         }
         let position = after.position;
-        inner.now_true.store(Arc::new(after));
+        inner.now_true.store(after.published());
         inner.applied.send_replace(position);
         if let Some(position) = narrowed {
             inner.narrowed.send_replace(position);

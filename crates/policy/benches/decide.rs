@@ -1,7 +1,7 @@
 //! The time of one decision, by the number of grants and of policies.
 //!
 //! "slice" builds the person and the agent from an index of grants for each decision, as on the first call of a
-//! principal; "warm" reuses them, as on the next calls. Both evaluate person and agent.
+//! principal; "warm" reuses them and what was prepared for them, as on the next calls. Both evaluate person and agent.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up may stop")]
 
@@ -11,7 +11,7 @@ use base::Timestamp;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use policy::{
     Act, ActKind, Catalogue, Circumstances, Effect, Engine, EntityKind, EntityRef, Pattern, PolicySource,
-    Question, Scope, Subject, ToolDefinition, ToolRule,
+    Prepared, Question, Scope, Subject, ToolDefinition, ToolRule,
 };
 use wire::json::Json;
 
@@ -101,7 +101,12 @@ impl Setting {
         }
     }
 
-    fn decide(&self, engine: &Engine, person: &Subject, agent: &Subject, roles: &[EntityRef]) -> bool {
+    fn decide(
+        &self,
+        engine: &Engine,
+        (person, agent, roles): (&Subject, &Subject, &[EntityRef]),
+        prepared: Option<&Prepared>,
+    ) -> bool {
         let question = Question {
             act: &self.act,
             digest: [7; 32],
@@ -111,6 +116,7 @@ impl Setting {
             scopes: &[&self.scope],
             circumstances: &self.circumstances,
             lifted: &[],
+            prepared,
         };
         engine.decide(black_box(&question)).is_allow()
     }
@@ -128,13 +134,15 @@ fn by_grants(criterion: &mut Criterion) {
                 principal = (principal + 7919) % grants.0.len();
                 let person = grants.subject(EntityKind::Person, principal);
                 let agent = grants.subject(EntityKind::Agent, principal);
-                assert!(setting.decide(&engine, &person, &agent, &grants.0[principal][3..4]));
+                assert!(setting.decide(&engine, (&person, &agent, &grants.0[principal][3..4]), None));
             });
         });
         let person = grants.subject(EntityKind::Person, 7);
         let agent = grants.subject(EntityKind::Agent, 7);
         group.bench_function(BenchmarkId::new("warm", count), |bencher| {
-            bencher.iter(|| assert!(setting.decide(&engine, &person, &agent, &grants.0[7][3..4])));
+            let roles = &grants.0[7][3..4];
+            let prepared = engine.prepare(&setting.act, Some(&person), &agent, roles);
+            bencher.iter(|| assert!(setting.decide(&engine, (&person, &agent, roles), prepared.as_ref())));
         });
     }
 }
@@ -148,7 +156,9 @@ fn by_policies(criterion: &mut Criterion) {
     for count in [0, 100, 10_000] {
         let engine = engine(count);
         group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
-            bencher.iter(|| assert!(setting.decide(&engine, &person, &agent, &grants.0[7][3..4])));
+            let roles = &grants.0[7][3..4];
+            let prepared = engine.prepare(&setting.act, Some(&person), &agent, roles);
+            bencher.iter(|| assert!(setting.decide(&engine, (&person, &agent, roles), prepared.as_ref())));
         });
     }
 }

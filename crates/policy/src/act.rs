@@ -66,7 +66,7 @@ pub struct Act {
 }
 
 /// The kinds of acts.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ActKind {
     /// Calls a tool (MCP `tools/call`).
     Tool {

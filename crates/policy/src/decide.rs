@@ -17,19 +17,22 @@
 //!
 //! Steps 5 to 7 look at the person and at the agent before any answer is given: both must be permitted.
 
+use std::sync::Arc;
+
 use cedar_policy_core::{
     ast::{self, Literal, SlotEnv, ValueKind},
-    entities::{Dereference, Entities, NoEntitiesSchema, TCComputation},
+    entities::Entities,
     evaluator::Evaluator,
     extensions::Extensions,
 };
 
 use crate::{
     Allow, Decision, DenialCode, Engine, Need, Obstacle, Pending, Question, Reasons, RuleRef, ScopeVerdict,
-    StepUp, Subject, Verdict,
+    StepUp, Verdict,
     act::shorten,
     decision::Cause,
-    engine::{Arguments, Rule, RuleKind, Target, Unreadable},
+    engine::{Arguments, Rule, RuleKind, Unreadable},
+    prepared::{Prepared, Principal},
 };
 
 impl Engine {
@@ -47,8 +50,16 @@ impl Engine {
         everyone_is_active(question)?;
         the_chain_covers(question, reasons)?;
         limits_are_left(question)?;
-        let target = self.targets().find(question.act, question.roles)?;
-        let mut cases = self.cases(question, &target)?;
+        let Question { act, person, agent, roles, .. } = *question;
+        let made;
+        let prepared = match question.prepared.filter(|prepared| prepared.is_for(question, self)) {
+            Some(prepared) => prepared,
+            None => {
+                made = self.prepared(act, person, agent, roles)?;
+                &made
+            }
+        };
+        let mut cases = self.cases(question, prepared)?;
         for case in &mut cases {
             case.evaluate(|kind| matches!(kind, RuleKind::Permit | RuleKind::Forbid), question);
         }
@@ -65,86 +76,34 @@ impl Engine {
     }
 
     /// One case per principal, ready for evaluation.
-    fn cases<'e>(&'e self, question: &Question<'_>, target: &Target<'_>) -> Result<Vec<Case<'e>>, Cause> {
-        let action =
-            self.action(&target.action).ok_or_else(|| Cause::broken("its action is not in the schema"))?;
-        let principals: Vec<&Subject> = question.person.into_iter().chain([question.agent]).collect();
-        let candidates: Vec<Vec<&Rule>> = principals
-            .iter()
-            .map(|subject| self.candidates(subject.entity(), &action, &target.resource))
-            .collect();
-        let all: Vec<&Rule> = candidates.iter().flatten().copied().collect();
-        let arguments = std::rc::Rc::new(Arguments::new(target, &question.act.arguments, &all));
+    fn cases<'e>(&'e self, question: &Question<'_>, prepared: &'e Prepared) -> Result<Vec<Case<'e>>, Cause> {
+        let arguments = self.arguments_of(prepared, question);
         let context = Self::context(question.circumstances, &arguments, question.person.is_some())
             .ok_or_else(|| Cause::broken("the time cannot be expressed"))?;
-        principals
-            .into_iter()
-            .zip(candidates)
-            .map(|(subject, candidates)| {
-                if !self.knows_attributes_of(subject) {
-                    return Err(Cause::broken(
-                        "an attribute of the principal has another type than the schema says",
-                    ));
-                }
-                let (request, entities) = self.request(subject, &action, target, context.clone())?;
-                let verdict = Verdict {
-                    principal: subject.reference().to_string(),
-                    permits: Vec::new(),
-                    forbids: Vec::new(),
-                    blind: Vec::new(),
-                    obstacles: Vec::new(),
-                    lifted: Vec::new(),
-                    errors: Vec::new(),
-                    roles: held_roles(subject, question),
-                    candidates: candidates.len(),
-                };
-                let arguments = std::rc::Rc::clone(&arguments);
-                Ok(Case {
-                    candidates,
-                    request,
-                    entities,
-                    arguments,
-                    verdict,
-                    needs: Vec::new(),
-                    blind: None,
-                    help: None,
-                })
+        let case = |principal: &'e Principal| {
+            let verdict = Verdict {
+                principal: principal.name.clone(),
+                permits: Vec::new(),
+                forbids: Vec::new(),
+                blind: Vec::new(),
+                obstacles: Vec::new(),
+                lifted: Vec::new(),
+                errors: Vec::new(),
+                roles: principal.roles.clone(),
+                candidates: principal.candidates.len(),
+            };
+            Ok(Case {
+                candidates: principal.candidates.iter().map(|&at| self.rule(at)).collect(),
+                request: self.request(prepared, principal, context.clone())?,
+                entities: &principal.entities,
+                arguments: Arc::clone(&arguments),
+                verdict,
+                needs: Vec::new(),
+                blind: None,
+                help: None,
             })
-            .collect()
-    }
-
-    /// The validated request and the entities that it is about.
-    fn request(
-        &self,
-        subject: &Subject,
-        action: &std::sync::Arc<ast::Entity>,
-        target: &Target<'_>,
-        context: ast::Context,
-    ) -> Result<(ast::Request, Entities), Cause> {
-        let (principal, resource) = (subject.entity(), &target.resource);
-        let request = ast::Request::new(
-            (principal.uid().clone(), None),
-            (action.uid().clone(), None),
-            (resource.uid().clone(), None),
-            context,
-            Some(&self.schema()),
-            Extensions::all_available(),
-        )
-        .map_err(|_| Cause::broken("the request does not fit the schema"))?;
-        let entities = Entities::new()
-            .add_entities(
-                [principal, action, resource].map(std::sync::Arc::clone),
-                None::<&NoEntitiesSchema>,
-                TCComputation::AssumeAlreadyComputed,
-                Extensions::all_available(),
-            )
-            .map_err(|_| Cause::broken("its entities contradict each other"))?;
-        // SECURITY: on an entity that is missing, `has` and `in` are false without an error.
-        let present = |uid: &ast::EntityUID| matches!(entities.entity(uid), Dereference::Data(_));
-        if ![principal, action, resource].into_iter().all(|entity| present(entity.uid())) {
-            return Err(Cause::broken("an entity of the request is missing"));
-        }
-        Ok((request, entities))
+        };
+        prepared.principals().iter().map(case).collect()
     }
 }
 
@@ -152,8 +111,8 @@ impl Engine {
 struct Case<'e> {
     candidates: Vec<&'e Rule>,
     request: ast::Request,
-    entities: Entities,
-    arguments: std::rc::Rc<Arguments>,
+    entities: &'e Entities,
+    arguments: Arc<Arguments>,
     verdict: Verdict,
     /// What would lift each of `verdict.obstacles`.
     needs: Vec<Need>,
@@ -166,7 +125,7 @@ struct Case<'e> {
 impl Case<'_> {
     /// Evaluates the candidates of some kinds, each by itself.
     fn evaluate(&mut self, which: impl Fn(&RuleKind) -> bool, question: &Question<'_>) {
-        let evaluator = Evaluator::new(self.request.clone(), &self.entities, Extensions::all_available());
+        let evaluator = Evaluator::new(self.request.clone(), self.entities, Extensions::all_available());
         let slots = SlotEnv::new();
         for rule in self.candidates.iter().filter(|rule| which(&rule.kind)) {
             if let Some((name, why)) = self.arguments.unreadable_for(rule) {
@@ -325,11 +284,6 @@ fn is_lifted(rule: &Rule, question: &Question<'_>) -> bool {
     question.lifted.iter().any(|lift| {
         lift.rule == rule.info.id && lift.rule_hash == rule.info.hash && lift.digest == question.digest
     })
-}
-
-fn held_roles(subject: &Subject, question: &Question<'_>) -> Vec<String> {
-    let held = question.roles.iter().filter(|role| subject.belongs_to(role));
-    held.map(|role| role.id().to_owned()).collect()
 }
 
 /// The only place in which an allow is made.

@@ -13,6 +13,7 @@ mod act;
 mod decide;
 mod decision;
 mod engine;
+mod prepared;
 mod question;
 mod scope;
 mod subject;
@@ -26,6 +27,7 @@ pub use engine::{
     AttributeType, Catalogue, Doubt, Engine, PolicyProblem, PolicySource, ToolDefinition, Vocabulary, doubts,
     is_without_policies, schema_text,
 };
+pub use prepared::Prepared;
 pub use question::{Circumstances, Lift, Question};
 pub use scope::{
     Constraint, Exact, NotCovered, Pattern, PromptRule, ResourceRule, Rule, Scope, ScopeError, ToolRule,

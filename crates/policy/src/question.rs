@@ -2,7 +2,7 @@
 
 use base::Timestamp;
 
-use crate::{Act, EntityRef, Scope, Subject};
+use crate::{Act, EntityRef, Prepared, Scope, Subject};
 
 /// Everything that one decision needs. Nothing else is looked up.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,16 @@ pub struct Question<'a> {
     pub circumstances: &'a Circumstances,
     /// Confirmations, approvals and sign-ins that exist for this act.
     pub lifted: &'a [Lift],
+    /// What was prepared for earlier questions of these principals and this target; the answer is the same without it.
+    pub prepared: Option<&'a Prepared>,
+}
+
+impl Circumstances {
+    /// Circumstances with every member.
+    pub(crate) fn sample() -> Self {
+        let (now, purpose) = (Timestamp::default(), String::new());
+        Self { now, purpose, depth: 1, calls_left: Some(1), bytes_left: Some(1), acr: Some(String::new()) }
+    }
 }
 
 /// The circumstances of an act.

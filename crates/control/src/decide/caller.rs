@@ -1,8 +1,11 @@
 //! Who calls, as a verified access token says.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
 use base::{AgentId, AnyId, Position, TaskId, TenantId, Timestamp, TokenId};
 use store::ProofUse;
 
+use super::Slices;
 use crate::{
     snapshot::{Dead, Life, Snapshot},
     task::Task,
@@ -27,16 +30,30 @@ pub struct Caller {
     pub expires: Timestamp,
     /// The proof of possession that came with this request, to be used up together with what it is for.
     pub proof: Option<ProofUse>,
+    /// What was found of it last.
+    pub(crate) standing: Standing,
+}
+
+/// A task and its ancestors, own first.
+pub type Chain = Arc<[Arc<Task>]>;
+
+/// The tasks of a chain.
+pub(crate) fn tasks(chain: &Chain) -> Vec<&Task> {
+    chain.iter().map(AsRef::as_ref).collect()
 }
 
 impl Caller {
     /// The chain of tasks behind the caller, own first, if everything in it is alive and nothing that concerns it
     /// was revoked after the token was issued.
     ///
-    /// INVARIANT: asked at each call; a token that was good a moment ago proves nothing.
-    pub fn alive<'a>(&self, snapshot: &'a Snapshot, now: Timestamp) -> Result<Vec<&'a Task>, Dead> {
+    /// INVARIANT: asked at each call; a token that was good a moment ago proves nothing. What was found on this very
+    /// snapshot is the same until the first thing ends that ends by itself.
+    pub fn alive(&self, snapshot: &Snapshot, now: Timestamp) -> Result<Chain, Dead> {
         if self.expires <= now {
             return Err(Dead::Inactive(AnyId::from(&self.token), "expired"));
+        }
+        if let Some(chain) = self.standing.on(snapshot, now) {
+            return Ok(chain);
         }
         let chain = snapshot.living_chain(&self.task, now)?;
         let own = chain.first().ok_or_else(|| Dead::Unknown(AnyId::from(&self.task)))?;
@@ -60,6 +77,46 @@ impl Caller {
             token: Some(&self.token),
         };
         snapshot.credential_lives(&life, &concerns)?;
+        let chain: Chain = chain.iter().filter_map(|task| snapshot.tasks.get(&task.id)).cloned().collect();
+        self.standing.keep(snapshot, now, &chain);
         Ok(chain)
+    }
+}
+
+/// That a caller was found alive. Clones share it: all requests with one token.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Standing(Arc<Mutex<Option<Found>>>);
+
+#[derive(Debug)]
+struct Found {
+    /// Which snapshot it was found on. Weak, so that nothing of an old one is held; its address is not given to another
+    /// as long as this is here.
+    on: Weak<Slices>,
+    from: Timestamp,
+    until: Timestamp,
+    chain: Chain,
+}
+
+impl Standing {
+    fn found(&self) -> MutexGuard<'_, Option<Found>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was found on this snapshot, if that still holds.
+    pub(crate) fn on(&self, snapshot: &Snapshot, now: Timestamp) -> Option<Chain> {
+        let slices = snapshot.found.0.as_ref()?;
+        let found = self.found();
+        let found = found.as_ref().filter(|found| std::ptr::eq(found.on.as_ptr(), Arc::as_ptr(slices)))?;
+        (found.from <= now && now < found.until).then(|| Arc::clone(&found.chain))
+    }
+
+    /// Keeps what was found, until the first deadline of a task and the first end of an agent.
+    fn keep(&self, snapshot: &Snapshot, now: Timestamp, chain: &Chain) {
+        let Some(slices) = &snapshot.found.0 else { return };
+        let deadlines = chain.iter().map(|task| task.scope.deadline);
+        let agents = chain.iter().filter_map(|task| snapshot.agents.get(&task.agent)?.body.expires);
+        let Some(until) = deadlines.chain(agents).min() else { return };
+        let (on, chain) = (Arc::downgrade(slices), Arc::clone(chain));
+        *self.found() = Some(Found { on, from: now, until, chain });
     }
 }

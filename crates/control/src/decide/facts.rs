@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use base::{AgentId, AnyId, PersonId, ServerId, Timestamp};
+use base::{AgentId, AnyId, PersonId, ServerId};
 use policy::{Act, ActKind, AttributeValue, Effect, EntityKind, EntityRef, Subject, SubjectError};
 
+use super::slice::Moment;
 use crate::{
     grant::{Grant, GrantOn, Role, RoleBody},
     kind::Thing,
@@ -55,14 +56,14 @@ impl<'a> Target<'a> {
 }
 
 /// The roles that `subjects` (a principal with its groups and blueprint) hold on the target.
-fn roles_on(target: &Target<'_>, subjects: &[AnyId], snapshot: &Snapshot, now: Timestamp) -> Vec<EntityRef> {
+fn roles_on(target: &Target<'_>, subjects: &[AnyId], snapshot: &Snapshot, moment: &Moment) -> Vec<EntityRef> {
     let mut roles = Vec::new();
     for subject in subjects {
-        each_role_on(target, subject, snapshot, now, |_, role, path| {
+        each_role_on(target, subject, snapshot, moment, |_, role, path| {
             roles.push(EntityRef::role_on(&role.name, path));
         });
         if matches!(target.act.kind, ActKind::Open | ActKind::List) {
-            roles.extend(roles_on_some_tool(target, subject, snapshot, now));
+            roles.extend(roles_on_some_tool(target, subject, snapshot, moment));
         }
     }
     roles
@@ -73,13 +74,14 @@ pub(super) fn each_role_on(
     target: &Target<'_>,
     subject: &AnyId,
     snapshot: &Snapshot,
-    now: Timestamp,
+    moment: &Moment,
     mut found: impl FnMut(&Thing<Grant>, &Thing<Role>, &str),
 ) {
     for (place, path) in &target.places {
         let held = (subject.clone(), place.clone());
         let grants = snapshot.grants_on.of(&held).filter_map(|id| snapshot.grants.get(id));
-        for grant in grants.filter(|grant| grant.body.holds(now)) {
+        for grant in grants.filter(|grant| grant.body.holds(moment.now)) {
+            moment.note(grant.body.expires);
             if let Some(role) = snapshot.roles.get(&grant.body.role)
                 && target.is_covered_by(&role.body)
             {
@@ -94,7 +96,7 @@ fn roles_on_some_tool(
     target: &Target<'_>,
     subject: &AnyId,
     snapshot: &Snapshot,
-    now: Timestamp,
+    moment: &Moment,
 ) -> Vec<EntityRef> {
     let on_tool = |grant: &crate::grant::GrantBody| match &grant.on {
         GrantOn::Tool(tool) => {
@@ -104,8 +106,9 @@ fn roles_on_some_tool(
     };
     let grants = snapshot.grants_by_subject.of(subject).filter_map(|id| snapshot.grants.get(id));
     grants
-        .filter(|grant| grant.body.holds(now))
+        .filter(|grant| grant.body.holds(moment.now))
         .filter_map(|grant| {
+            moment.note(grant.body.expires);
             let tool = on_tool(&grant.body)?;
             let role = snapshot.roles.get(&grant.body.role)?;
             Some(EntityRef::role_on(&role.name, &tool.name))
@@ -118,12 +121,12 @@ pub(super) fn person(
     id: &PersonId,
     target: &Target<'_>,
     snapshot: &Snapshot,
-    now: Timestamp,
+    moment: &Moment,
 ) -> Result<Held, SubjectError> {
     let own = AnyId::from(id);
     let groups: Vec<_> = groups_of(&own, MemberKind::Person, snapshot);
     let holders = with_groups(own, &groups);
-    let roles = roles_on(target, &holders, snapshot, now);
+    let roles = roles_on(target, &holders, snapshot, moment);
     let mut attributes = BTreeMap::new();
     if let Some(person) = snapshot.people.get(id) {
         attributes.insert("name".into(), AttributeValue::Text(person.name.to_string()));
@@ -145,7 +148,7 @@ pub(super) fn agent(
     id: &AgentId,
     target: &Target<'_>,
     snapshot: &Snapshot,
-    now: Timestamp,
+    moment: &Moment,
 ) -> Result<Held, SubjectError> {
     let own = AnyId::from(id);
     let groups: Vec<_> = groups_of(&own, MemberKind::Agent, snapshot);
@@ -154,6 +157,7 @@ pub(super) fn agent(
     let mut parents: Vec<EntityRef> =
         groups.iter().map(|(_, name)| EntityRef::new(EntityKind::AgentGroup, name)).collect();
     if let Some(agent) = snapshot.agents.get(id) {
+        moment.note(agent.body.expires);
         holders.push(AnyId::from(&agent.body.blueprint));
         attributes.insert("name".into(), AttributeValue::Text(agent.name.to_string()));
         attributes.insert("owner".into(), AttributeValue::Text(snapshot.people.name_of(&agent.body.owner)));
@@ -168,10 +172,10 @@ pub(super) fn agent(
             parents.push(EntityRef::new(EntityKind::Blueprint, &blueprint.name));
         }
     }
-    let roles = roles_on(target, &holders, snapshot, now);
+    let roles = roles_on(target, &holders, snapshot, moment);
     parents.extend(roles.iter().cloned());
     let reference = EntityRef::new(EntityKind::Agent, &snapshot.agents.name_of(id));
-    let subject = Subject::new(reference, attributes, parents, snapshot.agent_lives(id, now).is_ok())?;
+    let subject = Subject::new(reference, attributes, parents, snapshot.agent_lives(id, moment.now).is_ok())?;
     Ok(Held { subject, roles })
 }
 

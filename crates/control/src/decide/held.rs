@@ -3,7 +3,10 @@
 use policy::{Act, ActKind, Effect};
 use serde::Serialize;
 
-use super::facts::{Target, each_role_on, holders_of_agent, holders_of_person};
+use super::{
+    facts::{Target, each_role_on, holders_of_agent, holders_of_person},
+    slice::Moment,
+};
 use crate::{grant::GrantOn, snapshot::Snapshot, task::Task};
 
 /// A grant by which a principal holds a role that covers an act.
@@ -21,11 +24,11 @@ pub struct HeldGrant {
 
 /// The grants behind the roles of everybody in a chain, the person first.
 pub fn grants_behind(chain: &[&Task], act: &Act, known: &Snapshot, now: base::Timestamp) -> Vec<HeldGrant> {
-    let target = Target::of(act, known);
+    let (target, moment) = (Target::of(act, known), Moment::of(now));
     let mut held = Vec::new();
     let mut collect = |principal: &str, holders: &[base::AnyId]| {
         for holder in holders {
-            each_role_on(&target, holder, known, now, |grant, role, path| {
+            each_role_on(&target, holder, known, &moment, |grant, role, path| {
                 let on = match &grant.body.on {
                     GrantOn::System => "system".to_owned(),
                     GrantOn::Catalogue => "catalogue".to_owned(),

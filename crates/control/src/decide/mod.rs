@@ -11,21 +11,24 @@ mod held;
 mod left;
 mod outcome;
 mod refused;
+mod slice;
 
-pub use caller::Caller;
+pub use caller::{Caller, Chain};
+pub(crate) use caller::{Standing, tasks};
 pub use held::{HeldGrant, grants_behind, least_role};
 pub(crate) use outcome::UnderWay;
 pub use outcome::{Outcome, Outcomes};
 pub use refused::Refused;
+pub(crate) use slice::Slices;
 
-use base::{Actor, AgentId, Ctx, DecisionId, EventKind, Fault, Position, ServerId, Timestamp};
+use base::{Actor, Ctx, DecisionId, EventKind, Fault, Position, ServerId, Timestamp};
 use policy::{Act, ActKind, Circumstances, Decision, Permit, Question, Scope};
 use serde_json::json;
 use store::{Debit, Entry, Intent, Origin, Submitted};
 
 use crate::{catalogue::ServerState, control::Control, snapshot::Snapshot, task::Task};
 use evidence::{About, describe, event, with_reasons};
-use facts::{Target, agent, person};
+use facts::Held;
 use left::Left;
 
 /// How often a decision is made again because authority changed under it, before the caller is asked to come back.
@@ -107,6 +110,7 @@ impl Control {
                 return Err(Refused::Stale);
             }
             let chain = caller.alive(&snapshot, now)?;
+            let chain = tasks(&chain);
             let credential = message.reach(&snapshot)?;
             let decision = self.decide(&snapshot, &chain, act, digest, now)?;
             let facts =
@@ -189,10 +193,7 @@ impl Control {
         let fault = |why: &'static str| Fault::new("deciding", why);
         let engine = judge.engine().ok_or_else(|| fault("the policies do not compile"))?;
         let own = chain.first().ok_or_else(|| fault("an act without a task"))?;
-        let target = Target::of(act, snapshot);
-        let wrong = |error| Fault::new("gathering facts", error);
-        let person =
-            own.person.as_ref().map(|id| person(id, &target, snapshot, now)).transpose().map_err(wrong)?;
+        let slice = snapshot.slice(chain, act, now).map_err(|error| Fault::new("gathering facts", error))?;
         let scopes: Vec<&Scope> = chain.iter().map(|task| &task.scope).collect();
         let left = Left::of(chain, snapshot)?;
         let circumstances = Circumstances {
@@ -203,28 +204,19 @@ impl Control {
             bytes_left: Some(left.bytes),
             acr: None,
         };
-        // SECURITY: each agent of the chain is a principal. A task handed down to an agent with more grants must not
-        // do what the agent that handed it down may not. The acting agent comes last: its decision is the one that
-        // is acted on.
-        let mut agents: Vec<&AgentId> = Vec::new();
-        for task in chain.iter().rev() {
-            agents.retain(|known| *known != &task.agent);
-            agents.push(&task.agent);
-        }
+        let person = slice.person.as_ref();
         let mut strictest: Option<Decision> = None;
-        for id in agents {
-            let agent = agent(id, &target, snapshot, now).map_err(wrong)?;
-            let mut roles = agent.roles;
-            roles.extend(person.iter().flat_map(|person| person.roles.iter().cloned()));
+        for seat in &slice.agents {
             let decision = engine.decide(&Question {
                 act,
                 digest,
-                person: person.as_ref().map(|person| &person.subject),
-                agent: &agent.subject,
-                roles: &roles,
+                person: person.map(|person| &person.subject),
+                agent: &seat.agent.subject,
+                roles: &seat.roles,
                 scopes: &scopes,
                 circumstances: &circumstances,
                 lifted: &[],
+                prepared: seat.prepared(engine, act, person),
             });
             strictest = Some(match strictest {
                 Some(before) if strictness(&before) > strictness(&decision) => before,
@@ -246,19 +238,13 @@ impl Control {
     pub fn may_see(&self, caller: &Caller, act: &Act) -> bool {
         let (snapshot, now) = (self.snapshot(), self.now());
         let Ok(chain) = caller.alive(&snapshot, now) else { return false };
-        Self::sees(&snapshot, &chain, act, now)
+        Self::sees(&snapshot, &tasks(&chain), act, now)
     }
 
     fn sees(snapshot: &Snapshot, chain: &[&Task], act: &Act, now: Timestamp) -> bool {
-        let target = Target::of(act, snapshot);
-        let Some(own) = chain.first() else { return false };
-        let agents_hold = chain.iter().all(|task| {
-            agent(&task.agent, &target, snapshot, now).is_ok_and(|agent| !agent.roles.is_empty())
-        });
-        let Ok(person) = own.person.as_ref().map(|id| person(id, &target, snapshot, now)).transpose() else {
-            return false;
-        };
-        let held = agents_hold && person.as_ref().is_none_or(|person| !person.roles.is_empty());
+        let Ok(slice) = snapshot.slice(chain, act, now) else { return false };
+        let holds = |held: &Held| !held.roles.is_empty();
+        let held = slice.agents.iter().all(|seat| holds(&seat.agent)) && slice.person.iter().all(holds);
         let scopes: Vec<&Scope> = chain.iter().map(|task| &task.scope).collect();
         // A constraint on arguments narrows a tool; it does not hide it. Policies that users wrote decide the call.
         held && scopes.iter().all(|scope| scope.mentions(act, now))

@@ -4,7 +4,7 @@
 //! is asked again at each call: the key, the times, the audience, the principals, the task and its ancestors, later
 //! revocations, the sender's proof.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base::{AnyId, CredentialId, Error, TenantId, Timestamp, WorkloadId, limit::ACCESS_TOKEN_SECONDS_MAX};
 use http::{HeaderMap, Method};
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     control::Control,
     credential::sha256,
-    decide::Caller,
+    decide::{Caller, Standing, tasks},
     snapshot::{Dead, Life, Snapshot},
 };
 
@@ -54,6 +54,14 @@ pub(crate) fn token_cache() -> TokenCache {
 pub(crate) struct Believed {
     pub(crate) claims: AccessClaims,
     kid: String,
+    /// For whom it stood when it was last asked.
+    stood: Mutex<Option<Caller>>,
+}
+
+impl Believed {
+    fn stood(&self) -> MutexGuard<'_, Option<Caller>> {
+        self.stood.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// For whom an access token stands.
@@ -168,7 +176,7 @@ impl Control {
         };
         let verified = verify(token, &rules)?;
         let claims = AccessClaims::read(&verified.claims)?;
-        let believed = Arc::new(Believed { claims, kid: verified.kid });
+        let believed = Arc::new(Believed { claims, kid: verified.kid, stood: Mutex::default() });
         remembered.insert(digest, believed.clone());
         Ok(believed)
     }
@@ -182,6 +190,15 @@ pub(crate) fn stands(
     now: Timestamp,
 ) -> Result<TokenHolder, TokenRefused> {
     let claims = &believed.claims;
+    // All that is asked below is the same on the same snapshot, but for what ends by itself: the token, which is asked
+    // again, and what the caller's standing knows.
+    if let Some(caller) = &*believed.stood()
+        && now < caller.expires
+        && caller.tenant == *tenant
+        && caller.standing.on(known, now).is_some()
+    {
+        return Ok(TokenHolder::Agent(Box::new(caller.clone())));
+    }
     if known.ring.public().get(&believed.kid).is_none() {
         return Err(TokenRefusal::UnknownKey.into());
     }
@@ -198,7 +215,9 @@ pub(crate) fn stands(
     }
     match &claims.task {
         Some(_) => {
-            agent_stands(known, claims, tenant, now).map(|caller| TokenHolder::Agent(Box::new(caller)))
+            let caller = agent_stands(known, claims, tenant, now)?;
+            *believed.stood() = Some(caller.clone());
+            Ok(TokenHolder::Agent(Box::new(caller)))
         }
         None => workload_stands(known, claims, tenant).map(TokenHolder::Workload),
     }
@@ -221,10 +240,11 @@ fn agent_stands(
         generation: claims.generation,
         expires: claims.expires,
         proof: None,
+        standing: Standing::default(),
     };
     let chain = caller.alive(known, now)?;
     // INVARIANT: the chain of principals comes from the stored tree; a token that says otherwise is not believed.
-    let (subject, actors) = subject_and_actors(&chain).ok_or(TokenRefused::ChainDiffers)?;
+    let (subject, actors) = subject_and_actors(&tasks(&chain)).ok_or(TokenRefused::ChainDiffers)?;
     if subject != claims.subject || actors != claims.actors {
         return Err(TokenRefused::ChainDiffers);
     }

@@ -23,6 +23,7 @@ use wire::jose::SigningKey;
 use crate::{
     catalogue::{Server, Tool},
     credential::{ApiToken, Credential},
+    decide::Slices,
     grant::{Grant, GrantOn, Permission, Role},
     key::{Ring, VerifyingKey},
     kind::{Kind, Thing},
@@ -34,6 +35,17 @@ use crate::{
 
 /// Ended tasks that are remembered, so that their tokens are refused with the better reason.
 const ENDED_TASKS_MAX: usize = 4096;
+
+/// What is found out about one snapshot, and which one that is. A snapshot that is not published knows nothing of the kind:
+/// it may still be changed.
+#[derive(Default)]
+pub(crate) struct Found(pub(crate) Option<Arc<Slices>>);
+
+impl Clone for Found {
+    fn clone(&self) -> Self {
+        Self(None)
+    }
+}
 
 /// Everything that decisions rest on, as of one position of the log.
 #[derive(Clone, Default)]
@@ -89,6 +101,9 @@ pub struct Snapshot {
     /// Access tokens that were revoked one by one, until they expire.
     pub revoked_tokens: HashTrieMapSync<TokenId, Timestamp>,
 
+    /// What is found out about this very snapshot while it is the present one.
+    pub(crate) found: Found,
+
     pub(crate) groups_by_member: Index<AnyId, GroupId>,
     pub(crate) grants_by_subject: Index<AnyId, GrantId>,
     /// By holder and what the grant is on, so that a decision looks at what concerns it and nothing else.
@@ -113,6 +128,11 @@ shelves! {
 }
 
 impl Snapshot {
+    /// Makes it the one that is asked from here on. It does not change any more.
+    pub(crate) fn published(self) -> Arc<Self> {
+        Arc::new(Self { found: Found(Some(Arc::default())), ..self })
+    }
+
     /// Keeps a thing, and the indexes true.
     pub(crate) fn keep<K: Kind>(&mut self, thing: Arc<Thing<K>>) {
         let before = K::shelf(self).get(&thing.id).cloned();

@@ -192,6 +192,7 @@ impl TestPlane {
                 acr: None,
             },
             lifted: &[],
+            prepared: None,
         });
         let Decision::Allow(allow) = decision else { panic!("{decision:?}") };
         let position = Position(self.positions.fetch_add(1, Ordering::SeqCst));

@@ -26,9 +26,9 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    pub(crate) fn new(target: &Target<'_>, arguments: &Json, candidates: &[&Rule]) -> Self {
+    pub(crate) fn new(target: &Target, arguments: &Json, candidates: &[&Rule]) -> Self {
         let none = BTreeMap::new();
-        let fields = target.tool.map_or(&none, |tool| &tool.arguments);
+        let fields = target.tool.as_ref().map_or(&none, |tool| &tool.arguments);
         let reads = |name: &str| candidates.iter().any(|rule| rule.reads.argument(name));
         let time_is_read = candidates.iter().any(|rule| rule.reads.now);
         Self { converted: convert::arguments(fields, arguments, reads), time_is_read }

@@ -17,6 +17,8 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use cedar_policy_core::{
     ast,
     entities::Schema as _,
@@ -46,6 +48,8 @@ pub struct Engine {
     rules: Vec<Rule>,
     index: Index,
     digest: [u8; 32],
+    /// Tells it from every other engine.
+    identity: Arc<()>,
 }
 
 /// The policies that Writ brings along.
@@ -73,7 +77,15 @@ impl Engine {
         }
         let index = Index::new(&rules);
         let digest = digest_of(&rules);
-        Ok(Self { validator, vocabulary: catalogue.vocabulary.clone(), targets, rules, index, digest })
+        Ok(Self {
+            validator,
+            vocabulary: catalogue.vocabulary.clone(),
+            targets,
+            rules,
+            index,
+            digest,
+            identity: Arc::default(),
+        })
     }
 
     /// The SHA-256 over the ids and texts of all policies, in order of their ids: the revision of the set.
@@ -84,6 +96,11 @@ impl Engine {
     /// How many policies there are, the built-in ones included.
     pub fn policy_count(&self) -> usize {
         self.rules.len()
+    }
+
+    /// What no other engine has.
+    pub(crate) const fn identity(&self) -> &Arc<()> {
+        &self.identity
     }
 
     pub(crate) const fn targets(&self) -> &Targets {
@@ -97,19 +114,22 @@ impl Engine {
     /// The action's entity with its groups.
     ///
     /// SECURITY: without it in the store, `action in group` would be false without an error.
-    pub(crate) fn action(&self, uid: &ast::EntityUID) -> Option<std::sync::Arc<ast::Entity>> {
+    pub(crate) fn action(&self, uid: &ast::EntityUID) -> Option<Arc<ast::Entity>> {
         self.schema().action(uid)
     }
 
-    /// The policies that can match.
+    pub(crate) fn rule(&self, at: usize) -> &Rule {
+        &self.rules[at]
+    }
+
+    /// The policies that can match, by their place.
     pub(crate) fn candidates(
         &self,
         principal: &ast::Entity,
         action: &ast::Entity,
         resource: &ast::Entity,
-    ) -> Vec<&Rule> {
-        let positions = self.index.candidates(&self.rules, principal, action, resource);
-        positions.into_iter().map(|at| &self.rules[at]).collect()
+    ) -> Vec<usize> {
+        self.index.candidates(&self.rules, principal, action, resource)
     }
 
     /// Whether each attribute has its declared type. A value of another type would make `==` false without an

@@ -183,6 +183,11 @@ impl Reads {
         reads
     }
 
+    /// Whether it reads any argument.
+    pub(crate) fn some_argument(&self) -> bool {
+        self.all_arguments || !self.arguments.is_empty()
+    }
+
     /// Whether it reads the argument called `name`.
     pub(crate) fn argument(&self, name: &str) -> bool {
         self.all_arguments || self.arguments.contains(name)

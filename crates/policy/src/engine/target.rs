@@ -19,7 +19,7 @@ use crate::{Act, ActKind, DenialCode, Effect, EntityKind, EntityRef, decision::C
 /// The servers and tools of a catalogue.
 #[derive(Debug)]
 pub(crate) struct Targets {
-    servers: HashMap<Name, HashMap<String, Tool>>,
+    servers: HashMap<Name, HashMap<String, Arc<Tool>>>,
 }
 
 /// A tool, ready for use.
@@ -37,13 +37,13 @@ pub(crate) struct Tool {
 
 /// An act found in the catalogue, without its arguments.
 #[derive(Debug)]
-pub(crate) struct Target<'a> {
+pub(crate) struct Target {
     /// The action.
     pub(crate) action: ast::EntityUID,
     /// The resource, with the server above it and the roles that cover the act.
     pub(crate) resource: Arc<ast::Entity>,
     /// The tool, if it is one.
-    pub(crate) tool: Option<&'a Tool>,
+    pub(crate) tool: Option<Arc<Tool>>,
 }
 
 impl Tool {
@@ -70,12 +70,12 @@ impl Tool {
 impl Targets {
     /// Takes the catalogue in; a tool that stands there twice is a problem.
     pub(crate) fn new(catalogue: &Catalogue) -> Result<Self, Vec<PolicyProblem>> {
-        let mut servers: HashMap<Name, HashMap<String, Tool>> =
+        let mut servers: HashMap<Name, HashMap<String, Arc<Tool>>> =
             catalogue.servers.iter().map(|server| (server.clone(), HashMap::new())).collect();
         let mut problems = Vec::new();
         for definition in &catalogue.tools {
             let tools = servers.entry(definition.server.clone()).or_default();
-            if tools.insert(definition.name.clone(), Tool::new(definition)).is_some() {
+            if tools.insert(definition.name.clone(), Arc::new(Tool::new(definition))).is_some() {
                 problems.push(PolicyProblem {
                     source: "catalogue".to_owned(),
                     policy: "catalogue".to_owned(),
@@ -90,7 +90,7 @@ impl Targets {
 
     /// All tools, in no order.
     pub(crate) fn tools(&self) -> impl Iterator<Item = &Tool> {
-        self.servers.values().flat_map(HashMap::values)
+        self.servers.values().flat_map(HashMap::values).map(AsRef::as_ref)
     }
 
     /// The groups of tools by effect.
@@ -103,7 +103,7 @@ impl Targets {
     }
 
     /// The act in the catalogue.
-    pub(crate) fn find(&self, act: &Act, roles: &[EntityRef]) -> Result<Target<'_>, Cause> {
+    pub(crate) fn find(&self, act: &Act, roles: &[EntityRef]) -> Result<Target, Cause> {
         let tools = self.servers.get(&act.server).ok_or_else(|| unknown(act))?;
         let server = EntityRef::new(EntityKind::Server, act.server.as_str());
         let id = |name: &str| format!("{}/{name}", act.server);
@@ -124,7 +124,7 @@ impl Targets {
                     text("effect", effect.as_str()),
                     ("labels", tool.labels.clone()),
                 ];
-                (tool.action.clone(), tool.reference.clone(), attributes, Some(tool))
+                (tool.action.clone(), tool.reference.clone(), attributes, Some(Arc::clone(tool)))
             }
             ActKind::Resource { uri } => {
                 let reference = EntityRef::new(EntityKind::Resource, &id(uri));

@@ -139,7 +139,7 @@ impl World {
 
     pub(super) fn ask(&self, engine: &Engine) -> Decision {
         let scopes: Vec<&Scope> = self.scopes.iter().collect();
-        engine.decide(&Question {
+        let question = Question {
             act: &self.act,
             digest: DIGEST,
             person: self.person.as_ref(),
@@ -148,7 +148,15 @@ impl World {
             scopes: &scopes,
             circumstances: &self.circumstances,
             lifted: &self.lifted,
-        })
+            prepared: None,
+        };
+        let decision = engine.decide(&question);
+        // What was prepared, for whatever arguments, says the same in everything.
+        let act = Act { arguments: Json::Null, ..self.act.clone() };
+        let prepared = engine.prepare(&act, self.person.as_ref(), &self.agent, &self.roles);
+        let again = engine.decide(&Question { prepared: prepared.as_ref(), ..question });
+        assert_eq!((again.as_str(), again.reasons()), (decision.as_str(), decision.reasons()));
+        decision
     }
 
     /// The decision in one word: `allow`, `pending`, `step_up` or the code of the denial.

@@ -326,7 +326,7 @@ fn compare_with_cedar(engine: &Engine, policies: &[Policy], world: &World, subje
         );
         let matters = response.decision() == cedar_policy::Decision::Allow
             || response.diagnostics().errors().next().is_some();
-        let is_candidate = candidates.iter().any(|rule| rule.info.id == policy.id.to_string());
+        let is_candidate = candidates.iter().any(|&at| engine.rule(at).info.id == policy.id.to_string());
         assert!(is_candidate || !matters, "{text}\n{:?}", world.act);
     }
 }
