@@ -179,6 +179,21 @@ event_kinds! {
     DocumentsApplied = "documents.applied", Quiet;
 }
 
+/// The facts of an event: small, ids and digests instead of names and payloads.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Facts {
+    /// A value, which gets its canonical form when it is recorded.
+    Value(Value),
+    /// The canonical form itself, by whoever writes it directly.
+    Written(String),
+}
+
+impl From<Value> for Facts {
+    fn from(value: Value) -> Self {
+        Self::Value(value)
+    }
+}
+
 /// Something that happened, ready to become a record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
@@ -188,19 +203,19 @@ pub struct Event {
     pub subject: Option<AnyId>,
     /// Within which task.
     pub task: Option<TaskId>,
-    /// The facts: small, ids and digests instead of names and payloads.
-    pub data: Value,
+    /// The facts.
+    pub data: Facts,
 }
 
 impl Event {
     /// An event about `subject`.
-    pub fn new(kind: EventKind, subject: impl Into<AnyId>, data: Value) -> Self {
-        Self { kind, subject: Some(subject.into()), task: None, data }
+    pub fn new(kind: EventKind, subject: impl Into<AnyId>, data: impl Into<Facts>) -> Self {
+        Self { kind, subject: Some(subject.into()), task: None, data: data.into() }
     }
 
     /// An event about the system as a whole.
-    pub const fn global(kind: EventKind, data: Value) -> Self {
-        Self { kind, subject: None, task: None, data }
+    pub fn global(kind: EventKind, data: impl Into<Facts>) -> Self {
+        Self { kind, subject: None, task: None, data: data.into() }
     }
 
     /// The same event, within `task`.

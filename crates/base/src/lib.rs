@@ -27,7 +27,7 @@ pub use actor::Actor;
 pub use bodies::{Bodies, BodyRefusal, HeldBody, Sender, Share, Shares};
 pub use ctx::{Ctx, TraceId};
 pub use dice::{Dice, SharedDice};
-pub use event::{Event, EventKind};
+pub use event::{Event, EventKind, Facts};
 pub use id::{
     AgentId, AnyId, BlueprintId, CredentialId, DecisionId, GrantId, GroupId, Id, IdError, IdKind, KeyId,
     PayloadId, PersonId, PolicyId, RoleId, SecretId, ServerId, SessionId, TaskId, TenantId, TokenId, ToolId,

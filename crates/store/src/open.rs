@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Mutex, Weak, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -20,13 +20,11 @@ use crate::{
     migrate::migrate,
     payload,
     seal::Kek,
-    store::Inner,
+    store::{Inner, QUEUE},
     sweep,
     tree::open_key,
 };
 
-/// Entries that may wait for the batch writer; more are answered with `Busy`.
-const QUEUE: usize = 4096;
 /// How far the high-water mark may lag behind commits that take no authority away.
 const MARK_LAG: Duration = Duration::from_millis(500);
 /// The known text behind which the key-encryption key is checked.
@@ -89,6 +87,7 @@ impl Store {
             health: Health::default(),
             unrecorded: Default::default(),
             usages: Arc::default(),
+            left_to_the_sweeper: AtomicU64::default(),
             claim: Mutex::new(Some(claim)),
         });
         sweep::own_intents(&inner, now).await?;

@@ -12,7 +12,7 @@ use wire::tlog::NoteSigner;
 use zeroize::Zeroizing;
 
 use crate::{
-    Entry, Head, Read, Record, Sealed, Submitted, Tx, Unrecorded,
+    Entry, Head, Outcome, Read, Record, Sealed, Submitted, Tx, Unrecorded,
     batch::Job,
     engine::Engine,
     error::{PATIENCE, SqlUndecided, patiently},
@@ -24,6 +24,12 @@ use crate::{
     usage::Usages,
 };
 
+/// Entries that may wait for the batch writer, each with somebody who waits for it; more are answered with `Busy`.
+const WAITING_MAX: usize = 4096;
+/// Outcomes that may wait with them. They have room of their own: what has happened is not put off for what wants to.
+const OUTCOMES_MAX: usize = 16_384;
+/// Room in the queue.
+pub(crate) const QUEUE: usize = WAITING_MAX + OUTCOMES_MAX;
 /// The most records that one [`Store::follow`] gives.
 const FOLLOW_MAX: usize = 4096;
 
@@ -50,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) unrecorded: [AtomicU64; Unrecorded::ALL.len()],
     /// What tasks have used.
     pub(crate) usages: Arc<Usages>,
+    /// Outcomes that could not be kept.
+    pub(crate) left_to_the_sweeper: AtomicU64,
     /// Held as long as this process uses the data folder.
     pub(crate) claim: Mutex<Option<File>>,
 }
@@ -132,8 +140,11 @@ impl Store {
     /// A fault means that it is not known to be durable: no permit follows. Nobody waits for long: an intent whose
     /// caller has given up is left out, or recorded as never forwarded when it was written already.
     pub async fn submit(&self, entry: Entry) -> Result<Submitted, Fault> {
+        if self.queue.capacity() <= OUTCOMES_MAX {
+            return Ok(Submitted::Busy);
+        }
         let (reply, answer) = oneshot::channel();
-        match self.queue.try_send(Job::Entry(entry, reply)) {
+        match self.queue.try_send(Job::Entry(entry, Some(reply))) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => return Ok(Submitted::Busy),
             Err(mpsc::error::TrySendError::Closed(_)) => {
@@ -146,6 +157,19 @@ impl Store {
             return late;
         };
         answer.map_err(|_| Fault::new("submitting to the log", "the batch writer has stopped"))?
+    }
+
+    /// Leaves an outcome to be made durable together with others that wait. Nobody is told when it is: one that cannot be
+    /// kept is counted, and its intent is left to the sweeper.
+    pub fn leave(&self, outcome: Outcome) {
+        if self.queue.try_send(Job::Entry(Entry::Outcome(Box::new(outcome)), None)).is_err() {
+            self.inner.left_to_the_sweeper.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many outcomes could not be kept since the start.
+    pub fn left_to_the_sweeper(&self) -> u64 {
+        self.inner.left_to_the_sweeper.load(Ordering::Relaxed)
     }
 
     /// Seals a secret for the row named by `aad`, typically the row's id.

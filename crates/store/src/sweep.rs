@@ -108,7 +108,7 @@ fn unknown_outcome(row: &Row, now: Timestamp) -> Result<Draft, Fault> {
         kind: EventKind::CallEnded,
         subject: row.opt_parsed::<AnyId>(2)?,
         task: row.opt_parsed(3)?,
-        data: json!({ "intent": intent, "result": "unknown" }),
+        data: json!({ "intent": intent, "result": "unknown" }).into(),
     };
     Ok(Draft::new(&origin, event)?.ending(intent))
 }

@@ -6,7 +6,7 @@ use base::{Actor, Error, Fault, Position, Timestamp};
 use control::{
     catalogue::{Observed, Server, ServerState, ToolBody, ToolState},
     control::Control,
-    decide::{self, Caller, Outcomes},
+    decide::{self, Caller},
     kind::Thing,
     snapshot::Snapshot,
 };
@@ -25,12 +25,11 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The control plane behind the gateway's door.
 pub(crate) struct ControlPlane {
     control: Control,
-    outcomes: Outcomes,
 }
 
 impl ControlPlane {
-    pub(crate) const fn new(control: Control, outcomes: Outcomes) -> Self {
-        Self { control, outcomes }
+    pub(crate) const fn new(control: Control) -> Self {
+        Self { control }
     }
 
     fn unauthorized(&self, server: &str, error: &Error) -> Unauthorized {
@@ -163,7 +162,7 @@ impl Plane for ControlPlane {
     }
 
     fn conclude(&self, caller: &Caller, outcome: gateway::Outcome) {
-        self.outcomes.queue(decide::Outcome {
+        self.control.conclude(decide::Outcome {
             caller: caller.clone(),
             intent: outcome.intent,
             result: outcome.result.as_str(),

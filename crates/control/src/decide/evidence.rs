@@ -1,12 +1,16 @@
 //! What is written of a decision: its record, the call's arguments apart from it, and every refusal.
 
-use base::{Ctx, DecisionId, Event, EventKind, Fault};
-use policy::{Act, ActKind, Answer, Decision};
+use base::{Ctx, DecisionId, Event, EventKind, Facts, Fault, PersonId, Position};
+use policy::{Act, ActKind, Answer, Decision, Reasons, RuleRef, Verdict};
 use serde_json::json;
 use store::{Denied, Entry, Origin, SealedPayload, Submitted};
+use wire::json::Members;
 
 use super::{Caller, Refused};
 use crate::{control::Control, task::Task};
+
+/// How much of a name is written down, in characters.
+const NAME_CHARS_MAX: usize = 256;
 
 /// What a refusal's record needs beside its facts.
 pub(super) struct About<'a> {
@@ -27,15 +31,14 @@ impl Control {
     pub(super) async fn record_refusal(
         &self,
         about: About<'_>,
-        facts: serde_json::Value,
+        telling: Telling<'_>,
         decision: &Decision,
         id: DecisionId,
     ) -> Result<Refused, Fault> {
         let answer =
             decision.answer(id, None).ok_or_else(|| Fault::new("refusing", "an allow is not a refusal"))?;
-        let mut facts = with_reasons(facts, decision.reasons(), about.payload.as_ref());
-        facts["code"] = json!(answer.code);
-        facts["verdict"] = json!(decision.as_str());
+        let refusal = (answer.code, decision.as_str());
+        let facts = telling.facts(Some(decision.reasons()), about.payload.as_ref(), Some(refusal));
         if let Decision::Deny(denial) = decision
             && denial.alarm
         {
@@ -69,7 +72,7 @@ impl Control {
         };
         let facts =
             json!({ "decision": id, "code": answer.code, "verdict": "deny", "limit": which, "of": task });
-        self.refuse(About { ctx, caller, payload: None }, facts, answer).await
+        self.refuse(About { ctx, caller, payload: None }, facts.into(), answer).await
     }
 
     /// Puts a refusal on record that was made before there was a decision, or without one: whoever reads the log must
@@ -87,10 +90,11 @@ impl Control {
             Refused::Dead(_) | Refused::ServerGone | Refused::ProofReplayed | Refused::Stale => true,
             Refused::Busy | Refused::Fault(_) => false,
         };
-        let facts = json!({ "act": hex::encode(digest), "code": refused.code(), "verdict": "deny" });
+        let telling = Telling { act, digest: &digest, chain: &[], decision: None };
+        let facts = telling.facts(None, None, Some((refused.code(), "deny")));
         let denied = Denied {
             origin: Origin::from(ctx),
-            event: event(EventKind::CallDenied, caller, describe(facts, act, &[])),
+            event: event(EventKind::CallDenied, caller, facts),
             proof: None,
             payload: None,
         };
@@ -104,12 +108,7 @@ impl Control {
         }
     }
 
-    async fn refuse(
-        &self,
-        about: About<'_>,
-        facts: serde_json::Value,
-        answer: Answer,
-    ) -> Result<Refused, Fault> {
+    async fn refuse(&self, about: About<'_>, facts: Facts, answer: Answer) -> Result<Refused, Fault> {
         let denied = Denied {
             origin: Origin::from(about.ctx),
             event: event(EventKind::CallDenied, about.caller, facts),
@@ -127,47 +126,83 @@ impl Control {
     }
 }
 
-pub(super) fn event(kind: EventKind, caller: &Caller, facts: serde_json::Value) -> Event {
-    Event { kind, subject: Some((&caller.agent).into()), task: Some(caller.task.clone()), data: facts }
+pub(super) fn event(kind: EventKind, caller: &Caller, data: Facts) -> Event {
+    Event { kind, subject: Some((&caller.agent).into()), task: Some(caller.task.clone()), data }
 }
 
 /// What an act's record says about it: ids and digests, never arguments.
-pub(super) fn describe(mut facts: serde_json::Value, act: &Act, chain: &[&Task]) -> serde_json::Value {
-    facts["server"] = json!(act.server);
-    let (what, name) = match &act.kind {
-        ActKind::Tool { name, effect, definition_hash } => {
-            facts["effect"] = json!(effect);
-            facts["definition"] = json!(hex::encode(definition_hash));
-            ("tool", name.as_str())
-        }
-        ActKind::Resource { uri } => ("resource", uri.as_str()),
-        ActKind::Prompt { name } => ("prompt", name.as_str()),
-        ActKind::Open => ("open", ""),
-        ActKind::List => ("list", ""),
-    };
-    facts["what"] = json!(what);
-    if !name.is_empty() {
-        facts["name"] = json!(name.chars().take(256).collect::<String>());
-    }
-    facts["person"] = json!(chain.first().and_then(|task| task.person.as_ref()));
-    facts["agents"] = json!(chain.iter().map(|task| &task.agent).collect::<Vec<_>>());
-    facts
+#[derive(Clone, Copy)]
+pub(super) struct Telling<'a> {
+    pub(super) act: &'a Act,
+    pub(super) digest: &'a [u8; 32],
+    /// Empty where the act was stopped before anybody asked whose it is.
+    pub(super) chain: &'a [&'a Task],
+    /// The decision, and the position of the snapshot that it rests on.
+    pub(super) decision: Option<(&'a DecisionId, Position)>,
 }
 
-pub(super) fn with_reasons(
-    mut facts: serde_json::Value,
-    reasons: &policy::Reasons,
-    payload: Option<&SealedPayload>,
-) -> serde_json::Value {
-    let ids = |rules: &[policy::RuleRef]| rules.iter().map(|rule| rule.id().to_owned()).collect::<Vec<_>>();
-    let verdicts = reasons.verdicts.iter().map(|verdict| {
-        // The kind alone: who it is stands in the record by id, and names have no place in what is never erased.
-        let principal = verdict.principal.split("::").next().unwrap_or_default();
-        json!({ "principal": principal, "permits": ids(&verdict.permits), "forbids": ids(&verdict.forbids), "roles": verdict.roles })
-    });
-    facts["reasons"] = verdicts.collect();
-    if let Some(payload) = payload {
-        facts["arguments"] = json!({ "payload": payload.id(), "hmac_sha256": hex::encode(payload.digest()) });
+impl Telling<'_> {
+    /// The facts of the record. Members in canonical order.
+    pub(super) fn facts(
+        &self,
+        reasons: Option<&Reasons>,
+        payload: Option<&SealedPayload>,
+        refusal: Option<(&str, &str)>,
+    ) -> Facts {
+        let Self { act, digest, chain, decision } = *self;
+        let (what, name, tool) = match &act.kind {
+            ActKind::Tool { name, effect, definition_hash } => {
+                ("tool", name.as_str(), Some((*effect, definition_hash)))
+            }
+            ActKind::Resource { uri } => ("resource", uri.as_str(), None),
+            ActKind::Prompt { name } => ("prompt", name.as_str(), None),
+            ActKind::Open => ("open", "", None),
+            ActKind::List => ("list", "", None),
+        };
+        let mut facts = Members::with_capacity(1024);
+        facts.hex("act", digest);
+        facts.texts("agents", chain.iter().map(|task| task.agent.as_str()));
+        if let Some(payload) = payload {
+            facts.object("arguments", |kept| {
+                kept.hex("hmac_sha256", payload.digest());
+                kept.text("payload", payload.id().as_str());
+            });
+        }
+        if let Some((code, _)) = refusal {
+            facts.text("code", code);
+        }
+        if let Some((id, _)) = decision {
+            facts.text("decision", id.as_str());
+        }
+        if let Some((effect, definition)) = tool {
+            facts.hex("definition", definition);
+            facts.text("effect", effect.as_str());
+        }
+        if let Some((_, guard)) = decision {
+            facts.number("guard", guard.0);
+        }
+        if !name.is_empty() {
+            let end = name.char_indices().nth(NAME_CHARS_MAX).map_or(name.len(), |(end, _)| end);
+            facts.text("name", &name[..end]);
+        }
+        let person = chain.first().and_then(|task| task.person.as_ref());
+        facts.opt_text("person", person.map(PersonId::as_str));
+        if let Some(reasons) = reasons {
+            facts.objects("reasons", &reasons.verdicts, say);
+        }
+        facts.text("server", act.server.as_str());
+        if let Some((_, verdict)) = refusal {
+            facts.text("verdict", verdict);
+        }
+        facts.text("what", what);
+        facts.into_facts()
     }
-    facts
+}
+
+fn say(facts: &mut Members, verdict: &Verdict) {
+    facts.texts("forbids", verdict.forbids.iter().map(RuleRef::id));
+    facts.texts("permits", verdict.permits.iter().map(RuleRef::id));
+    // The kind alone: who it is stands in the record by id, and names have no place in what is never erased.
+    facts.text("principal", verdict.principal.split("::").next().unwrap_or_default());
+    facts.texts("roles", verdict.roles.iter().map(String::as_str));
 }

@@ -16,18 +16,17 @@ mod slice;
 pub use caller::{Caller, Chain};
 pub(crate) use caller::{Standing, tasks};
 pub use held::{HeldGrant, grants_behind, least_role};
+pub use outcome::Outcome;
 pub(crate) use outcome::UnderWay;
-pub use outcome::{Outcome, Outcomes};
 pub use refused::Refused;
 pub(crate) use slice::Slices;
 
 use base::{Actor, Ctx, DecisionId, EventKind, Fault, Position, ServerId, Timestamp};
 use policy::{Act, ActKind, Circumstances, Decision, Permit, Question, Scope};
-use serde_json::json;
 use store::{Debit, Entry, Intent, Origin, Submitted};
 
 use crate::{catalogue::ServerState, control::Control, snapshot::Snapshot, task::Task};
-use evidence::{About, describe, event, with_reasons};
+use evidence::{About, Telling, event};
 use facts::Held;
 use left::Left;
 
@@ -113,9 +112,8 @@ impl Control {
             let chain = tasks(&chain);
             let credential = message.reach(&snapshot)?;
             let decision = self.decide(&snapshot, &chain, act, digest, now)?;
-            let facts =
-                json!({ "decision": decision_id, "act": hex::encode(digest), "guard": snapshot.position });
-            let facts = describe(facts, act, &chain);
+            let decided = Some((&decision_id, snapshot.position));
+            let telling = Telling { act, digest: &digest, chain: &chain, decision: decided };
             let payload = self.keep_arguments(ctx, act)?;
             let allow = match decision {
                 Decision::Allow(allow) => allow,
@@ -123,7 +121,7 @@ impl Control {
                     // A refusal costs the caller nothing, so it may not cost the database much either.
                     let payload = payload.filter(|_| bytes <= REFUSED_BYTES_KEPT_MAX);
                     let about = About { ctx, caller, payload };
-                    return Err(self.record_refusal(about, facts, &refused, decision_id).await?);
+                    return Err(self.record_refusal(about, telling, &refused, decision_id.clone()).await?);
                 }
             };
             let intent = Intent {
@@ -131,7 +129,7 @@ impl Control {
                 event: event(
                     EventKind::CallAllowed,
                     caller,
-                    with_reasons(facts, allow.reasons(), payload.as_ref()),
+                    telling.facts(Some(allow.reasons()), payload.as_ref(), None),
                 ),
                 guard: snapshot.position,
                 digest,

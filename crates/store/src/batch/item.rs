@@ -7,7 +7,7 @@ use crate::{SealedPayload, log::Draft};
 
 /// An entry taken apart: what it writes, and how it stands.
 pub(super) struct Item {
-    /// None for what the writer adds on its own.
+    /// None for what nobody waits for.
     reply: Option<Reply>,
     pub(super) draft: Option<Draft>,
     pub(super) role: Role,
@@ -40,14 +40,17 @@ pub(super) enum State {
 
 impl Item {
     /// Takes an entry apart. One that can never be written gets its answer at once.
-    pub(super) fn new(entry: Entry, reply: Reply) -> Option<Self> {
+    pub(super) fn new(entry: Entry, reply: Option<Reply>) -> Option<Self> {
         match Self::take_apart(entry) {
             Ok((draft, role, debits, proof, payload)) => {
-                Some(Self { reply: Some(reply), draft, role, debits, proof, payload, state: State::Good })
+                Some(Self { reply, draft, role, debits, proof, payload, state: State::Good })
             }
             Err(fault) => {
-                // The caller may have gone away; nobody is left to tell.
-                let _ = reply.send(Err(fault));
+                match reply {
+                    // The caller may have gone away; nobody is left to tell.
+                    Some(reply) => drop(reply.send(Err(fault))),
+                    None => tracing::error!(%fault, "an outcome cannot be recorded"),
+                }
                 None
             }
         }
@@ -114,6 +117,15 @@ impl Item {
 
     pub(super) fn is_moved(&self) -> bool {
         self.state == State::Moved
+    }
+
+    pub(super) fn is_late(&self) -> bool {
+        self.state == State::Late
+    }
+
+    /// Whether it is an outcome that nobody waits for.
+    pub(super) const fn was_left(&self) -> bool {
+        self.reply.is_none() && matches!(self.role, Role::Outcome { .. })
     }
 
     /// The intent that the entry is the outcome of.

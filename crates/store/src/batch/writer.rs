@@ -1,6 +1,10 @@
 //! The task that takes entries from the queue.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    thread,
+    time::Duration,
+};
 
 use base::Fault;
 use tokio::{
@@ -26,7 +30,8 @@ pub(crate) type Reply = oneshot::Sender<Result<Submitted, Fault>>;
 
 /// What travels through the queue.
 pub(crate) enum Job {
-    Entry(Entry, Reply),
+    /// An entry, and who waits for it; nobody waits for an outcome that was left.
+    Entry(Entry, Option<Reply>),
     /// Stop after what came before; the reply is dropped when that is done.
     Stop(Reply),
 }
@@ -87,6 +92,7 @@ async fn write(inner: &Inner, mut items: Vec<Item>) {
         match attempted {
             // What nobody waited for gets its end in the same way; that has no caller, so this ends.
             Ok(Attempt::Committed) => {
+                count_lost(inner, items.iter().filter(|item| item.is_late()));
                 items = items.into_iter().filter_map(Item::answer).collect();
                 attempts = 1;
             }
@@ -101,11 +107,18 @@ async fn write(inner: &Inner, mut items: Vec<Item>) {
             Err(fault) if is_busy(&fault) && attempts < ATTEMPTS => attempts += 1,
             Err(fault) => {
                 tracing::error!(%fault, entries = items.len(), "a batch could not be written");
+                count_lost(inner, items.iter());
                 fail(items, fault);
                 return;
             }
         }
     }
+}
+
+/// Counts outcomes that nobody waits for and that were not kept.
+fn count_lost<'a>(inner: &Inner, items: impl Iterator<Item = &'a Item>) {
+    let lost = items.filter(|item| item.was_left()).count() as u64;
+    inner.left_to_the_sweeper.fetch_add(lost, Ordering::Relaxed);
 }
 
 async fn bounded_attempt(inner: &Inner, items: &mut [Item]) -> Result<Attempt, Fault> {

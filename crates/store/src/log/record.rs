@@ -1,7 +1,7 @@
 //! Records.
 
 use base::{
-    Actor, AnyId, Ctx, Event, EventKind, Fault, Position, TaskId, TenantId, Timestamp, TraceId, limit,
+    Actor, AnyId, Ctx, Event, EventKind, Facts, Fault, Position, TaskId, TenantId, Timestamp, TraceId, limit,
 };
 use wire::tlog::{Hash, leaf_hash};
 
@@ -104,8 +104,11 @@ pub(crate) struct Draft {
 
 impl Draft {
     pub(crate) fn new(origin: &Origin, event: Event) -> Result<Self, Fault> {
-        let data = String::from_utf8(wire::json::canonical_of(&event.data))
-            .map_err(|error| Fault::new("writing a record", error))?;
+        let data = match event.data {
+            Facts::Value(value) => String::from_utf8(wire::json::canonical_of(&value))
+                .map_err(|error| Fault::new("writing a record", error))?,
+            Facts::Written(text) => text,
+        };
         // The rest of the body is bounded: ids, numbers and the short name of a duty.
         if data.len() > limit::RECORD_BYTES_MAX - 1024 {
             let reason = format!(

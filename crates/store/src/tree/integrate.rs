@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
-use base::{Ctx, Fault};
+use base::{Ctx, Fault, Timestamp};
 use wire::tlog::{Checkpoint, Hash, Tile, Tiles, tree_root};
 
 use super::{flat, load, signed, unsigned};
 use crate::{
-    Store, Tx, Unrecorded, Value,
+    Read, Store, Tx, Unrecorded, Value, View,
     engine::{Shaped, values},
 };
 
@@ -29,17 +29,26 @@ static UPSERT_TILES: LazyLock<Shaped> = LazyLock::new(|| {
 impl Store {
     /// Takes all records that are not in the tree yet into it and signs a checkpoint; gives the tree's size.
     ///
-    /// Safe to run on several nodes at once: each step goes on from the checkpoint that it finds.
+    /// Safe to run on several nodes at once: each step goes on from the checkpoint that it finds. It is computed before
+    /// its transaction begins, so that nobody who writes waits for more than its rows.
     pub async fn integrate(&self, ctx: &Ctx) -> Result<u64, Fault> {
         loop {
-            let mut tx = self.begin(ctx).await?;
-            let size = size(&mut tx).await?;
-            let head = unsigned(tx.head().await?.position.0);
+            let mut read = self.read().await?;
+            let size = size(&mut read).await?;
+            let head = unsigned(read.head().position.0);
             if head <= size {
                 return Ok(size);
             }
             let next = head.min(size + STEP);
-            self.step(&mut tx, ctx, size, next).await?;
+            let step = self.step(&mut read, size, next).await?;
+            drop(read);
+            let mut tx = self.begin(ctx).await?;
+            if self::size(&mut tx).await? != size {
+                // Another node was quicker.
+                tx.rollback().await?;
+                continue;
+            }
+            step.write(&mut tx, ctx.now).await?;
             tx.commit_unrecorded(Unrecorded::Derived).await?;
             if next == head {
                 return Ok(next);
@@ -47,35 +56,50 @@ impl Store {
         }
     }
 
-    async fn step(&self, tx: &mut Tx, ctx: &Ctx, size: u64, next: u64) -> Result<(), Fault> {
-        const INSERT: &str = "insert into checkpoint (size, root, note, time) values ($1, $2, $3, $4)";
-        const PRUNE: &str = "delete from checkpoint where size <= \
-                             (select size from checkpoint order by size desc limit 1 offset $1)";
-        let leaves = leaves(tx, size, next).await?;
-        let mut tiles = load(tx, size, Tiles::edge(size)).await?;
+    async fn step(&self, read: &mut Read, size: u64, next: u64) -> Result<Step, Fault> {
+        let leaves = leaves(read, size, next).await?;
+        let mut tiles = load(read, size, Tiles::edge(size)).await?;
         let changed = tiles.append(size, &leaves);
-        write(tx, &tiles, &changed).await?;
-
         let root = tree_root(next, &mut |node| tiles.node(node))
             .map_err(|error| Fault::new("computing the tree's root", error))?;
         let signer = &self.inner().signer;
         let checkpoint = Checkpoint { origin: signer.verifier().name().to_owned(), size: next, root };
         let note = checkpoint.sign(signer).map_err(|error| Fault::new("signing a checkpoint", error))?;
-        tx.exec(INSERT, &[signed(next).into(), root.into(), note.into(), ctx.now.into()]).await?;
+        Ok(Step { tiles, changed, size: next, root, note })
+    }
+}
+
+/// What one step writes.
+struct Step {
+    tiles: Tiles,
+    changed: BTreeSet<Tile>,
+    size: u64,
+    root: Hash,
+    note: String,
+}
+
+impl Step {
+    async fn write(self, tx: &mut Tx, now: Timestamp) -> Result<(), Fault> {
+        const INSERT: &str = "insert into checkpoint (size, root, note, time) values ($1, $2, $3, $4)";
+        const PRUNE: &str = "delete from checkpoint where size <= \
+                             (select size from checkpoint order by size desc limit 1 offset $1)";
+        write(tx, &self.tiles, &self.changed).await?;
+        let args = [signed(self.size).into(), self.root.into(), self.note.into(), now.into()];
+        tx.exec(INSERT, &args).await?;
         tx.exec(PRUNE, &[CHECKPOINTS.into()]).await?;
         Ok(())
     }
 }
 
 /// The size of the newest checkpoint.
-async fn size(tx: &mut Tx) -> Result<u64, Fault> {
-    let row = tx.row("select size from checkpoint order by size desc limit 1", &[]).await?;
+async fn size(view: &mut View) -> Result<u64, Fault> {
+    let row = view.row("select size from checkpoint order by size desc limit 1", &[]).await?;
     row.map_or(Ok(0), |row| row.int(0).map(unsigned))
 }
 
-async fn leaves(tx: &mut Tx, size: u64, next: u64) -> Result<Vec<Hash>, Fault> {
+async fn leaves(read: &mut Read, size: u64, next: u64) -> Result<Vec<Hash>, Fault> {
     const SQL: &str = "select leaf from record where position > $1 and position <= $2 order by position";
-    let rows = tx.rows(SQL, &[signed(size).into(), signed(next).into()]).await?;
+    let rows = read.rows(SQL, &[signed(size).into(), signed(next).into()]).await?;
     if rows.len() as u64 != next - size {
         let reason = format!("{} records between {size} and {next}", rows.len());
         return Err(Fault::new("computing the tree", reason));

@@ -98,7 +98,7 @@ async fn a_batch_is_not_held_up_by_one_of_its_entries() {
             let mut one = intent(&bench, guard);
             // Two have data that no record holds; one guard is old.
             match number {
-                5 | 21 => one.event.data = json!("x".repeat(70_000)),
+                5 | 21 => one.event.data = json!("x".repeat(70_000)).into(),
                 9 => one.guard = Position::ZERO,
                 _ => {}
             }
@@ -246,7 +246,7 @@ async fn no_intent_passes_a_revocation_that_was_acknowledged_before() {
                     }
                     let revoked = *acknowledged.borrow();
                     let mut call = intent(&bench, guard);
-                    call.event.data = json!({ "guard": guard });
+                    call.event.data = json!({ "guard": guard }).into();
                     match submit(&store, call).await {
                         Submitted::Durable(receipt) => {
                             assert!(guard >= revoked, "decided at {guard}, revoked at {revoked}");

@@ -178,7 +178,7 @@ async fn a_full_disk_loses_nothing() {
     let refused = loop {
         let head = bench.store.head().await.unwrap();
         let mut call = intent(&bench, head.position);
-        call.event.data = serde_json::json!("x".repeat(8000));
+        call.event.data = serde_json::json!("x".repeat(8000)).into();
         match bench.store.submit(Entry::Intent(Box::new(call))).await {
             Ok(store::Submitted::Durable(receipt)) => acknowledged.push(receipt.position().0),
             Ok(other) => panic!("{other:?}"),

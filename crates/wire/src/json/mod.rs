@@ -9,6 +9,7 @@
 //! [`canonical`](Json::canonical) texts are.
 
 mod error;
+mod members;
 mod number;
 mod object;
 mod parse;
@@ -18,6 +19,7 @@ mod write;
 mod tests;
 
 pub use error::{JsonError, JsonErrorKind};
+pub use members::Members;
 pub use number::Number;
 pub use object::Object;
 pub use parse::Limits;

@@ -76,10 +76,8 @@ impl Server {
         let bootstrap = set_up(&control, options).await?;
         upkeep::run(&control, &mut loops);
 
-        let (outcomes, empty_outcomes) = control.outcomes();
-        loops.spawn(empty_outcomes);
         let bodies = Bodies::default();
-        let gateway = make_gateway(&control, outcomes, &url, (clock, dice, bodies.clone()))?;
+        let gateway = make_gateway(&control, &url, (clock, dice, bodies.clone()))?;
         loops.spawn(gateway.clone().tend());
         let router = routes(&control, &gateway, bodies);
         let (stop, stopped) = watch::channel(false);
@@ -171,11 +169,10 @@ async fn set_up(control: &Control, options: &Options) -> anyhow::Result<control:
 
 fn make_gateway(
     control: &Control,
-    outcomes: control::decide::Outcomes,
     url: &Url,
     (clock, dice, bodies): (Arc<SystemClock>, SharedDice, Bodies),
 ) -> anyhow::Result<Arc<gateway::Gateway<ControlPlane>>> {
-    let plane = Arc::new(ControlPlane::new(control.clone(), outcomes));
+    let plane = Arc::new(ControlPlane::new(control.clone()));
     let config = gateway::Config {
         public_url: url.clone(),
         hosts: Vec::new(),

@@ -67,6 +67,8 @@ async fn render(State(control): State<Control>) -> Response {
         metrics::gauge!("writ_writes_without_record", "reason" => reason.as_str())
             .set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
     }
+    metrics::counter!("writ_outcomes_left_to_the_sweeper_total")
+        .absolute(control.store().left_to_the_sweeper());
     metrics::gauge!("writ_fresh").set(if control.is_fresh(control.now()) { 1.0 } else { 0.0 });
     metrics::gauge!("writ_writable").set(if control.store().takes_writes() { 1.0 } else { 0.0 });
     let text = RECORDER.get().map(PrometheusHandle::render).unwrap_or_default();
