@@ -22,7 +22,7 @@ use crate::{
     seal::Kek,
     store::{Inner, QUEUE},
     sweep,
-    tree::open_key,
+    tree::{RecentLeaves, open_key},
 };
 
 /// How far the high-water mark may lag behind commits that take no authority away.
@@ -87,6 +87,7 @@ impl Store {
             health: Health::default(),
             unrecorded: Default::default(),
             usages: Arc::default(),
+            recent_leaves: RecentLeaves::default(),
             left_to_the_sweeper: AtomicU64::default(),
             claim: Mutex::new(Some(claim)),
         });
@@ -199,7 +200,7 @@ async fn begin_generation(
         now,
     };
     let draft = Draft::new(&origin, Event::global(EventKind::GenerationStarted, data))?;
-    append(conn, head, &[&draft]).await
+    Ok(append(conn, head, &[&draft]).await?.head)
 }
 
 /// Writes the mark behind commits that did not wait for it, as long as the store lives.

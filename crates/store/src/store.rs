@@ -17,10 +17,11 @@ use crate::{
     engine::Engine,
     error::{PATIENCE, SqlUndecided, patiently},
     health::Health,
-    log::read_head,
+    log::{Appended, read_head},
     mark::Keeper,
     payload::Root,
     seal::Kek,
+    tree::RecentLeaves,
     usage::Usages,
 };
 
@@ -56,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) unrecorded: [AtomicU64; Unrecorded::ALL.len()],
     /// What tasks have used.
     pub(crate) usages: Arc<Usages>,
+    /// Leaves of the tree that need not be read again.
+    pub(crate) recent_leaves: RecentLeaves,
     /// Outcomes that could not be kept.
     pub(crate) left_to_the_sweeper: AtomicU64,
     /// Held as long as this process uses the data folder.
@@ -63,6 +66,12 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    /// After a commit: what this node knows of the log.
+    pub(crate) fn appended(&self, appended: &Appended) {
+        self.recent_leaves.committed(appended.before, &appended.leaves);
+        self.keeper.note(appended.head);
+    }
+
     /// After a commit: the mark, then those who follow the log.
     pub(crate) async fn committed(&self, head: Head, narrowed: bool) -> Result<(), Fault> {
         self.keeper.note(head);

@@ -93,9 +93,10 @@ async fn end_intents(inner: &Inner, sql: &'static str, args: &[Value], now: Time
             let position = row.position(0)?;
             conn.exec("delete from open_intent where position = $1", &[position.into()]).await?;
         }
-        let head = append(&mut conn, head, &drafts.iter().collect::<Vec<_>>()).await?;
+        let appended = append(&mut conn, head, &drafts.iter().collect::<Vec<_>>()).await?;
         conn.commit().await?;
-        inner.committed(head, false).await?;
+        inner.appended(&appended);
+        inner.committed(appended.head, false).await?;
         ended += drafts.len() as u64;
     }
 }

@@ -139,8 +139,10 @@ fn patience_ends(begun: Instant, records: usize) -> Instant {
 async fn write(inner: &Inner, mut conn: Conn, drafts: &[Draft]) -> Result<Position, Fault> {
     let head = lock_head(&mut conn).await?;
     refuse_older(inner.keeper.known().as_ref(), &head)?;
-    let head = append(&mut conn, head, &drafts.iter().collect::<Vec<_>>()).await?;
+    let appended = append(&mut conn, head, &drafts.iter().collect::<Vec<_>>()).await?;
     conn.commit().await?;
+    inner.appended(&appended);
+    let head = appended.head;
     let narrowed = drafts.iter().any(|draft| draft.kind.narrows());
     inner.committed(head, narrowed).await?;
     Ok(head.position)

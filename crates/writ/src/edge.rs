@@ -1,11 +1,13 @@
 //! Where time and chance enter: the system's clock and the system's random numbers.
 
 use std::{
+    cell::RefCell,
     sync::{Mutex, PoisonError},
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use base::{Clock, Dice, Timestamp};
+use zeroize::Zeroize as _;
 
 /// The system's clock, that never goes back and never stands still: while the wall clock shows less than was seen
 /// before, because somebody turned it back, time goes on by what has really passed.
@@ -55,21 +57,69 @@ fn wall_millis() -> i64 {
 }
 
 /// The operating system's random numbers, by way of the one cryptographic library.
+///
+/// Drawn in stretches per thread: a call needs half a dozen small ones, and asking costs more than what is given.
 #[derive(Debug)]
 pub(crate) struct SystemDice;
 
+/// How many bytes are drawn at once.
+const STRETCH: usize = 512;
+
+/// Random bytes of this thread that nobody has got yet: the first `left` of them.
+struct Stretch {
+    bytes: [u8; STRETCH],
+    left: usize,
+}
+
+thread_local! {
+    static STRETCH_LEFT: RefCell<Stretch> = const { RefCell::new(Stretch { bytes: [0; STRETCH], left: 0 }) };
+}
+
 impl Dice for SystemDice {
-    #[expect(clippy::expect_used, reason = "a system without random numbers must not go on")]
+    /// SECURITY: each byte is given once, and not kept where it was.
     fn fill(&self, out: &mut [u8]) {
-        aws_lc_rs::rand::fill(out).expect("the system gives random numbers");
+        if out.len() > STRETCH / 4 {
+            return draw(out);
+        }
+        STRETCH_LEFT.with_borrow_mut(|stretch| {
+            if stretch.left < out.len() {
+                draw(&mut stretch.bytes);
+                stretch.left = STRETCH;
+            }
+            let first = stretch.left - out.len();
+            out.copy_from_slice(&stretch.bytes[first..stretch.left]);
+            stretch.bytes[first..stretch.left].zeroize();
+            stretch.left = first;
+        });
     }
+}
+
+#[expect(clippy::expect_used, reason = "a system without random numbers must not go on")]
+fn draw(out: &mut [u8]) {
+    aws_lc_rs::rand::fill(out).expect("the system gives random numbers");
 }
 
 #[cfg(test)]
 mod tests {
-    use base::{Clock, Timestamp};
+    use std::collections::HashSet;
 
-    use super::SystemClock;
+    use base::{Clock, Dice, Timestamp};
+
+    use super::{STRETCH, SystemClock, SystemDice};
+
+    #[test]
+    fn no_byte_is_given_twice() {
+        let (dice, mut seen): (&dyn Dice, _) = (&SystemDice, HashSet::new());
+        for _ in 0..STRETCH {
+            // Two odd sizes and one that is drawn directly, so that stretches end in the middle of each.
+            assert!(seen.insert(dice.bytes::<13>().to_vec()), "a number came twice");
+            assert!(seen.insert(dice.bytes::<32>().to_vec()), "a number came twice");
+            assert!(seen.insert(dice.bytes::<STRETCH>().to_vec()), "a number came twice");
+        }
+        let pieces: HashSet<&[u8]> = seen.iter().flat_map(|bytes| bytes.chunks_exact(8)).collect();
+        let count: usize = seen.iter().map(|bytes| bytes.len() / 8).sum();
+        assert_eq!(pieces.len(), count, "a piece of one number stands in another");
+    }
 
     #[test]
     fn the_clock_does_not_go_back_and_does_not_stand_still() {

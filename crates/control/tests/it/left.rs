@@ -1,5 +1,6 @@
 //! What a task has left, as a policy sees it on the way of a real call.
 
+use base::Refuse as _;
 use control::{
     decide::{Caller, Message, Refused},
     documents::Document,
@@ -20,7 +21,7 @@ const FORBID: &str = "forbid (principal is Agent, action == Action::\"read_resou
     (context.task has calls_left && context.task.calls_left < 2) ||
     (context.task has bytes_left && context.task.bytes_left < 100) };";
 
-fn document(kind: &str, name: &str, spec: &Value) -> Document {
+pub(crate) fn document(kind: &str, name: &str, spec: &Value) -> Document {
     let document =
         json!({ "apiVersion": "writ/v1", "kind": kind, "metadata": { "name": name }, "spec": spec });
     serde_json::from_value(document).unwrap()
@@ -31,7 +32,7 @@ fn policy(text: &str) -> Document {
 }
 
 /// An agent that may read at the CRM, and the policy.
-async fn rex(app: &App) -> Client {
+pub(crate) async fn rex(app: &App) -> Client {
     app.populate().await;
     let granted = [
         document("Role", "reads", &json!({ "description": "reads", "effects": ["read"] })),
@@ -47,6 +48,10 @@ async fn rex(app: &App) -> Client {
 }
 
 async fn task(app: &App, parent: Option<&Task>, calls_max: i64, bytes_max: i64) -> Task {
+    task_until(app, parent, Limits { calls_max, bytes_max }, 600).await
+}
+
+pub(crate) async fn task_until(app: &App, parent: Option<&Task>, limits: Limits, seconds: i64) -> Task {
     let rule: ResourceRule =
         serde_json::from_value(json!({ "server": "crm", "uri": { "exact": "file:///notes" } })).unwrap();
     let request = TaskRequest {
@@ -55,22 +60,22 @@ async fn task(app: &App, parent: Option<&Task>, calls_max: i64, bytes_max: i64) 
         parent: parent.map(|task| task.id.clone()),
         purpose: "read the notes".to_owned(),
         instruction: None,
-        scope: Scope { resources: vec![rule], ..Scope::nothing(app.control.now().plus_seconds(600)) },
-        limits: Some(Limits { calls_max, bytes_max }),
+        scope: Scope { resources: vec![rule], ..Scope::nothing(app.control.now().plus_seconds(seconds)) },
+        limits: Some(limits),
         joinable: false,
         source: None,
     };
     app.control.create_task(&app.system(), request).await.unwrap()
 }
 
-async fn caller(app: &App, rex: &Client, task: &Task) -> Caller {
+pub(crate) async fn caller(app: &App, rex: &Client, task: &Task) -> Caller {
     let details = existing(&task.id);
     let form = [("grant_type", "client_credentials"), ("resource", CRM), ("authorization_details", &details)];
     app.caller(&rex.token(app, &form).await.token(), "crm").unwrap()
 }
 
 /// Reads a resource of so many bytes; `allow`, or the code of the refusal.
-async fn read(app: &App, caller: &Caller, bytes: i64) -> String {
+pub(crate) async fn read(app: &App, caller: &Caller, bytes: i64) -> String {
     let kind = ActKind::Resource { uri: "file:///notes".to_owned() };
     let act = Act { server: "crm".parse().unwrap(), kind, arguments: Json::Null };
     let server = app.control.snapshot().servers.named("crm").unwrap().id.clone();
@@ -78,6 +83,7 @@ async fn read(app: &App, caller: &Caller, bytes: i64) -> String {
     match app.control.authorize(caller, &act, &message).await {
         Ok(_) => "allow".to_owned(),
         Err(Refused::Denied(answer)) => answer.code.to_owned(),
+        Err(Refused::Dead(dead)) => dead.code().to_owned(),
         Err(other) => panic!("{other}"),
     }
 }

@@ -9,6 +9,7 @@ mod exchange;
 mod keys;
 mod left;
 mod lifecycle;
+mod moment;
 mod narrowing;
 mod race;
 mod refusals;

@@ -66,7 +66,7 @@ pub(super) async fn attempt(inner: &Inner, items: &mut [Item]) -> Result<Attempt
     close_intents(&mut conn, items).await?;
     let drafts: Vec<_> =
         items.iter().filter(|item| item.is_good()).filter_map(|item| item.draft.as_ref()).collect();
-    let after = append(&mut conn, head, &drafts).await?;
+    let appended = append(&mut conn, head, &drafts).await?;
     give_positions(items, head.position);
     open_intents(&mut conn, &inner.node, items).await?;
     write_payloads(&mut conn, items).await?;
@@ -75,8 +75,8 @@ pub(super) async fn attempt(inner: &Inner, items: &mut [Item]) -> Result<Attempt
         conn.commit().await?;
         // Nobody who follows the log is woken: nothing that they know has changed.
         inner.usages.committed(used.iter().map(usage::total));
-        inner.usages.wrote(head.position, after.position);
-        inner.keeper.note(after);
+        inner.usages.wrote(appended.before, appended.head.position);
+        inner.appended(&appended);
     } else {
         conn.rollback().await?;
     }

@@ -2,7 +2,8 @@
 
 use std::sync::LazyLock;
 
-use base::{EventKind, Fault, Timestamp};
+use base::{EventKind, Fault, Position, Timestamp};
+use wire::tlog::Hash;
 
 use super::{Draft, Head, head::write_head};
 use crate::{
@@ -16,12 +17,24 @@ static INSERT: LazyLock<Shaped> = LazyLock::new(|| {
     Shaped::new(|rows| format!("{head}{}", values(rows, 10)))
 });
 
+/// Records that were appended, and are durable once the transaction is committed.
+pub(crate) struct Appended {
+    /// The position before the first.
+    pub(crate) before: Position,
+    /// Where the log stands after them.
+    pub(crate) head: Head,
+    /// Their leaf hashes.
+    pub(crate) leaves: Vec<Hash>,
+}
+
 /// Writes `drafts` behind `head` and moves the head. The caller holds the head's lock and commits next.
-pub(crate) async fn append(conn: &mut Conn, mut head: Head, drafts: &[&Draft]) -> Result<Head, Fault> {
+pub(crate) async fn append(conn: &mut Conn, mut head: Head, drafts: &[&Draft]) -> Result<Appended, Fault> {
+    let (before, mut leaves) = (head.position, Vec::with_capacity(drafts.len()));
     for (sql, batch) in INSERT.split(drafts) {
         let mut args: Vec<Value> = Vec::with_capacity(batch.len() * 10);
         for &draft in batch {
             let (time, body) = place(&mut head, draft);
+            leaves.push(head.leaf);
             args.extend([
                 head.position.into(),
                 time.into(),
@@ -38,7 +51,7 @@ pub(crate) async fn append(conn: &mut Conn, mut head: Head, drafts: &[&Draft]) -
         conn.exec(sql, &args).await?;
     }
     write_head(conn, &head).await?;
-    Ok(head)
+    Ok(Appended { before, head, leaves })
 }
 
 /// Gives a draft the next position and moves the head there.

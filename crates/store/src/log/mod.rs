@@ -4,7 +4,7 @@ mod append;
 mod head;
 mod record;
 
-pub(crate) use append::append;
+pub(crate) use append::{Appended, append};
 pub(crate) use head::{lock_head, read_head};
 pub(crate) use record::Draft;
 

@@ -3,7 +3,10 @@
 use base::{
     Actor, AnyId, Ctx, Event, EventKind, Facts, Fault, Position, TaskId, TenantId, Timestamp, TraceId, limit,
 };
-use wire::tlog::{Hash, leaf_hash};
+use wire::{
+    json::Members,
+    tlog::{Hash, leaf_hash},
+};
 
 use crate::value::Row;
 
@@ -143,28 +146,23 @@ impl Draft {
 
     /// The record's text and leaf hash, once its place is known. Members are in canonical order.
     pub(crate) fn body(&self, position: Position, generation: i64, time: Timestamp) -> (String, Hash) {
-        use std::fmt::Write as _;
-        let mut out = String::with_capacity(self.data.len() + 400);
-        // A duty's name is the only text here that could need escapes; ids and kinds never do.
-        let actor = serde_json::Value::from(self.actor.as_str());
-        let kind = self.kind.as_str();
-        let written = write!(
-            out,
-            r#"{{"actor":{actor},"data":{data},"generation":{generation},"kind":"{kind}","position":{position}"#,
-            data = self.data
-        )
-        .and_then(|()| self.subject.as_ref().map_or(Ok(()), |id| write!(out, r#","subject":"{id}""#)))
-        .and_then(|()| self.task.as_ref().map_or(Ok(()), |id| write!(out, r#","task":"{id}""#)))
-        .and_then(|()| {
-            write!(
-                out,
-                r#","tenant":"{tenant}","time":{time},"trace":"{trace}","v":{VERSION}}}"#,
-                tenant = self.tenant,
-                time = time.millis(),
-                trace = self.trace
-            )
-        });
-        debug_assert!(written.is_ok(), "writing to a string cannot fail");
+        let mut out = Members::with_capacity(self.data.len() + 400);
+        out.text("actor", &self.actor);
+        out.raw("data", &self.data);
+        out.number("generation", generation);
+        out.text("kind", self.kind.as_str());
+        out.number("position", position.0);
+        if let Some(subject) = &self.subject {
+            out.text("subject", subject.as_str());
+        }
+        if let Some(task) = &self.task {
+            out.text("task", task.as_str());
+        }
+        out.text("tenant", self.tenant.as_str());
+        out.number("time", time.millis());
+        out.hex("trace", &self.trace.0);
+        out.number("v", VERSION);
+        let out = out.into_text();
         let leaf = leaf_hash(out.as_bytes());
         (out, leaf)
     }

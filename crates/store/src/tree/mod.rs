@@ -6,12 +6,14 @@
 mod export;
 mod integrate;
 mod key;
+mod recent;
 mod serve;
 
 use base::Fault;
 use wire::tlog::{Hash, Tile, Tiles};
 
 pub(crate) use key::open_key;
+pub(crate) use recent::RecentLeaves;
 
 pub use export::Export;
 

@@ -65,6 +65,12 @@ impl Members {
         self.out.extend_from_slice(number.to_string().as_bytes());
     }
 
+    /// A value in canonical form.
+    pub fn raw(&mut self, name: &'static str, canonical: &str) {
+        self.name(name);
+        self.out.extend_from_slice(canonical.as_bytes());
+    }
+
     /// A list of texts.
     pub fn texts<'a>(&mut self, name: &'static str, texts: impl IntoIterator<Item = &'a str>) {
         self.name(name);
@@ -99,11 +105,16 @@ impl Members {
         self.out.push(b']');
     }
 
-    /// The object, for a record.
-    pub fn into_facts(mut self) -> Facts {
+    /// The object's text.
+    pub fn into_text(mut self) -> String {
         self.out.push(b'}');
         // The writer emits whole `str`s and ASCII.
-        Facts::Written(String::from_utf8(self.out).unwrap_or_default())
+        String::from_utf8(self.out).unwrap_or_default()
+    }
+
+    /// The object, for a record.
+    pub fn into_facts(self) -> Facts {
+        Facts::Written(self.into_text())
     }
 }
 
@@ -137,6 +148,7 @@ mod tests {
         members.texts("d", []);
         members.object("e", |_| {});
         members.number("f", i64::MIN);
+        members.raw("g", "[1]");
         let Facts::Written(text) = members.into_facts() else { panic!("not written") };
         assert_eq!(Json::parse(text.as_bytes()).unwrap().canonical(), text.as_bytes(), "{text}");
     }
