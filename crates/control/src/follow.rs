@@ -66,7 +66,9 @@ impl Follower {
             let asked_at = inner.clock.now();
             let after = inner.store.own_until(inner.now_true.load().position);
             let records = inner.store.follow(after, RECORDS_MAX).await?;
-            let Some(last) = records.last() else {
+            // What this node's batch writer wrote meanwhile is nothing new. Under load there is always some.
+            let own = inner.store.own_until(after);
+            let Some(last) = records.last().filter(|last| last.position > own) else {
                 // INVARIANT: fresh means that the log was seen to hold nothing newer at that instant.
                 inner.store.head().await?;
                 inner.fresh.send_replace(asked_at);
@@ -78,7 +80,11 @@ impl Follower {
 
     async fn apply(&self, records: &[Record], until: Position) -> Result<(), Fault> {
         let inner = self.control.inner();
-        let mut after = Snapshot::clone(&inner.now_true.load());
+        let before = inner.now_true.load_full();
+        let mut after = Snapshot::clone(&before);
+        if records.iter().all(|record| record.kind.is_quiet()) {
+            after.keeps_what_was_found_on(&before);
+        }
         if records.iter().any(|record| record.kind == EventKind::GenerationStarted) {
             after = load(&inner.store).await?;
         }

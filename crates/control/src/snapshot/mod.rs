@@ -129,8 +129,14 @@ shelves! {
 
 impl Snapshot {
     /// Makes it the one that is asked from here on. It does not change any more.
-    pub(crate) fn published(self) -> Arc<Self> {
-        Arc::new(Self { found: Found(Some(Arc::default())), ..self })
+    pub(crate) fn published(mut self) -> Arc<Self> {
+        self.found.0.get_or_insert_default();
+        Arc::new(self)
+    }
+
+    /// Where nothing but the position differs from the one before.
+    pub(crate) fn keeps_what_was_found_on(&mut self, before: &Self) {
+        self.found.0.clone_from(&before.found.0);
     }
 
     /// Keeps a thing, and the indexes true.
