@@ -110,11 +110,11 @@ async fn first_since(read: &mut Read, since: Timestamp) -> Result<i64, Fault> {
     let sql = "with recursive span (low, high) as (
                    select cast($1 as bigint), cast($2 as bigint)
                    union all
-                   select case when is_before then middle + 1 else low end,
-                          case when is_before then high else middle end
-                   from (select low, high, (low + high) / 2 as middle,
-                                (select time from record where position = (low + high) / 2) < $3 as is_before
-                         from span where low < high) as half
+                   select case when (select time from record where position = (low + high) / 2) < $3
+                               then (low + high) / 2 + 1 else low end,
+                          case when (select time from record where position = (low + high) / 2) < $3
+                               then high else (low + high) / 2 end
+                   from span where low < high
                )
                select low from span where low = high";
     let head = read.head().position;
