@@ -52,12 +52,11 @@ impl Engine {
         limits_are_left(question)?;
         let Question { act, person, agent, roles, .. } = *question;
         let made;
-        let prepared = match question.prepared.filter(|prepared| prepared.is_for(question, self)) {
-            Some(prepared) => prepared,
-            None => {
-                made = self.prepared(act, person, agent, roles)?;
-                &made
-            }
+        let prepared = if let Some(prepared) = question.prepared.filter(|it| it.is_for(question, self)) {
+            prepared
+        } else {
+            made = self.prepared(act, person, agent, roles)?;
+            &made
         };
         let mut cases = self.cases(question, prepared)?;
         for case in &mut cases {

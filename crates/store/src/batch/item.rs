@@ -46,10 +46,11 @@ impl Item {
                 Some(Self { reply, draft, role, debits, proof, payload, state: State::Good })
             }
             Err(fault) => {
-                match reply {
+                if let Some(reply) = reply {
                     // The caller may have gone away; nobody is left to tell.
-                    Some(reply) => drop(reply.send(Err(fault))),
-                    None => tracing::error!(%fault, "an outcome cannot be recorded"),
+                    drop(reply.send(Err(fault)));
+                } else {
+                    tracing::error!(%fault, "an outcome cannot be recorded");
                 }
                 None
             }

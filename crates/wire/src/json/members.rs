@@ -40,13 +40,11 @@ impl Members {
 
     /// A text, or null.
     pub fn opt_text(&mut self, name: &'static str, text: Option<&str>) {
-        match text {
-            Some(text) => self.text(name, text),
-            None => {
-                self.name(name);
-                self.out.extend_from_slice(b"null");
-            }
+        if let Some(text) = text {
+            return self.text(name, text);
         }
+        self.name(name);
+        self.out.extend_from_slice(b"null");
     }
 
     /// Bytes in hexadecimal.
