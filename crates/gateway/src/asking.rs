@@ -61,6 +61,12 @@ impl Asked {
         has_room
     }
 
+    /// Whether it is the server itself that waits for this answer.
+    pub(crate) fn is_by_server(&self, id: Option<&Id>) -> bool {
+        let Some(Id::Number(number)) = id else { return false };
+        matches!(lock(&self.0).get(number), Some(Waiting::Server(_)))
+    }
+
     /// Who waits for this answer. Each question is answered once.
     pub(crate) fn answer(&self, id: Option<&Id>) -> Option<Waiting> {
         let Some(Id::Number(number)) = id else { return None };

@@ -7,6 +7,8 @@ use wire::{
     mcp::{Notice, Notification, RpcError},
 };
 
+use crate::request::TEXT_BYTES_MAX;
+
 /// How many resources one stream may be about.
 pub(crate) const RESOURCES_MAX: usize = 64;
 
@@ -35,7 +37,9 @@ impl Filter {
             None => BTreeSet::new(),
             Some(uris) => {
                 let uris = uris.as_array().ok_or_else(|| invalid(URIS))?;
-                let read = uris.iter().map(|uri| uri.as_str().map(str::to_owned));
+                let text =
+                    |uri: &Json| uri.as_str().filter(|uri| uri.len() <= TEXT_BYTES_MAX).map(str::to_owned);
+                let read = uris.iter().map(text);
                 read.collect::<Option<_>>().ok_or_else(|| invalid(URIS))?
             }
         };

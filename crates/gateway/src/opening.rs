@@ -444,10 +444,12 @@ impl<P: Plane> Gateway<P> {
             tongues.clear();
         }
         let known = tongues.entry((upstream.id.clone(), upstream.url.clone())).or_default();
-        match generation {
-            Generation::Sessions => known.sessions = Some(is_known),
-            Generation::Stateless => known.stateless = Some(is_known),
-        }
+        let seen = match generation {
+            Generation::Sessions => &mut known.sessions,
+            Generation::Stateless => &mut known.stateless,
+        };
+        // SECURITY: what one client's own words provoke must not make the others be served worse.
+        *seen = Some(is_known || *seen == Some(true));
     }
 
     /// Lets a server be asked anew which generations it knows.

@@ -6,15 +6,17 @@
 //! SECURITY: an exchange goes on only for its holder: with the same act, or within the same session; and once. It is kept
 //! in this process alone, so a retry that reaches another node finds nothing and nothing is executed.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{collections::HashMap, mem, sync::Mutex};
 
 use base::{SharedDice, Timestamp};
 use wire::mcp::Request;
 
 use crate::{Holder, Plane, exchange::Exchange, leash::Cut, outgoing::Tail, session::lock};
 
-/// How many exchanges of one holder may wait.
+/// How many exchanges of one holder may wait, of each kind: streams that were left must not keep questions from being asked.
 const PARKED_OF_HOLDER_MAX: usize = 16;
+/// How many exchanges of one agent may wait, over all its tasks and of both kinds.
+const PARKED_OF_AGENT_MAX: usize = 64;
 /// How many exchanges may wait in all.
 const PARKED_MAX: usize = 1024;
 /// How long an exchange waits for an answer, in seconds: a person has to give it.
@@ -62,8 +64,12 @@ impl<P: Plane> Lot<P> {
         };
         let parked = Parked { exchange, left, holder, until: now.plus_seconds(seconds) };
         let mut places = lock(&self.places);
-        let own = places.values().filter(|other| other.holder == parked.holder).count();
-        if own >= PARKED_OF_HOLDER_MAX || places.len() >= PARKED_MAX {
+        let is_alike = |other: &&Parked<P>| {
+            other.holder == parked.holder && mem::discriminant(&other.left) == mem::discriminant(&parked.left)
+        };
+        let own = places.values().filter(is_alike).count();
+        let of_agent = places.values().filter(|other| other.holder.actor == parked.holder.actor).count();
+        if own >= PARKED_OF_HOLDER_MAX || of_agent >= PARKED_OF_AGENT_MAX || places.len() >= PARKED_MAX {
             drop(places);
             return None;
         }

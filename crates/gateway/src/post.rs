@@ -75,6 +75,11 @@ async fn answer<P: Plane>(
     mut response: mcp::Response,
 ) -> Result<Response, Stop> {
     let session = visit.session(headers)?;
+    // An answer for the server is an act, and its decision uses the proof up. A question stays open until one of the two is
+    // done, so that the client may answer again with a better credential.
+    if !session.asked.is_by_server(response.id.as_ref()) {
+        visit.be_admitted().await?;
+    }
     match session.asked.answer(response.id.as_ref()) {
         Some(Waiting::Server(id)) => {
             response.id = Some(id);
@@ -93,16 +98,12 @@ async fn answer<P: Plane>(
             }
         }
         Some(Waiting::Round(asker)) => {
-            visit.be_admitted().await?;
             // The asker may have gone away meanwhile.
             drop(asker.send(response));
             Ok(reply::taken())
         }
         // Nobody waits for it (any more).
-        None => {
-            visit.be_admitted().await?;
-            Ok(reply::taken())
-        }
+        None => Ok(reply::taken()),
     }
 }
 
@@ -179,12 +180,15 @@ async fn serve_request<P: Plane>(
         }
         _ => ids.open_in(&mut request),
     };
-    if let Err(error) = objection {
-        visit.be_admitted().await?;
-        return Ok(reply::message(&mcp::Response::error(Some(request.id), error)));
-    }
-    if let (Request::Tasks, Some(session)) = (&asked, &session) {
-        session.made.note(request.param("taskId"));
+    let opened = match objection {
+        Ok(opened) => opened,
+        Err(error) => {
+            visit.be_admitted().await?;
+            return Ok(reply::message(&mcp::Response::error(Some(request.id), error)));
+        }
+    };
+    if let Some(session) = &session {
+        session.made.note(opened.as_ref());
     }
     match session {
         Some(session) if session.tongue == Tongue::Stateless && is_kept_here(&asked) => {

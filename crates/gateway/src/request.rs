@@ -179,8 +179,14 @@ const fn is_known_to(method: Method, generation: Generation) -> bool {
     }
 }
 
+/// The longest name, URI or level, in bytes. They are looked up, remembered and compared; arguments are not.
+pub(crate) const TEXT_BYTES_MAX: usize = 8 * 1024;
+
 fn required_text(message: &wire::mcp::Request, member: &str) -> Result<String, RpcError> {
     match message.param(member) {
+        Some(Json::String(text)) if text.len() > TEXT_BYTES_MAX => {
+            Err(RpcError::invalid_params(format!("`params.{member}` is longer than {TEXT_BYTES_MAX} bytes")))
+        }
         Some(Json::String(text)) => Ok(text.clone()),
         Some(other) => {
             Err(RpcError::invalid_params(format!("`params.{member}` is {}; send a string", other.kind())))
@@ -209,7 +215,8 @@ fn completion(message: &wire::mcp::Request) -> Result<Request, RpcError> {
     let context = message.param("context").cloned().unwrap_or_default();
     let arguments = Json::object([("argument", argument), ("context", context)]);
     let text = |member| {
-        let text = reference.get(member).and_then(Json::as_str).map(str::to_owned);
+        let text = reference.get(member).and_then(Json::as_str);
+        let text = text.filter(|text| text.len() <= TEXT_BYTES_MAX).map(str::to_owned);
         text.ok_or_else(|| RpcError::invalid_params(format!("`params.ref.{member}` is missing or no string")))
     };
     match reference.get("type").and_then(Json::as_str) {

@@ -13,6 +13,8 @@ use crate::{
 
 /// How long to wait where the server does not say.
 const WAIT: Duration = Duration::from_secs(1);
+/// The least wait, whatever the server says: one that closes at once must not be asked without a pause.
+const WAIT_MIN: Duration = Duration::from_millis(100);
 /// How often a stream may be gone on with and bring no event at all.
 const EMPTY_MAX: usize = 5;
 
@@ -60,7 +62,7 @@ pub(crate) fn resume<P: Plane>(
     let (gate, upstream, session) = (Arc::clone(gate), Arc::clone(upstream), Arc::clone(session));
     Box::pin(async move {
         if !has_waited {
-            tokio::time::sleep(pause.wait.unwrap_or(WAIT)).await;
+            tokio::time::sleep(pause.wait.unwrap_or(WAIT).max(WAIT_MIN)).await;
         }
         let way = Way::within(&upstream, &session);
         let answer = gate.client.resume(&session.standing(), way, &pause.event).await?;

@@ -105,7 +105,7 @@ async fn serve_request<P: Plane>(
         _ => Ok(()),
     };
     let ids = Ids::new(&*visit.gate.plane, &visit.holder, &visit.upstream);
-    if let Err(error) = opened.and_then(|()| ids.open_in(&mut request)) {
+    if let Err(error) = opened.and_then(|()| ids.open_in(&mut request).map(drop)) {
         visit.be_admitted().await?;
         // The headers were compared with what the client knows the task by; what is wrong is what they name.
         return Ok(reply::stateless(&mcp::Response::error(Some(id), error)));

@@ -52,22 +52,28 @@ impl<'a, P: Plane> Ids<'a, P> {
         Self { plane, bound: format!("server task\0{actor}\0{task}\0{}", upstream.id).into_bytes() }
     }
 
-    /// Puts the server's ids into a request. Fails with `-32602` where one is not this client's.
-    pub(crate) fn open_in(&self, message: &mut Message) -> Result<(), RpcError> {
+    /// Puts the server's ids into a request; gives the one of the task that it is about. Fails with `-32602` where one is
+    /// not this client's.
+    ///
+    /// SECURITY: what is given was sealed for this client. An id that the client only wrote is none.
+    pub(crate) fn open_in(&self, message: &mut Message) -> Result<Option<Json>, RpcError> {
         let names_task = matches!(
             Method::parse(&message.method),
             Some(Method::TasksGet | Method::TasksResult | Method::TasksCancel | Method::TasksUpdate)
         );
         let Some(params) = message.params.as_mut().and_then(Json::as_object_mut) else {
-            return if names_task { Err(unknown()) } else { Ok(()) };
+            return if names_task { Err(unknown()) } else { Ok(None) };
         };
+        let mut opened = None;
         if names_task {
-            self.open(params.get_mut(ID).ok_or_else(unknown)?)?;
+            let id = params.get_mut(ID).ok_or_else(unknown)?;
+            self.open(id)?;
+            opened = Some(id.clone());
         }
-        match related(params) {
-            Some(id) => self.open(id),
-            None => Ok(()),
+        if let Some(id) = related(params) {
+            self.open(id)?;
         }
+        Ok(opened)
     }
 
     fn open(&self, id: &mut Json) -> Result<(), RpcError> {

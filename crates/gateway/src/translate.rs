@@ -36,6 +36,9 @@ fn to_stateless(result: &mut Object, asked: &Request) {
         let wished = result.get("ttlMs").and_then(Json::as_i64).filter(|wished| *wished >= 0);
         result.insert("ttlMs", wished.unwrap_or(TTL_MS_MAX).min(TTL_MS_MAX));
         result.insert("cacheScope", "private");
+    } else if result.contains("cacheScope") {
+        // Of whatever kind the result is: nothing that was told to one is for all.
+        result.insert("cacheScope", "private");
     }
 }
 
@@ -106,6 +109,10 @@ mod tests {
         assert_eq!(
             told(r#"{"resultType":"input_required","requestState":"s"}"#, &call, Stateless, Stateless),
             r#"{"resultType":"input_required","requestState":"s"}"#
+        );
+        assert_eq!(
+            told(r#"{"resultType":"future","cacheScope":"public"}"#, &list, Stateless, Stateless),
+            r#"{"resultType":"future","cacheScope":"private"}"#
         );
     }
 

@@ -113,9 +113,13 @@ impl Snapshot {
             Err(Dead::Inactive(_, EXPIRED)) => Standing::Expired,
             Err(Dead::Inactive(..) | Dead::TokenRevoked) => Standing::Revoked,
             Err(Dead::Revoked(whose)) => Standing::Dead { since: self.revoked.get(&whose).copied() },
-            Err(Dead::OtherGeneration | Dead::Unknown(_) | Dead::Ownerless(_) | Dead::TaskEnded(..)) => {
-                Standing::Dead { since: None }
-            }
+            Err(
+                Dead::OtherGeneration
+                | Dead::Unbound
+                | Dead::Unknown(_)
+                | Dead::Ownerless(_)
+                | Dead::TaskEnded(..),
+            ) => Standing::Dead { since: None },
         }
     }
 }

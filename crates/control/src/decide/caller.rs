@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use base::{AgentId, AnyId, Position, TaskId, TenantId, Timestamp, TokenId};
+use base::{AgentId, AnyId, CredentialId, Position, TaskId, TenantId, Timestamp, TokenId};
 use store::ProofUse;
 
 use super::Slices;
@@ -30,8 +30,36 @@ pub struct Caller {
     pub expires: Timestamp,
     /// The proof of possession that came with this request, to be used up together with what it is for.
     pub proof: Option<ProofUse>,
+    /// What the token itself rests on.
+    pub(crate) grounds: Arc<Grounds>,
     /// What was found of it last.
     pub(crate) standing: Standing,
+}
+
+/// What a token rests on besides the lives of those whom it names.
+#[derive(Debug)]
+pub(crate) struct Grounds {
+    /// The key that signed it.
+    pub(crate) kid: String,
+    /// By what its client got it.
+    pub(crate) credential: Option<CredentialId>,
+    /// Whether it is bound to a key of its sender.
+    pub(crate) is_bound: bool,
+}
+
+impl Grounds {
+    /// A token ends with its signing key and with the credential by which its client got it, and one that anybody may use
+    /// ends when its agent's must be bound.
+    fn hold(&self, known: &Snapshot, agent: &AgentId) -> Result<(), Dead> {
+        let credential = self.credential.as_ref().and_then(|id| known.credentials.get(id));
+        if known.ring.public().get(&self.kid).is_none() || credential.is_none_or(|found| found.revoked) {
+            return Err(Dead::TokenRevoked);
+        }
+        // Fails closed: an agent without a blueprint has no say in how it is bound.
+        let blueprint = known.agents.get(agent).and_then(|agent| known.blueprints.get(&agent.body.blueprint));
+        let must_be_bound = blueprint.is_none_or(|blueprint| blueprint.body.dpop_required);
+        if must_be_bound && !self.is_bound { Err(Dead::Unbound) } else { Ok(()) }
+    }
 }
 
 /// A task and its ancestors, own first.
@@ -83,6 +111,9 @@ impl Caller {
             token: Some(&self.token),
         };
         snapshot.credential_lives(&life, &concerns)?;
+        // SECURITY: all that is asked of a token before it is believed again is asked here, since what is kept stands for
+        // all of it. Streams under way ask nobody else.
+        self.grounds.hold(snapshot, &self.agent)?;
         let chain: Chain = chain.iter().filter_map(|task| snapshot.tasks.get(&task.id)).cloned().collect();
         self.standing.keep(snapshot, now, &chain);
         Ok(chain)

@@ -15,7 +15,7 @@ mod slice;
 mod unknown;
 
 pub use caller::{Caller, Chain};
-pub(crate) use caller::{Standing, tasks};
+pub(crate) use caller::{Grounds, Standing, tasks};
 pub use held::{HeldGrant, grants_behind, least_role};
 pub use outcome::Outcome;
 pub(crate) use outcome::UnderWay;

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     control::Control,
     credential::sha256,
-    decide::{Caller, Standing, tasks},
+    decide::{Caller, Grounds, Standing, tasks},
     snapshot::{Dead, Life, Snapshot},
 };
 
@@ -215,7 +215,7 @@ pub(crate) fn stands(
     }
     match &claims.task {
         Some(_) => {
-            let caller = agent_stands(known, claims, tenant, now)?;
+            let caller = agent_stands(known, believed, tenant, now)?;
             *believed.stood() = Some(caller.clone());
             Ok(TokenHolder::Agent(Box::new(caller)))
         }
@@ -225,10 +225,11 @@ pub(crate) fn stands(
 
 fn agent_stands(
     known: &Snapshot,
-    claims: &AccessClaims,
+    believed: &Believed,
     tenant: &TenantId,
     now: Timestamp,
 ) -> Result<Caller, TokenRefused> {
+    let claims = &believed.claims;
     let task = claims.task.clone().ok_or(TokenRefused::ChainDiffers)?;
     let agent = claims.client_id.parse().map_err(|_| TokenRefused::ChainDiffers)?;
     let caller = Caller {
@@ -240,25 +241,23 @@ fn agent_stands(
         generation: claims.generation,
         expires: claims.expires,
         proof: None,
+        grounds: Arc::new(Grounds {
+            kid: believed.kid.clone(),
+            credential: claims.credential.clone(),
+            is_bound: claims.thumbprint.is_some(),
+        }),
         standing: Standing::default(),
     };
-    let chain = caller.alive(known, now)?;
+    let chain = caller.alive(known, now).map_err(|dead| match dead {
+        Dead::Unbound => TokenRefused::BindingRequired,
+        dead => dead.into(),
+    })?;
     // INVARIANT: the chain of principals comes from the stored tree; a token that says otherwise is not believed.
     let (subject, actors) = subject_and_actors(&tasks(&chain)).ok_or(TokenRefused::ChainDiffers)?;
     if subject != claims.subject || actors != claims.actors {
         return Err(TokenRefused::ChainDiffers);
     }
-    if claims.thumbprint.is_none() && must_be_bound(known, &caller) {
-        return Err(TokenRefused::BindingRequired);
-    }
     Ok(caller)
-}
-
-/// Fails closed: an agent without a blueprint has no say in how it is bound.
-fn must_be_bound(known: &Snapshot, caller: &Caller) -> bool {
-    let blueprint =
-        known.agents.get(&caller.agent).and_then(|agent| known.blueprints.get(&agent.body.blueprint));
-    blueprint.is_none_or(|blueprint| blueprint.body.dpop_required)
 }
 
 fn workload_stands(

@@ -36,6 +36,9 @@ pub enum Dead {
     /// The token itself was revoked.
     #[error("the token was revoked")]
     TokenRevoked,
+    /// The token is one that anybody may use, and must not be.
+    #[error("the token is not bound to a key, and this agent's must be")]
+    Unbound,
     /// There is no such principal or task any more.
     #[error("`{0}` is unknown")]
     Unknown(AnyId),
@@ -59,6 +62,7 @@ impl Refuse for Dead {
         match self {
             Self::OtherGeneration => "credential_superseded",
             Self::Revoked(_) | Self::TokenRevoked => "authority_revoked",
+            Self::Unbound => "dpop_binding_required",
             Self::Unknown(_) => "principal_unknown",
             Self::Inactive(..) => "principal_inactive",
             Self::Ownerless(_) => "owner_inactive",
@@ -80,7 +84,7 @@ impl Refuse for Dead {
             Self::Inactive(..) | Self::Ownerless(_) | Self::Unknown(_) => {
                 "stop, and tell the person who runs you"
             }
-            Self::OtherGeneration | Self::TokenRevoked => renew,
+            Self::OtherGeneration | Self::TokenRevoked | Self::Unbound => renew,
         };
         Some(help.into())
     }

@@ -36,6 +36,7 @@ fn not_active(agent: &Thing<Agent>, dead: &Dead) -> TaskRefusal {
         Dead::OtherGeneration
         | Dead::Revoked(_)
         | Dead::TokenRevoked
+        | Dead::Unbound
         | Dead::Unknown(_)
         | Dead::TaskEnded(..) => "not active",
     };

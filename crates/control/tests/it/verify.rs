@@ -201,3 +201,48 @@ async fn the_challenge_is_what_clients_can_read() {
     })
     .await;
 }
+
+/// What a token rests on is asked again whenever it is: by streams under way, which keep what they found, and by requests
+/// that come after them.
+#[tokio::test]
+async fn a_token_ends_with_its_credential_and_its_key_also_where_a_stream_asked_first() {
+    each_database(|app| async move {
+        app.populate().await;
+        for ends in ["credential", "key", "binding"] {
+            let token = app.client("rex").await.own_token(&app, CRM).await.token();
+            // A stream under way holds the caller on.
+            let stream = verify(&app, &bearer(&token)).unwrap();
+            assert!(stream.alive(&app.control.snapshot(), app.control.now()).is_ok(), "{ends}");
+            let (system, known) = (app.system(), app.control.snapshot());
+            match ends {
+                "credential" => {
+                    let alive = known.credentials.values().filter(|one| !one.revoked);
+                    let ids: Vec<_> = alive.map(|one| one.id.clone()).collect();
+                    drop(known);
+                    for id in ids {
+                        app.control.revoke_credential(&system, &id).await.unwrap();
+                    }
+                }
+                "key" => {
+                    let ids: Vec<_> = known.keys.keys().cloned().collect();
+                    drop(known);
+                    // The new one signs; then the old ones can go.
+                    app.control.rotate_key(&system, Algorithm::Es256).await.unwrap();
+                    for id in ids {
+                        app.control.revoke_key(&system, &id).await.ok();
+                    }
+                }
+                _ => {
+                    drop(known);
+                    let strict = json!({ "origin": "company", "description": "x", "dpop_required": true });
+                    let strict = crate::left::document("Blueprint", "company", &strict);
+                    app.control.apply(&system, vec![strict], false).await.unwrap();
+                }
+            }
+            let alive = stream.alive(&app.control.snapshot(), app.control.now());
+            assert!(alive.is_err(), "{ends}: a stream goes on");
+            assert!(verify(&app, &bearer(&token)).is_err(), "{ends}: a request after it is believed");
+        }
+    })
+    .await;
+}

@@ -129,6 +129,12 @@ async fn a_list_shows_nobody_elses_tasks() {
     // The server takes all that come through here for one client, and shows all of its tasks.
     let bobs = stage.ask("bob", &bob, list).await;
     assert_eq!(bobs.last().pointer("/result/tasks").unwrap().to_text(), "[]");
+    // Nor does writing an id make it one's own.
+    let guessed = r#"{"jsonrpc":"2.0","id":4,"method":"tasks/list","params":{"taskId":"t-1"}}"#;
+    for _ in 0..2 {
+        let bobs = stage.ask("bob", &bob, guessed).await;
+        assert_eq!(bobs.last().pointer("/result/tasks").unwrap().to_text(), "[]");
+    }
     let alices = stage.ask("alice", &session, list).await;
     let ids: Vec<_> = alices.last().pointer("/result/tasks").unwrap().as_array().unwrap().iter().collect();
     assert_eq!(ids.len(), 1, "{}", alices.text);
