@@ -131,14 +131,16 @@ pub(crate) const QUESTION: &str = "question";
 
 /// Carries a client's answer to the server that asked, within a session of the server.
 ///
-/// It is words of the client, so it is an act: decided, recorded, permitted.
+/// It is words of the client, so it is decided, recorded and permitted: as `act`, which is the act itself where the client
+/// asks for it once more, since it may have lost the right to it meanwhile.
 pub(crate) async fn answer<P: Plane>(
     visit: &Visit<P>,
     session: &Arc<Session>,
     response: &mcp::Response,
+    act: &Request,
 ) -> Result<(), Unanswered> {
     let outbound = Outbound::of_answer(response, &visit.upstream);
-    let authorized = match visit.authorize(&Request::Answer, &outbound).await {
+    let authorized = match visit.authorize(act, &outbound).await {
         Ok(authorized) => authorized,
         Err(refused) => {
             let error = mcp::RpcError::new(mcp::code::DENIED, "the answer was refused");

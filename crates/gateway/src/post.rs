@@ -86,7 +86,7 @@ async fn answer<P: Plane>(
             if let Ok(result) = &mut response.outcome {
                 Ids::new(&*visit.gate.plane, &visit.holder, &visit.upstream).open_in_answer(result);
             }
-            match call::answer(&visit, &session, &response).await {
+            match call::answer(&visit, &session, &response, &Request::Answer).await {
                 // What the server made of it shows in its own answer.
                 Ok(()) | Err(Unanswered::Trouble(_)) => Ok(reply::taken()),
                 Err(Unanswered::Refused(Refused::Unauthorized(unauthorized))) => {

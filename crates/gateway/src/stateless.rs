@@ -184,10 +184,11 @@ async fn go_on<P: Plane>(
     };
     let Some(session) = exchange.route.session().cloned() else { return Err(refuse(state::foreign())) };
     let answer = mcp::Response::result(question.id, answer);
-    match call::answer(&visit, &session, &answer).await {
+    let act = exchange.request.clone();
+    match call::answer(&visit, &session, &answer, &act).await {
         Ok(()) => {}
         Err(Unanswered::Refused(refused)) => {
-            return call::refusal(&exchange.front, id, &Request::Answer, refused);
+            return call::refusal(&exchange.front, id, &act, refused);
         }
         Err(Unanswered::Trouble(trouble)) => {
             return Ok(reply::stateless(&mcp::Response::error(Some(id), trouble.to_error())));

@@ -134,7 +134,7 @@ async fn a_question_waits_for_its_answer() {
     assert_eq!(got, r#"{"action":"accept","content":{"n":1.0}}"#);
     assert_eq!(answer.last().pointer("/result/resultType"), Some(&Json::from("complete")));
     assert_eq!(stage.server.count(r#""name":"elicits""#), 1, "the call was made once");
-    assert_eq!((stage.authorized("elicits"), stage.authorized("answer")), (1, 1));
+    assert_eq!(stage.authorized("elicits"), 2, "the act is decided again with the answer");
     let outcomes = stage.plane.outcomes();
     assert!(outcomes.iter().rev().take(2).all(|outcome| outcome.result == Ending::Done), "{outcomes:?}");
     assert_eq!(stage.server.count("cancelled"), 0);
@@ -203,12 +203,13 @@ async fn a_ticket_ends_by_itself() {
 }
 
 #[tokio::test]
-async fn an_answer_is_decided() {
+async fn an_answer_is_decided_as_the_act_that_it_belongs_to() {
     let stage = stage(elder().await);
     let ticket = parked(&stage, "alice", "").await;
-    stage.plane.deny("answer", denial());
+    stage.plane.deny("elicits", denial());
     let denied = stage.modern("alice", retry(&ticket, "")).await;
-    assert_eq!((denied.error_code(), denied.status), (Some(-32003), StatusCode::OK), "{}", denied.text);
+    let is_error = denied.last().pointer("/result/isError");
+    assert_eq!((is_error, denied.status), (Some(&Json::Bool(true)), StatusCode::OK), "{}", denied.text);
     let told = stage.server.saw(is_answer).await.json();
     assert!(told.get("result").is_none() && told.pointer("/error/code") == Some(&Json::from(-32003)));
     assert_eq!(stage.server.count("accept"), 0);
