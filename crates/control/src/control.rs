@@ -139,10 +139,15 @@ impl Control {
 
     /// Whether this node knows that it knows: the log was asked recently and had nothing newer.
     pub fn is_fresh(&self, now: Timestamp) -> bool {
-        now.millis_since(*self.inner.fresh.borrow()) <= Self::STALE_MS_MAX
+        self.fresh_for(now) >= 0
     }
 
-    /// Says each time authority may have ended anywhere.
+    /// How long this node stays fresh if it does not ask the log again, in milliseconds; negative when it is not.
+    pub(crate) fn fresh_for(&self, now: Timestamp) -> i64 {
+        Self::STALE_MS_MAX - now.millis_since(*self.inner.fresh.borrow())
+    }
+
+    /// Says each time authority may have ended anywhere, and goes on saying it while the node is not fresh.
     pub fn narrowed(&self) -> watch::Receiver<Position> {
         self.inner.narrowed.subscribe()
     }

@@ -2,7 +2,8 @@
 //!
 //! Records say what changed; the follower reads again what they are about and replaces the snapshot. It runs for
 //! as long as the process does, is woken by commits of this process, and looks for those of others four times a
-//! second. When it cannot see the log for three seconds, the node no longer counts as fresh and denies.
+//! second. When it cannot see the log for three seconds, the node no longer counts as fresh: it denies, and what is
+//! under way ends.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -36,7 +37,15 @@ impl Follower {
     }
 
     /// Follows until the store closes. A log that cannot be read is tried again; meanwhile the node goes stale.
-    pub async fn run(mut self) {
+    pub async fn run(self) {
+        let control = self.control.clone();
+        tokio::select! {
+            () = self.follow() => {}
+            () = control.tell_while_stale() => {}
+        }
+    }
+
+    async fn follow(mut self) {
         loop {
             if let Err(fault) = self.bounded_step().await {
                 tracing::error!(error = %fault, "cannot follow the log; decisions are refused until it can be read");
@@ -146,6 +155,20 @@ impl Follower {
             .flat_map(|task| after.counted_chain(task))
             .collect();
         tasks.into_iter().cloned().collect()
+    }
+}
+
+impl Control {
+    /// Wakes whoever waits for the end of authority while this node is not fresh: then nobody can say that it lasts.
+    pub async fn tell_while_stale(&self) {
+        loop {
+            let left = u64::try_from(self.fresh_for(self.now()));
+            if left.is_err() {
+                self.inner().narrowed.send_modify(|_| {});
+            }
+            let pause = left.map_or(LOOK_EVERY, |left| Duration::from_millis(left + 1));
+            tokio::time::sleep(pause).await;
+        }
     }
 }
 

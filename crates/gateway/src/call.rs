@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::response::Response;
+use base::HeldBody;
 use http::HeaderValue;
 use wire::{
     json::{Json, Object},
@@ -29,14 +30,22 @@ use crate::{
 /// The longest session id that is taken from a server, in bytes.
 const UPSTREAM_SESSION_ID_BYTES_MAX: usize = 1024;
 
-/// Serves an act. `None` when the server does not know the session of the route any more; then nothing was executed.
+/// What came of an act.
+pub(crate) enum Served {
+    Answer(Response),
+    /// The server does not know the session of the route any more, and nothing was executed. The room that the message
+    /// takes comes back for another attempt.
+    Gone(Option<HeldBody>),
+}
+
+/// Serves an act.
 pub(crate) async fn serve<P: Plane>(
     visit: Visit<P>,
     front: Front,
     route: Route,
     request: Request,
     message: mcp::Request,
-) -> Result<Option<Response>, Stop> {
+) -> Result<Served, Stop> {
     let (id, number) = (message.id.clone(), visit.gate.number());
     let in_flight = match route.session() {
         None => None,
@@ -45,7 +54,7 @@ pub(crate) async fn serve<P: Plane>(
             let key = if matches!(front, Front::Session) { id.clone() } else { Id::Number(number) };
             match session.begin(&key, number, visit.gate.config.limits.in_flight_max) {
                 Some(in_flight) => Some(in_flight),
-                None => return Ok(Some(front.reply(&post::crowded(&id)))),
+                None => return Ok(Served::Answer(front.reply(&post::crowded(&id)))),
             }
         }
     };
@@ -60,11 +69,11 @@ pub(crate) async fn serve<P: Plane>(
     };
     let outbound = match Outbound::new(message, &visit.upstream, form, number) {
         Ok(outbound) => outbound,
-        Err(error) => return Ok(Some(front.reply(&mcp::Response::error(Some(id), error)))),
+        Err(error) => return Ok(Served::Answer(front.reply(&mcp::Response::error(Some(id), error)))),
     };
     let authorized = match visit.authorize(&request, &outbound).await {
         Ok(authorized) => authorized,
-        Err(refused) => return refusal(&front, id, &request, refused).map(Some),
+        Err(refused) => return refusal(&front, id, &request, refused).map(Served::Answer),
     };
     let is_stateless = matches!(front, Front::Stateless(_));
     let (mut exchange, permitted) =
@@ -74,12 +83,12 @@ pub(crate) async fn serve<P: Plane>(
         let is_gone = matches!(end, End::Trouble(Trouble::SessionGone));
         let answer = exchange.settle(Err(end)).await;
         return match (is_gone, is_stateless) {
-            (true, true) => Ok(None),
+            (true, true) => Ok(Served::Gone(exchange.held.take())),
             (true, false) => Err(reply::no_session(Some(id))),
-            (false, _) => Ok(Some(exchange.reply(&answer))),
+            (false, _) => Ok(Served::Answer(exchange.reply(&answer))),
         };
     }
-    Ok(Some(respond(Box::new(exchange)).await))
+    Ok(Served::Answer(respond(Box::new(exchange)).await))
 }
 
 /// The answer of an exchange under way: one JSON text when it comes at once and the server gave one; a stream when
@@ -149,9 +158,7 @@ pub(crate) async fn answer<P: Plane>(
             return Err(Unanswered::Refused(refused));
         }
     };
-    let clock = Arc::clone(&visit.gate.config.clock);
-    let position = authorized.permit.position();
-    let mut account = Account::new(Arc::clone(&visit.gate.plane), visit.caller().clone(), clock, position);
+    let mut account = visit.account(authorized.permit.position());
     let way = Way::within(&visit.upstream, session);
     let client = &visit.gate.client;
     let (standing, sent) = client.forward(authorized.permit, authorized.inject, &outbound, way).await;

@@ -42,6 +42,10 @@ impl<P: Plane> Gateway<P> {
         let errand = Errand { turn, standing: session.standing(), message };
         let (gate, upstream, session) = (Arc::clone(self), Arc::clone(upstream), Arc::clone(session));
         tokio::spawn(async move {
+            // SECURITY: no credential goes to a server that was stopped, moved or given another one meanwhile.
+            if !gate.plane.is_current(&upstream, errand.standing.headers()) {
+                return;
+            }
             let way = Way::within(&upstream, &session);
             if let Err(trouble) = gate.client.tell(&errand.standing, errand.message, way).await {
                 tracing::debug!(server = %upstream.name, %trouble, "a message of upkeep was not delivered");

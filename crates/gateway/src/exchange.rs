@@ -299,7 +299,11 @@ impl<P: Plane> Exchange<P> {
                 Some(cancellation(number).to_bytes())
             }
             // In 2026-07-28 what nobody asked for travels on subscriptions alone.
-            other => (!is_stateless && is_carried_unasked(other)).then(|| notification.to_bytes()),
+            other => {
+                let passes =
+                    !is_stateless && is_carried_unasked(other) && self.leash.lets_hear(&notification);
+                passes.then(|| notification.to_bytes())
+            }
         }
     }
 
@@ -354,8 +358,7 @@ impl<P: Plane> Exchange<P> {
             },
             Err(End::Cut(cut)) => {
                 self.cut(cut);
-                let help = "ask the person behind this task for a new one";
-                Response::error(Some(id), Denial::new(cut.code(), cut.reason(), help).error())
+                Response::error(Some(id), cut.denial().error())
             }
         }
     }

@@ -15,6 +15,7 @@ pub(crate) enum Front {
 }
 
 /// What a request of 2026-07-28 says about itself, as far as it passes, and what it asks for.
+#[derive(Clone)]
 pub(crate) struct Told {
     pub(crate) envelope: Envelope,
     /// SHA-256 of the act, which stays the same when the client asks again with answers.

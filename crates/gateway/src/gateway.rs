@@ -10,11 +10,11 @@ use std::{
 };
 
 use axum::{Router, extract::State, response::Response, routing::any};
-use base::{HeldBody, Name, ServerId, TraceId};
+use base::{HeldBody, Name, Position, ServerId, TraceId};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, request::Parts};
 use tokio::sync::Semaphore;
 use wire::{
-    json::{Json, Object},
+    json::Json,
     mcp::{self, Revision, RpcError, code},
 };
 
@@ -23,8 +23,8 @@ use crate::{
     account::Account,
     config::Config,
     door::Door,
+    known::Known,
     leash::Leash,
-    opening::Known,
     outgoing::{self, Outgoing},
     parked::{Left, Lot, Parked},
     post,
@@ -278,18 +278,18 @@ impl<P: Plane> Visit<P> {
 
     /// Listening is an act: what the server says on its own reaches the client only with a decision on record.
     pub(crate) async fn ask_to_listen(&self, session: &Session) -> Result<Account<P>, Refused> {
-        let message = mcp::Request {
-            id: mcp::Id::Text(session.id.clone()),
-            method: "listen".to_owned(),
-            params: None,
-            rest: Object::new(),
-        };
+        let message = mcp::Request::new(mcp::Id::Text(session.id.clone()), "listen", None);
         let digest = message.digest(self.upstream.id.as_str());
         let asked = Asked { upstream: &self.upstream, request: &Request::Listen, digest: &digest, bytes: 0 };
         let authorized = self.authorize_as(asked).await?;
         session.renew(Standing::new(authorized.inject));
-        let (plane, clock) = (Arc::clone(&self.gate.plane), Arc::clone(&self.gate.config.clock));
-        Ok(Account::new(plane, self.caller().clone(), clock, authorized.permit.position()))
+        Ok(self.account(authorized.permit.position()))
+    }
+
+    /// The account of an act that was permitted to this caller.
+    pub(crate) fn account(&self, intent: Position) -> Account<P> {
+        let clock = Arc::clone(&self.gate.config.clock);
+        Account::new(Arc::clone(&self.gate.plane), self.caller().clone(), clock, intent)
     }
 
     async fn close(self, headers: &HeaderMap) -> Result<Response, Stop> {

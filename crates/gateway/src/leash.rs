@@ -4,8 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use base::{Clock, Position};
 use tokio::sync::watch;
+use wire::{
+    json::Json,
+    mcp::{Denial, Notice, Notification},
+};
 
-use crate::{Plane, Upstream};
+use crate::{Item, Plane, Upstream};
 
 /// Waits until a caller's authority ends.
 pub(crate) struct Leash<P: Plane> {
@@ -23,6 +27,8 @@ pub(crate) enum Cut {
     Revoked,
     /// The token or the task has reached its end.
     Deadline,
+    /// Nobody can tell: this node cannot prove that it knows the latest revocations.
+    Stale,
     /// The control plane is gone; without it nobody can tell.
     Blind,
 }
@@ -32,16 +38,28 @@ impl Cut {
         match self {
             Self::Revoked => "authority_revoked",
             Self::Deadline => "deadline_reached",
+            Self::Stale => "node_stale",
             Self::Blind => "control_plane_gone",
         }
     }
 
-    pub(crate) const fn reason(self) -> &'static str {
+    const fn reason(self) -> &'static str {
         match self {
             Self::Revoked => "the authority of this task or agent was ended while the request was under way",
             Self::Deadline => "the task or its token reached its end while the request was under way",
+            Self::Stale => {
+                "this node could no longer prove that it knows the latest revocations while the request was under way"
+            }
             Self::Blind => "the control plane stopped while the request was under way",
         }
+    }
+
+    pub(crate) fn denial(self) -> Denial {
+        let help = match self {
+            Self::Revoked | Self::Deadline => "ask the person behind this task for a new one",
+            Self::Stale | Self::Blind => "try again later; what was under way may have had its effect",
+        };
+        Denial::new(self.code(), self.reason(), help)
     }
 }
 
@@ -55,6 +73,17 @@ impl<P: Plane> Leash<P> {
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self { plane, caller, upstream, revocations, clock }
+    }
+
+    /// Whether a notification is about nothing that the caller may not read.
+    ///
+    /// SECURITY: a right to a resource may end, and the subscription to it lasts.
+    pub(crate) fn lets_hear(&self, notification: &Notification) -> bool {
+        if Notice::parse(&notification.method) != Some(Notice::ResourcesUpdated) {
+            return true;
+        }
+        let uri = notification.param("uri").and_then(Json::as_str);
+        uri.is_some_and(|uri| self.plane.visible(&self.caller, &self.upstream, Item::Resource(uri)))
     }
 
     /// The same leash for another message of the same request.
@@ -77,6 +106,9 @@ impl<P: Plane> Leash<P> {
             let left = self.plane.deadline(&self.caller).millis_since(self.clock.now());
             if left <= 0 {
                 return Cut::Deadline;
+            }
+            if !self.plane.is_fresh() {
+                return Cut::Stale;
             }
             if !self.plane.is_live(&self.caller, &self.upstream) {
                 return Cut::Revoked;

@@ -24,6 +24,7 @@ mod exchange;
 mod filter;
 mod front;
 mod gateway;
+mod known;
 mod leash;
 mod listen;
 mod listing;

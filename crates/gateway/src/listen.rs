@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use wire::{
     json::{Json, Object},
-    mcp::{self, Denial, Id, Message, Notice, Notification, RpcError, meta},
+    mcp::{self, Id, Message, Notice, Notification, RpcError, meta},
     sse,
 };
 
@@ -41,12 +41,9 @@ pub(crate) fn for_session(session: &Session, number: i64, upstream: &Upstream) -
         resources: session.offer.has("resources", "listChanged"),
         uris: session.subscribed.borrow().clone(),
     };
-    let message = mcp::Request {
-        id: Id::Number(number),
-        method: mcp::Method::SubscriptionsListen.as_str().to_owned(),
-        params: Some(Json::object([("notifications", wanted.to_json())])),
-        rest: Object::new(),
-    };
+    let params = Json::object([("notifications", wanted.to_json())]);
+    let method = mcp::Method::SubscriptionsListen.as_str();
+    let message = mcp::Request::new(Id::Number(number), method, Some(params));
     let form = Form::Stateless { envelope: &session.envelope, schema: None };
     Outbound::new(message, upstream, form, number).map_err(|_| Trouble::NotPermitted)
 }
@@ -117,7 +114,7 @@ async fn alone<P: Plane>(
     let outbound =
         Outbound::new(request, &visit.upstream, form, visit.gate.number()).map_err(NoWay::Failed)?;
     let authorized = visit.authorize(&Request::Listen, &outbound).await.map_err(NoWay::Refused)?;
-    let mut account = account(visit, authorized.permit.position());
+    let mut account = visit.account(authorized.permit.position());
     let way = Way::of(&visit.upstream, &Route::Alone);
     let (_, sent) = visit.gate.client.forward(authorized.permit, authorized.inject, &outbound, way).await;
     let frames = sent.and_then(|answer| Frames::of_subscription(answer, &visit.upstream));
@@ -194,12 +191,9 @@ async fn subscribe<P: Plane>(
     session: Option<&Arc<Session>>,
     uri: &str,
 ) -> Result<bool, NoWay> {
-    let message = mcp::Request {
-        id: Id::Number(0),
-        method: mcp::Method::ResourcesSubscribe.as_str().to_owned(),
-        params: Some(Json::object([("uri", Json::from(uri))])),
-        rest: Object::new(),
-    };
+    let params = Json::object([("uri", Json::from(uri))]);
+    let method = mcp::Method::ResourcesSubscribe.as_str();
+    let message = mcp::Request::new(Id::Number(0), method, Some(params));
     let outbound =
         Outbound::new(message, &visit.upstream, Form::Session, visit.gate.number()).map_err(NoWay::Failed)?;
     let request = Request::Subscribe { uri: uri.to_owned() };
@@ -208,7 +202,7 @@ async fn subscribe<P: Plane>(
         Err(Refused::Denied(_)) => return Ok(false),
         Err(refused) => return Err(NoWay::Refused(refused)),
     };
-    let mut account = account(visit, authorized.permit.position());
+    let mut account = visit.account(authorized.permit.position());
     let Some(session) = session else {
         account.end(Ending::Done, None, None);
         return Ok(true);
@@ -238,11 +232,6 @@ async fn subscribe<P: Plane>(
             Ok(false)
         }
     }
-}
-
-fn account<P: Plane>(visit: &Visit<P>, intent: base::Position) -> Account<P> {
-    let clock = Arc::clone(&visit.gate.config.clock);
-    Account::new(Arc::clone(&visit.gate.plane), visit.caller().clone(), clock, intent)
 }
 
 /// A stream on its way from the server to the client.
@@ -317,9 +306,7 @@ impl<P: Plane> Relay<P> {
                 biased;
                 cut = self.leash.ended() => {
                     self.account.end(Ending::Cut, Some(cut.code()), None);
-                    let help = "ask the person behind this task for a new one";
-                    let error = Denial::new(cut.code(), cut.reason(), help).error();
-                    self.close(&mcp::Response::error(Some(self.id.clone()), error));
+                    self.close(&mcp::Response::error(Some(self.id.clone()), cut.denial().error()));
                     continue;
                 }
                 read = tokio::time::timeout(keep_alive, reading) => read,
@@ -356,7 +343,8 @@ impl<P: Plane> Relay<P> {
                 }
             }
         }
-        if is_acknowledgement || self.honoured.admits(&notification) {
+        let is_wanted = self.honoured.admits(&notification) && self.leash.lets_hear(&notification);
+        if is_acknowledgement || is_wanted {
             mark(&mut notification, &self.id);
             self.ready.push(notification.to_bytes());
         }

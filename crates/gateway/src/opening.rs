@@ -12,22 +12,22 @@ use wire::{
 };
 
 use crate::{
-    Gateway, Plane, Refused, Request, Upstream, call,
+    Passes, Plane, Refused, Request, Upstream, call,
     exchange::{End, Exchange, Step},
     front::{Front, Route, Told},
     gateway::Visit,
     notices::opened,
     reply::{self, Stop},
     request::Generation,
-    session::{Client, Opened, Session, lock},
+    session::{Client, Opened, Session},
     sessions::Opening,
     tongue::{Offer, Tongue, carried_of_client, spoken_versions, wants_once_more},
     translate,
-    upstream::{Form, Outbound, Trouble, Way},
+    upstream::{Form, Outbound, Trouble, Way, ourselves},
 };
 
-/// How many servers' generations are remembered.
-const REMEMBERED_MAX: usize = 10_000;
+/// There is no place for another session.
+const CROWDED: &str = "too many sessions are open; try again later";
 
 /// What a client says when it opens a session.
 struct Hello {
@@ -93,8 +93,8 @@ pub(crate) async fn initialize<P: Plane>(
             (hello.revision, mcp::Response::result(id.clone(), told))
         }
     };
-    let session = keep(&visit, Client::Known(revision), opened)
-        .ok_or_else(|| reply::busy(Some(id), "too many sessions are open; try again later"))?;
+    let session =
+        keep(&visit, Client::Known(revision), opened).ok_or_else(|| reply::busy(Some(id), CROWDED))?;
     Ok(reply::with_session(reply::message(&answer), &session.id))
 }
 
@@ -134,7 +134,7 @@ pub(crate) async fn discover<P: Plane>(
         } else {
             announce(&visit, keep(&visit, Client::Unaware, opened))
                 .await
-                .ok_or_else(|| reply::busy(Some(id), "too many sessions are open; try again later"))?;
+                .ok_or_else(|| reply::busy(Some(id), CROWDED))?;
         }
     }
     Ok(front.reply(&answer))
@@ -198,7 +198,7 @@ pub(crate) async fn session_of_its_own<P: Plane>(
 }
 
 fn busy() -> RpcError {
-    RpcError::new(code::INTERNAL_ERROR, "too many sessions are open; try again later").with_code("busy")
+    RpcError::new(code::INTERNAL_ERROR, CROWDED).with_code("busy")
 }
 
 /// The first words in the client's generation, and in the other where the server does not know that one. `message` is
@@ -266,24 +266,16 @@ async fn by_initialize<P: Plane>(
     message: mcp::Request,
     envelope: &Envelope,
 ) -> Result<Attempt, Refused> {
-    let form = Form::Session;
-    let mut asked = match ask(visit, Route::Opening, message, form).await? {
-        Ok(asked) => asked,
+    let spoken = match ask(visit, Route::Opening, message, Form::Session).await? {
+        Ok(spoken) => spoken,
         Err(attempt) => return Ok(attempt),
     };
-    let mut opened = None;
-    if let Ok(mcp::Response { outcome: Ok(result), .. }) = &mut asked.last {
-        match Offer::of_initialize(result, asked.exchange.upstream.passes) {
-            Ok((revision, offer)) => {
-                let tongue = Tongue::Session { revision, id: asked.session_id.take() };
-                let standing = asked.standing.clone();
-                opened =
-                    standing.map(|standing| Opened { tongue, offer, envelope: envelope.clone(), standing });
-            }
-            Err(trouble) => asked.last = Err(trouble.into()),
-        }
-    }
-    Ok(asked.end(opened).await)
+    let id = spoken.session_id.clone();
+    let read = |result: &mut Json, passes| {
+        let (revision, offer) = Offer::of_initialize(result, passes)?;
+        Ok((Tongue::Session { revision, id }, offer))
+    };
+    Ok(spoken.end(envelope, read).await)
 }
 
 async fn by_discover<P: Plane>(
@@ -292,22 +284,12 @@ async fn by_discover<P: Plane>(
     envelope: &Envelope,
 ) -> Result<Attempt, Refused> {
     let form = Form::Stateless { envelope, schema: None };
-    let mut asked = match ask(visit, Route::Alone, message, form).await? {
-        Ok(asked) => asked,
+    let spoken = match ask(visit, Route::Alone, message, form).await? {
+        Ok(spoken) => spoken,
         Err(attempt) => return Ok(attempt),
     };
-    let mut opened = None;
-    if let Ok(mcp::Response { outcome: Ok(result), .. }) = &mut asked.last {
-        match Offer::of_discover(result, asked.exchange.upstream.passes) {
-            Ok(offer) => {
-                let (tongue, standing) = (Tongue::Stateless, asked.standing.clone());
-                opened =
-                    standing.map(|standing| Opened { tongue, offer, envelope: envelope.clone(), standing });
-            }
-            Err(trouble) => asked.last = Err(trouble.into()),
-        }
-    }
-    Ok(asked.end(opened).await)
+    let read = |result: &mut Json, passes| Ok((Tongue::Stateless, Offer::of_discover(result, passes)?));
+    Ok(spoken.end(envelope, read).await)
 }
 
 /// First words that were permitted and sent, with what came of them.
@@ -319,7 +301,23 @@ struct Spoken<P: Plane> {
 }
 
 impl<P: Plane> Spoken<P> {
-    async fn end(mut self, opened: Option<Opened>) -> Attempt {
+    /// Reads what the server offers, before it is put into the client's form.
+    async fn end(
+        mut self,
+        envelope: &Envelope,
+        read: impl FnOnce(&mut Json, Passes) -> Result<(Tongue, Offer), Trouble>,
+    ) -> Attempt {
+        let mut opened = None;
+        if let (Ok(mcp::Response { outcome: Ok(result), .. }), Some(standing)) =
+            (&mut self.last, self.standing.take())
+        {
+            match read(result, self.exchange.upstream.passes) {
+                Ok((tongue, offer)) => {
+                    opened = Some(Opened { tongue, offer, envelope: envelope.clone(), standing });
+                }
+                Err(trouble) => self.last = Err(trouble.into()),
+            }
+        }
         let is_foreign = match &self.last {
             Ok(response) => response.outcome.is_err(),
             Err(End::Trouble(Trouble::Status(status))) => (400..500).contains(status),
@@ -383,77 +381,14 @@ async fn announce<P: Plane>(visit: &Visit<P>, kept: Option<Arc<Session>>) -> Opt
 }
 
 fn question(method: &str, params: Object) -> mcp::Request {
-    mcp::Request {
-        id: Id::Number(0),
-        method: method.to_owned(),
-        params: Some(Json::Object(params)),
-        rest: Object::new(),
-    }
+    mcp::Request::new(Id::Number(0), method, Some(Json::Object(params)))
 }
 
 /// `initialize` for a client that knows no sessions.
 fn initialize_params(envelope: &Envelope) -> Object {
-    let unnamed =
-        || Json::object([("name", Json::from("writ")), ("version", Json::from(env!("CARGO_PKG_VERSION")))]);
     let mut params = Object::new();
     params.insert("protocolVersion", Revision::LATEST.as_str());
     params.insert("capabilities", envelope.capabilities.clone());
-    params.insert("clientInfo", envelope.client_info.clone().unwrap_or_else(unnamed));
+    params.insert("clientInfo", envelope.client_info.clone().unwrap_or_else(ourselves));
     params
-}
-
-/// Which generations a server knows, as far as that was seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Known {
-    sessions: Option<bool>,
-    stateless: Option<bool>,
-}
-
-impl Known {
-    const fn get(self, generation: Generation) -> Option<bool> {
-        match generation {
-            Generation::Sessions => self.sessions,
-            Generation::Stateless => self.stateless,
-        }
-    }
-
-    /// Whether a server is better asked in the other generation first: it knows that one, and not this one.
-    fn is_of_the_other(self, generation: Generation) -> bool {
-        self.get(generation) == Some(false) && self.get(generation.other()) == Some(true)
-    }
-}
-
-impl<P: Plane> Gateway<P> {
-    /// The generation in which a server is spoken to for a client of this one; none while that is not known.
-    pub(crate) fn speaks(&self, upstream: &Upstream, own: Generation) -> Option<Generation> {
-        let known = self.known(upstream);
-        if known.get(own) == Some(true) {
-            return Some(own);
-        }
-        known.is_of_the_other(own).then(|| own.other())
-    }
-
-    fn known(&self, upstream: &Upstream) -> Known {
-        let key = (upstream.id.clone(), upstream.url.clone());
-        lock(&self.tongues).get(&key).copied().unwrap_or_default()
-    }
-
-    fn remember(&self, upstream: &Upstream, generation: Generation, is_known: bool) {
-        let mut tongues = lock(&self.tongues);
-        if tongues.len() >= REMEMBERED_MAX {
-            tongues.clear();
-        }
-        let known = tongues.entry((upstream.id.clone(), upstream.url.clone())).or_default();
-        let seen = match generation {
-            Generation::Sessions => &mut known.sessions,
-            Generation::Stateless => &mut known.stateless,
-        };
-        // SECURITY: what one client's own words provoke must not make the others be served worse.
-        *seen = Some(is_known || *seen == Some(true));
-    }
-
-    /// Lets a server be asked anew which generations it knows.
-    pub(crate) fn unlearn(&self, upstream: &Upstream) {
-        lock(&self.tongues).remove(&(upstream.id.clone(), upstream.url.clone()));
-    }
 }

@@ -95,7 +95,10 @@ pub trait Plane: Send + Sync + 'static {
     /// credential is this one.
     fn is_current(&self, upstream: &Upstream, inject: &[(HeaderName, HeaderValue)]) -> bool;
 
-    /// Moves whenever authority may have ended somewhere; live streams ask [`is_live`](Self::is_live) then. A
+    /// Whether this node can prove that it knows the latest revocations.
+    fn is_fresh(&self) -> bool;
+
+    /// Moves whenever authority may have ended somewhere, and while the node is not [fresh](Self::is_fresh); live streams ask [`is_live`](Self::is_live) then. A
     /// channel whose sender is gone ends all streams.
     fn revocations(&self) -> watch::Receiver<Position>;
 

@@ -16,9 +16,8 @@ use wire::{
 
 use crate::{
     Ending, Plane, Refused, Request,
-    account::Account,
     asking::Waiting,
-    call::{self, Unanswered},
+    call::{self, Served, Unanswered},
     filter::RESOURCES_MAX,
     front::{Front, Route},
     gateway::Visit,
@@ -197,8 +196,10 @@ async fn serve_request<P: Plane>(
         Some(session) => {
             let id = request.id.clone();
             let route = Route::Within(session);
-            let served = call::serve(visit, Front::Session, route, asked, request).await?;
-            served.ok_or_else(|| reply::no_session(Some(id)))
+            match call::serve(visit, Front::Session, route, asked, request).await? {
+                Served::Answer(response) => Ok(response),
+                Served::Gone(_) => Err(reply::no_session(Some(id))),
+            }
         }
         None => opening::initialize(visit, request).await,
     }
@@ -226,8 +227,7 @@ async fn keep_wish<P: Plane>(
         Ok(authorized) => authorized,
         Err(refused) => return call::refusal(&Front::Session, id, &asked, refused),
     };
-    let (plane, clock) = (Arc::clone(&visit.gate.plane), Arc::clone(&visit.gate.config.clock));
-    let mut account = Account::new(plane, visit.caller().clone(), clock, authorized.permit.position());
+    let mut account = visit.account(authorized.permit.position());
     if let Request::SetLogLevel { level } = &asked {
         session.set_log_level(level);
     }

@@ -84,12 +84,7 @@ pub(crate) fn begin<P: Plane>(
             return Err(Trouble::Garbage("too many questions at once"));
         }
         round.numbers.push(number);
-        let question = Question {
-            id: Id::Number(number),
-            method: method.to_owned(),
-            params: params.cloned(),
-            rest: Object::new(),
-        };
+        let question = Question::new(Id::Number(number), method, params.cloned());
         round.to_send.push_back(question.to_bytes());
         round.awaited.push((key.to_owned(), Answer::Awaited(answer)));
     }

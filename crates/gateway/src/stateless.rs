@@ -14,7 +14,7 @@ use wire::{
 
 use crate::{
     Plane, Request, Upstream,
-    call::{self, QUESTION, Unanswered},
+    call::{self, QUESTION, Served, Unanswered},
     front::{Front, Told},
     gateway::Visit,
     listen,
@@ -25,7 +25,7 @@ use crate::{
     state::{self, Again, Bound, State},
     tasks::{self, Ids},
     tongue::{carried_of_client, spoken_versions},
-    upstream::{METHOD, NAME, PROTOCOL_VERSION, SESSION_ID},
+    upstream::{METHOD, NAME, PROTOCOL_VERSION, SESSION_ID, Trouble},
 };
 
 /// Whether a message is written in this generation: its headers say so, or its body does.
@@ -128,18 +128,17 @@ async fn serve_request<P: Plane>(
 /// Serves an act, once more where the server had forgotten the session that was kept for this client.
 async fn serve_act<P: Plane>(
     mut visit: Visit<P>,
-    told: Box<Told>,
-    asked: Request,
-    request: mcp::Request,
+    mut told: Box<Told>,
+    mut asked: Request,
+    mut request: mcp::Request,
 ) -> Result<Response, Stop> {
     let id = request.id.clone();
-    let held = visit.held.take();
-    for _ in 0..2 {
+    let mut is_first = true;
+    loop {
         let route = match opening::route(&visit, &told.envelope).await {
             Ok(route) => route,
             Err(NoWay::Refused(refused)) => {
-                let front = Front::Stateless(told);
-                return call::refusal(&front, id, &asked, refused);
+                return call::refusal(&Front::Stateless(told), id, &asked, refused);
             }
             Err(NoWay::Failed(error)) => return Ok(reply::stateless(&mcp::Response::error(Some(id), error))),
         };
@@ -148,15 +147,21 @@ async fn serve_act<P: Plane>(
             let error = RpcError::method_not_found(&request.method);
             return Ok(reply::stateless(&mcp::Response::error(Some(id), error)));
         }
-        let front = Front::Stateless(Box::new(Told { envelope: told.envelope.clone(), act: told.act }));
-        let visit = visit.again();
-        if let Some(response) = call::serve(visit, front, route, asked.clone(), request.clone()).await? {
-            drop(held);
-            return Ok(response);
-        }
+        // Only a session can be forgotten; where there is none, nothing is kept for another attempt.
+        let again = (is_first && route.session().is_some())
+            .then(|| (visit.again(), told.clone(), asked.clone(), request.clone()));
+        is_first = false;
+        let held = match call::serve(visit, Front::Stateless(told), route, asked, request).await? {
+            Served::Answer(response) => return Ok(response),
+            Served::Gone(held) => held,
+        };
+        let Some(again) = again else {
+            let gone = Trouble::SessionGone.to_error();
+            return Ok(reply::stateless(&mcp::Response::error(Some(id), gone)));
+        };
+        (visit, told, asked, request) = again;
+        visit.held = held;
     }
-    let gone = crate::upstream::Trouble::SessionGone.to_error();
-    Ok(reply::stateless(&mcp::Response::error(Some(id), gone)))
 }
 
 /// Goes on with an exchange whose server asked something, now that the client has answered.
@@ -176,7 +181,11 @@ async fn go_on<P: Plane>(
         return Err(refuse(RpcError::invalid_params(why)));
     };
     let now = gate.config.clock.now();
-    let is_its = |parked: &Parked<P>| matches!(&parked.left, Left::Question(_, act) if *act == told.act);
+    // SECURITY: a server that has moved meanwhile is another party: it gets neither the answer nor the old session's id.
+    let is_its = |parked: &Parked<P>| {
+        parked.exchange.upstream == visit.upstream
+            && matches!(&parked.left, Left::Question(_, act) if *act == told.act)
+    };
     let parked = gate.parked.fetch(ticket, &visit.holder, now, is_its);
     let Some(Parked { mut exchange, left: Left::Question(question, _), .. }) = parked else {
         visit.be_admitted().await?;

@@ -135,7 +135,7 @@ impl<P: Plane> Listener<P> {
                 listen::unmark(&mut notification);
                 let ids = Ids::new(&*self.gate.plane, &self.session.holder, &self.upstream);
                 ids.seal_in_notice(&mut notification, Some(&self.session.made))?;
-                passes.then(|| notification.to_bytes())
+                (passes && self.leash.lets_hear(&notification)).then(|| notification.to_bytes())
             }
             // In 2026-07-28 servers ask in their results alone.
             Message::Request(_) if self.session.tongue == Tongue::Stateless => None,

@@ -9,22 +9,19 @@ use crate::engine::{Dialect, Engine};
 struct Migration {
     /// The file's number and words: `0001_log`.
     name: &'static str,
-    /// The text for both databases.
-    common: Option<&'static str>,
-    /// The texts where the databases must differ; the file says why.
-    sqlite: Option<&'static str>,
-    postgres: Option<&'static str>,
+    /// Its text, the same for both but for the type of keys that are positions.
+    sqlite: &'static str,
+    postgres: &'static str,
 }
 
 include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
 
 impl Migration {
-    fn text(&self, dialect: Dialect) -> Option<&'static str> {
+    const fn text(&self, dialect: Dialect) -> &'static str {
         match dialect {
             Dialect::Sqlite => self.sqlite,
             Dialect::Postgres => self.postgres,
         }
-        .or(self.common)
     }
 }
 
@@ -45,17 +42,14 @@ pub(crate) async fn migrate(engine: &Engine) -> Result<(), Fault> {
         "create table if not exists migration (name text not null primary key, digest text not null)",
     )
     .await?;
-    let steps: Vec<_> = MIGRATIONS
-        .iter()
-        .filter_map(|step| step.text(engine.dialect()).map(|text| (step.name, text)))
-        .collect();
+    let steps = MIGRATIONS.iter().map(|step| (step.name, step.text(engine.dialect())));
     let done = conn.rows("select name, digest from migration order by name", &[]).await?;
-    if let Some(newer) = done.get(steps.len()) {
+    if let Some(newer) = done.get(MIGRATIONS.len()) {
         let reason =
             format!("it has step `{}`, which this version does not know; use a newer Writ", newer.text(0)?);
         return Err(Fault::new("migrating the database", reason));
     }
-    for (index, (name, text)) in steps.into_iter().enumerate() {
+    for (index, (name, text)) in steps.enumerate() {
         let digest = hex::encode(digest::digest(&digest::SHA256, text.as_bytes()));
         if let Some(row) = done.get(index) {
             if row.text(0)? != name || row.text(1)? != digest {

@@ -224,6 +224,10 @@ impl Plane for ControlPlane {
         server.body.lease(&known).is_ok_and(|lease| lease.as_slice() == inject)
     }
 
+    fn is_fresh(&self) -> bool {
+        self.control.is_fresh(self.control.now())
+    }
+
     fn revocations(&self) -> watch::Receiver<Position> {
         self.control.narrowed()
     }

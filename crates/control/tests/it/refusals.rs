@@ -240,8 +240,15 @@ async fn a_stale_node_refuses() {
             id: rex.id.clone(),
             key: SigningKey::from_pkcs8(Algorithm::Es256, &rex.key.to_pkcs8().unwrap()).unwrap(),
         };
+        let mut narrowed = app.control.narrowed();
+        narrowed.mark_unchanged();
         // The follower sleeps until the next record or a quarter of a second passes; meanwhile the clock jumps.
         app.bench.clock.advance_seconds(4);
+        tokio::select! {
+            biased;
+            () = app.control.tell_while_stale() => unreachable!("it goes on for as long as the node runs"),
+            woken = narrowed.changed() => woken.unwrap(),
+        }
         assert_eq!(app.caller(&token, "crm").unwrap_err(), "node_stale");
         let form = proving.proving(&app);
         let form: Vec<(&str, &str)> =

@@ -11,5 +11,5 @@ pub(crate) use client::{Client, LAST_EVENT_ID, METHOD, NAME, PROTOCOL_VERSION, S
 pub(crate) use frames::Frames;
 pub(crate) use outbound::{Form, Outbound};
 pub use question::Discovered;
-pub(crate) use question::Question;
+pub(crate) use question::{Question, ourselves};
 pub(crate) use trouble::Trouble;

@@ -148,12 +148,7 @@ impl<'a> Question<'a> {
 
     async fn hear(&mut self, method: &str, params: Json) -> Result<Result<Json, RpcError>, Trouble> {
         self.number += 1;
-        let request = Request {
-            id: Id::Number(self.number),
-            method: method.to_owned(),
-            params: Some(params),
-            rest: Object::new(),
-        };
+        let request = Request::new(Id::Number(self.number), method, Some(params));
         let envelope =
             Envelope { client_info: Some(ourselves()), capabilities: Object::new(), log_level: None };
         let form = match self.tongue {
@@ -185,6 +180,6 @@ impl<'a> Question<'a> {
 }
 
 /// What we are called when we ask for ourselves.
-fn ourselves() -> Json {
+pub(crate) fn ourselves() -> Json {
     Json::object([("name", Json::from("writ")), ("version", Json::from(env!("CARGO_PKG_VERSION")))])
 }

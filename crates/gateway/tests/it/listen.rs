@@ -63,6 +63,8 @@ async fn what_is_told_was_asked_for_and_decided() {
     let meta = |id: &str| format!(r#""_meta":{{"io.modelcontextprotocol/subscriptionId":{id}}}"#);
     let updated = |uri: &str, meta: &str| told("resources/updated", &format!(r#"{{"uri":"{uri}",{meta}}}"#));
     let changed = |what: &str| told(&format!("{what}/list_changed"), &format!("{{{}}}", meta(&id)));
+    // A right that ends while the stream lasts.
+    stage.plane.hidden.lock().unwrap().insert("a://x/ended".into());
     for dropped in [
         changed("prompts"),
         changed("resources"),
@@ -77,6 +79,7 @@ async fn what_is_told_was_asked_for_and_decided() {
         told("resources/updated", &format!(r#"{{"uri":1,{}}}"#, meta(&id))),
         r#"{"jsonrpc":"2.0","id":"q","method":"sampling/createMessage","params":{}}"#.to_owned(),
         r#"{"jsonrpc":"2.0","id":424242,"result":{}}"#.to_owned(),
+        updated("a://x/ended", &meta(&id)),
         updated("a://x/part", &meta(&id)),
         changed("tools"),
     ] {
@@ -189,9 +192,11 @@ async fn a_server_with_sessions_gets_one_for_the_stream() {
     let asked: Vec<_> = seen.iter().filter(|seen| seen.body.contains("resources/subscribe")).collect();
     assert!(asked.len() == 1 && header(asked[0], "mcp-session-id") == own && asked[0].body.contains("a://x"));
     assert_eq!(stage.server.count("a://denied"), 0);
+    stage.plane.hidden.lock().unwrap().insert("a://x/ended".into());
     for message in [
         told("prompts/list_changed", "{}"),
         told("resources/updated", r#"{"uri":"a://denied"}"#),
+        told("resources/updated", r#"{"uri":"a://x/ended"}"#),
         told("message", r#"{"level":"error","data":"x"}"#),
         r#"{"jsonrpc":"2.0","id":"s1","method":"elicitation/create","params":{}}"#.to_owned(),
         told("resources/updated", r#"{"uri":"a://x"}"#),

@@ -97,7 +97,6 @@ async fn the_deadline_and_the_loss_of_the_plane_cut_too() {
     };
     let (answer, ()) = tokio::join!(calling, passing);
     assert_eq!(answer.code(), "deadline_reached");
-
     world.plane.deadline.store(NOW.plus_seconds(3600).millis(), Ordering::SeqCst);
     let calling = world.ask(&session, tool(10, "waits"));
     let losing = async {
@@ -109,6 +108,21 @@ async fn the_deadline_and_the_loss_of_the_plane_cut_too() {
     };
     let (answer, ()) = tokio::join!(calling, losing);
     assert_eq!(answer.code(), "control_plane_gone");
+}
+
+/// A node that was cut off from the log cannot say that authority lasts, so nothing under way lasts either.
+#[tokio::test]
+async fn the_loss_of_freshness_cuts_too() {
+    let world = world().await;
+    let session = world.open("alice").await;
+    let calling = world.ask(&session, tool(9, "waits"));
+    let losing = async {
+        world.server.saw(|seen| seen.body.contains("waits")).await;
+        world.plane.is_stale.store(true, Ordering::SeqCst);
+        world.plane.revocations.lock().unwrap().as_ref().unwrap().send_modify(|_| {});
+    };
+    let (answer, ()) = tokio::join!(calling, losing);
+    assert_eq!(answer.code(), "node_stale");
 }
 
 #[tokio::test]
@@ -142,18 +156,21 @@ async fn a_listening_stream_carries_what_is_told_and_ends_with_authority() {
     assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
     assert_eq!(world.listen("alice", &session).await.status(), StatusCode::TOO_MANY_REQUESTS);
     let mut body = response.into_body();
+    world.plane.hidden.lock().unwrap().insert("a:ended".into());
     for message in [
         r#"{"jsonrpc":"2.0","id":1,"result":{"stray":1}}"#,
         r#"{"jsonrpc":"2.0","id":"s9","method":"roots/list"}"#,
         r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"x"}}"#,
         r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a:ended"}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{}}"#,
         r#"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a:1"}}"#,
     ] {
         world.server.listening.send_modify(|all| all.push(message.to_owned()));
     }
     let events = next_events(&mut body).await.unwrap();
     assert_eq!(events.len(), 1);
-    assert!(events[0].data.contains("resources/updated"), "{events:?}");
+    assert!(events[0].data.contains(r#""uri":"a:1""#), "{events:?}");
     let refused = world.server.saw(|seen| seen.body.contains("s9")).await;
     assert_eq!(refused.json().pointer("/error/code"), Some(&Json::from(-32601)));
     let listening = world.server.saw(|seen| seen.method == http::Method::GET).await;

@@ -96,6 +96,7 @@ pub(crate) struct TestPlane {
     pub(crate) inject_as: Mutex<HeaderName>,
     /// Whether the server has another credential than the one that was given.
     pub(crate) is_rotated: AtomicBool,
+    pub(crate) is_stale: AtomicBool,
     positions: AtomicI64,
     /// The sender proofs that were used.
     proofs: Mutex<HashSet<String>>,
@@ -140,6 +141,7 @@ impl TestPlane {
             gives_wrong_permits: AtomicBool::new(false),
             inject_as: Mutex::new(header::AUTHORIZATION),
             is_rotated: AtomicBool::new(false),
+            is_stale: AtomicBool::new(false),
             positions: AtomicI64::new(1),
             proofs: Mutex::default(),
         }
@@ -366,6 +368,10 @@ impl Plane for TestPlane {
 
     fn is_current(&self, _upstream: &Upstream, inject: &[(HeaderName, HeaderValue)]) -> bool {
         !self.is_rotated.load(Ordering::SeqCst) && inject.len() == 1
+    }
+
+    fn is_fresh(&self) -> bool {
+        !self.is_stale.load(Ordering::SeqCst)
     }
 
     fn revocations(&self) -> watch::Receiver<Position> {

@@ -17,7 +17,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use gateway::{Config, Gateway, Limits, Passes, Patience, Upstream};
+use gateway::{Gateway, Limits, Passes, Patience, Upstream};
 use http::{HeaderName, Method, Request, StatusCode};
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -30,7 +30,7 @@ use wire::{
 use crate::{
     plane::{CountingDice, NOW, SetClock, TestPlane, Told},
     servers::Seen,
-    world::{Answer, answer, limits, next_events, post},
+    world::{Answer, answer, gate, limits, next_events, post},
 };
 
 type Behaving = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -236,15 +236,7 @@ pub(crate) fn stage_with(server: Arc<Scripted>, passes: Passes, limits: Limits) 
     };
     let plane = Arc::new(TestPlane::new([upstream("main"), upstream("other")].into()));
     let clock = Arc::new(SetClock(AtomicI64::new(NOW.millis())));
-    let config = Config {
-        public_url: "https://writ.example/".parse().unwrap(),
-        hosts: Vec::new(),
-        clock: Arc::clone(&clock) as _,
-        dice: Arc::new(CountingDice::new()),
-        bodies: base::Bodies::default(),
-        limits,
-    };
-    let gate = Gateway::new(Arc::clone(&plane), config).unwrap();
+    let gate = gate(&plane, &clock, limits);
     Stage { plane, server, clock, router: gate.router(), gate }
 }
 

@@ -70,18 +70,21 @@ pub(crate) fn world_with(server: Arc<Server>, limits: Limits) -> World {
 
 /// A gateway with this plane.
 pub(crate) fn world_over(plane: TestPlane, server: Arc<Server>, limits: Limits) -> World {
-    let plane = Arc::new(plane);
-    let clock = Arc::new(SetClock(AtomicI64::new(NOW.millis())));
+    let (plane, clock) = (Arc::new(plane), Arc::new(SetClock(AtomicI64::new(NOW.millis()))));
+    let gate = gate(&plane, &clock, limits);
+    World { plane, server, clock, router: gate.router(), gate }
+}
+
+pub(crate) fn gate(plane: &Arc<TestPlane>, clock: &Arc<SetClock>, limits: Limits) -> Arc<Gateway<TestPlane>> {
     let config = Config {
         public_url: "https://writ.example/".parse().unwrap(),
         hosts: Vec::new(),
-        clock: Arc::clone(&clock) as _,
+        clock: Arc::clone(clock) as _,
         dice: Arc::new(CountingDice::new()),
         bodies: base::Bodies::default(),
         limits,
     };
-    let gate = Gateway::new(Arc::clone(&plane), config).unwrap();
-    World { plane, server, clock, router: gate.router(), gate }
+    Gateway::new(Arc::clone(plane), config).unwrap()
 }
 
 /// A request as a well-behaved client sends it, to be changed.

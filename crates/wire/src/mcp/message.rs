@@ -216,6 +216,11 @@ pub struct Carried {
 }
 
 impl Request {
+    /// A request of this method.
+    pub fn new(id: Id, method: impl Into<String>, params: Option<Json>) -> Self {
+        Self { id, method: method.into(), params, rest: Object::new() }
+    }
+
     /// A parameter.
     pub fn param(&self, name: &str) -> Option<&Json> {
         self.params.as_ref()?.get(name)

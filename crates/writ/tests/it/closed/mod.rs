@@ -12,15 +12,19 @@ use std::{collections::BTreeSet, fmt::Write as _};
 use entry::{Came, Entry, Scene, steady, table};
 use fault::Fault;
 use futures_util::{StreamExt as _, stream};
+use http_body_util::BodyExt as _;
 
 use crate::{
     command::{offline, writ},
+    node::On,
     web::Ask,
     world::World,
 };
 
 /// How long a call may still be refused once the node is ready again: a second, and two for a machine that is busy.
 const RECOVERY_TIME: std::time::Duration = std::time::Duration::from_secs(3);
+/// How long a stream may go on once the log cannot be read: three seconds, and two for a machine that is busy.
+const STREAM_TIME: std::time::Duration = std::time::Duration::from_secs(5);
 /// Worlds at once; the rows mostly wait.
 const WORLDS: usize = 3;
 
@@ -79,6 +83,20 @@ async fn row(fault: Fault) -> String {
     let count: usize = writes.values().sum();
     writeln!(text, "    {:11} {count} operations: {}", "ApiWrites", statuses.join(", ")).unwrap();
     text
+}
+
+/// A node that is cut off from the log cannot hear of a revocation: a stream that was permitted before ends, too.
+#[tokio::test]
+async fn a_stream_ends_where_nobody_can_say_that_its_right_lasts() {
+    let mut world = World::new(On::Postgres).await;
+    let mcp = world.session(&world.wide_task().await).await;
+    let stream = mcp.listen().open().await.unwrap().into_body();
+    world.upstream.streams(1).await;
+    let cause = Fault::DatabaseGone.cause(&world.node).await;
+    let ended = tokio::time::timeout(STREAM_TIME, stream.collect()).await;
+    assert!(ended.is_ok(), "the stream stays open");
+    world.upstream.streams(0).await;
+    cause.mend(&mut world.node).await;
 }
 
 /// Asks until the answer is `status`; an operator's probe does the same.

@@ -1,8 +1,8 @@
 -- What is kept by position. SQLite takes a key for the row's own number, and needs no second tree for it, only where it is
--- spelled `integer`; PostgreSQL's integers of that name are too small.
+-- spelled `integer`; PostgreSQL's integers of that name are too small. POSITION stands for the one or the other.
 
 create table record (
-    position integer not null primary key,
+    position POSITION not null primary key,
     time bigint not null,
     kind text not null,
     tenant text not null,
@@ -20,7 +20,7 @@ create index record_of_revocation on record (subject, position) where kind = 'au
 
 -- Intents whose outcome has not been recorded yet.
 create table open_intent (
-    position integer not null primary key,
+    position POSITION not null primary key,
     at bigint not null,
     node text not null
 );
@@ -28,7 +28,7 @@ create table open_intent (
 -- Contents that records name by a keyed digest, by the record that does. Erasing sets salt and ciphertext to null, and the
 -- digest says nothing any more, since its key cannot be derived again.
 create table payload (
-    position integer not null primary key,
+    position POSITION not null primary key,
     id text not null,
     salt bytea,
     ciphertext bytea
