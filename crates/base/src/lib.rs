@@ -35,7 +35,7 @@ pub use id::{
 };
 pub use name::{Name, NameError};
 pub use nearest::nearest;
-pub use record::{Position, Receipt};
+pub use record::{Place, PlaceKey, Pledge, Position, Promise, Receipt};
 pub use refusal::{Class, Error, Fault, Refusal, Refuse};
 pub use secret::Secret;
 pub use time::{Clock, Timestamp};

@@ -24,6 +24,9 @@ use crate::{
 pub struct Settings {
     /// The address by which clients reach Writ: scheme, host and port, without a path. Also the issuer.
     pub public_url: Url,
+    /// Whether calls of tools that a person has confirmed as `read` go on before their intents are durable, which they are
+    /// within 100 ms then.
+    pub asynchronous_reads: bool,
 }
 
 impl Settings {

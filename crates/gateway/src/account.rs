@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base::{Clock, Position};
+use base::{Clock, Place};
 
 use crate::{Ending, Outcome, Plane};
 
@@ -14,19 +14,14 @@ pub(crate) struct Account<P: Plane> {
     plane: Arc<P>,
     caller: P::Caller,
     clock: Arc<dyn Clock>,
-    intent: Position,
+    intent: Place,
     is_open: bool,
     /// How many bytes have come back.
     pub(crate) bytes: u64,
 }
 
 impl<P: Plane> Account<P> {
-    pub(crate) const fn new(
-        plane: Arc<P>,
-        caller: P::Caller,
-        clock: Arc<dyn Clock>,
-        intent: Position,
-    ) -> Self {
+    pub(crate) const fn new(plane: Arc<P>, caller: P::Caller, clock: Arc<dyn Clock>, intent: Place) -> Self {
         Self { plane, caller, clock, intent, is_open: true, bytes: 0 }
     }
 
@@ -36,7 +31,7 @@ impl<P: Plane> Account<P> {
             return;
         }
         metrics::counter!("writ_mcp_acts_total", "ending" => result.as_str()).increment(1);
-        let (intent, bytes, at) = (self.intent, self.bytes, self.clock.now());
+        let (intent, bytes, at) = (self.intent.clone(), self.bytes, self.clock.now());
         self.plane.conclude(&self.caller, Outcome { intent, result, code, bytes, digest, at });
     }
 }

@@ -158,7 +158,7 @@ pub(crate) async fn answer<P: Plane>(
             return Err(Unanswered::Refused(refused));
         }
     };
-    let mut account = visit.account(authorized.permit.position());
+    let mut account = visit.account(authorized.permit.intent().clone());
     let way = Way::within(&visit.upstream, session);
     let client = &visit.gate.client;
     let (standing, sent) = client.forward(authorized.permit, authorized.inject, &outbound, way).await;
@@ -257,7 +257,7 @@ impl<P: Plane> Exchange<P> {
         let caller = visit.caller().clone();
         let Visit { gate, upstream, leash, held, .. } = visit;
         let (plane, clock) = (Arc::clone(&gate.plane), Arc::clone(&gate.config.clock));
-        let account = Account::new(plane, caller.clone(), clock, authorized.permit.position());
+        let account = Account::new(plane, caller.clone(), clock, authorized.permit.intent().clone());
         let exchange = Self {
             gate,
             caller,

@@ -10,7 +10,8 @@ use std::{
 };
 
 use axum::{Router, extract::State, response::Response, routing::any};
-use base::{HeldBody, Name, Position, ServerId, TraceId};
+use base::{HeldBody, Name, Place, ServerId, TraceId};
+use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, request::Parts};
 use tokio::sync::Semaphore;
 use wire::{
@@ -74,7 +75,15 @@ impl<P: Plane> Gateway<P> {
 
     /// The routes of the data plane: `/mcp/{server}`. To be merged into the application's router at its root.
     pub fn router(self: &Arc<Self>) -> Router {
-        Router::new().route("/mcp/{server}", any(enter::<P>)).with_state(Arc::clone(self))
+        let enter = |State(gate): State<Arc<Self>>, request| gate.serve(request);
+        Router::new().route("/mcp/{server}", any(enter)).with_state(Arc::clone(self))
+    }
+
+    /// Serves a request whose path is one of [the routes'](Self::router).
+    ///
+    /// On the heap: what carries a request through is large, and whoever calls this moves it.
+    pub fn serve(self: Arc<Self>, request: axum::extract::Request) -> BoxFuture<'static, Response> {
+        enter(self, request).boxed()
     }
 
     /// Asks a server what it speaks and which tools it has, for the control plane itself; or what went wrong, in words.
@@ -130,15 +139,15 @@ impl<P: Plane> Gateway<P> {
     }
 }
 
-async fn enter<P: Plane>(State(gate): State<Arc<Gateway<P>>>, request: axum::extract::Request) -> Response {
+async fn enter<P: Plane>(gate: Arc<Gateway<P>>, request: axum::extract::Request) -> Response {
     let (parts, body) = request.into_parts();
     let served = async {
         let visit = gate.admit(&parts)?;
         match parts.method {
             Method::POST => post::serve(visit, &parts.headers, body).await,
             _ if stateless::is_alone(&parts.headers) => Err(reply::wrong_method("POST")),
-            Method::GET => visit.listen(&parts.headers).await,
-            _ => visit.close(&parts.headers).await,
+            Method::GET => visit.listen(&parts.headers).boxed().await,
+            _ => visit.close(&parts.headers).boxed().await,
         }
     };
     served.await.unwrap_or_else(Stop::into_response)
@@ -283,11 +292,11 @@ impl<P: Plane> Visit<P> {
         let asked = Asked { upstream: &self.upstream, request: &Request::Listen, digest: &digest, bytes: 0 };
         let authorized = self.authorize_as(asked).await?;
         session.renew(Standing::new(authorized.inject));
-        Ok(self.account(authorized.permit.position()))
+        Ok(self.account(authorized.permit.intent().clone()))
     }
 
     /// The account of an act that was permitted to this caller.
-    pub(crate) fn account(&self, intent: Position) -> Account<P> {
+    pub(crate) fn account(&self, intent: Place) -> Account<P> {
         let clock = Arc::clone(&self.gate.config.clock);
         Account::new(Arc::clone(&self.gate.plane), self.caller().clone(), clock, intent)
     }

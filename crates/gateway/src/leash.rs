@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use base::{Clock, Position};
+use base::{Clock, Position, Timestamp};
 use tokio::sync::watch;
 use wire::{
     json::Json,
@@ -18,7 +18,13 @@ pub(crate) struct Leash<P: Plane> {
     upstream: Arc<Upstream>,
     revocations: watch::Receiver<Position>,
     clock: Arc<dyn Clock>,
+    /// When the caller's authority was looked at last, and when it ends by itself.
+    seen: Option<(Timestamp, Timestamp)>,
 }
+
+/// How long what was seen of a caller's authority counts while nobody says that anything was taken away, in milliseconds:
+/// some of what it rests on ends by itself.
+const SEEN_MS: i64 = 1000;
 
 /// Why something under way was cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,14 +71,15 @@ impl Cut {
 
 impl<P: Plane> Leash<P> {
     /// `revocations` must be older than the authentication of `caller`, so that nothing falls in between.
-    pub(crate) const fn new(
+    pub(crate) fn new(
         plane: Arc<P>,
         caller: P::Caller,
         upstream: Arc<Upstream>,
         revocations: watch::Receiver<Position>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { plane, caller, upstream, revocations, clock }
+        let seen = Some((clock.now(), plane.deadline(&caller)));
+        Self { plane, caller, upstream, revocations, clock, seen }
     }
 
     /// Whether a notification is about nothing that the caller may not read.
@@ -94,6 +101,7 @@ impl<P: Plane> Leash<P> {
             upstream: Arc::clone(&self.upstream),
             revocations: self.revocations.clone(),
             clock: Arc::clone(&self.clock),
+            seen: None,
         }
     }
 
@@ -102,16 +110,28 @@ impl<P: Plane> Leash<P> {
         /// Timers hold no longer spans well; looking again costs nothing.
         const LOOK_AGAIN: i64 = 3_600_000;
         loop {
-            self.revocations.borrow_and_update();
-            let left = self.plane.deadline(&self.caller).millis_since(self.clock.now());
+            let Ok(is_told) = self.revocations.has_changed() else { return Cut::Blind };
+            let now = self.clock.now();
+            let seen = self.seen.filter(|(at, _)| !is_told && (0..SEEN_MS).contains(&now.millis_since(*at)));
+            let ends = if let Some((_, ends)) = seen {
+                ends
+            } else {
+                // Before it is looked at: what is told meanwhile is looked at again.
+                self.revocations.mark_unchanged();
+                self.plane.deadline(&self.caller)
+            };
+            let left = ends.millis_since(now);
             if left <= 0 {
                 return Cut::Deadline;
             }
             if !self.plane.is_fresh() {
                 return Cut::Stale;
             }
-            if !self.plane.is_live(&self.caller, &self.upstream) {
-                return Cut::Revoked;
+            if seen.is_none() {
+                if !self.plane.is_live(&self.caller, &self.upstream) {
+                    return Cut::Revoked;
+                }
+                self.seen = Some((now, ends));
             }
             let left = Duration::from_millis(left.min(LOOK_AGAIN).unsigned_abs());
             tokio::select! {

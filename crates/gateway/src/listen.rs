@@ -114,7 +114,7 @@ async fn alone<P: Plane>(
     let outbound =
         Outbound::new(request, &visit.upstream, form, visit.gate.number()).map_err(NoWay::Failed)?;
     let authorized = visit.authorize(&Request::Listen, &outbound).await.map_err(NoWay::Refused)?;
-    let mut account = visit.account(authorized.permit.position());
+    let mut account = visit.account(authorized.permit.intent().clone());
     let way = Way::of(&visit.upstream, &Route::Alone);
     let (_, sent) = visit.gate.client.forward(authorized.permit, authorized.inject, &outbound, way).await;
     let frames = sent.and_then(|answer| Frames::of_subscription(answer, &visit.upstream));
@@ -202,7 +202,7 @@ async fn subscribe<P: Plane>(
         Err(Refused::Denied(_)) => return Ok(false),
         Err(refused) => return Err(NoWay::Refused(refused)),
     };
-    let mut account = visit.account(authorized.permit.position());
+    let mut account = visit.account(authorized.permit.intent().clone());
     let Some(session) = session else {
         account.end(Ending::Done, None, None);
         return Ok(true);

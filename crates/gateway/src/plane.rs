@@ -5,7 +5,7 @@
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use base::{Actor, DecisionId, Position, ServerId, TaskId, Timestamp, TraceId};
+use base::{Actor, DecisionId, Place, Position, ServerId, TaskId, Timestamp, TraceId};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use tokio::sync::watch;
@@ -208,7 +208,7 @@ impl fmt::Debug for Authorized {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.inject.iter().map(|(name, _)| name).collect();
         f.debug_struct("Authorized")
-            .field("intent", &self.permit.position())
+            .field("intent", &self.permit.intent())
             .field("inject", &names)
             .field("decision", &self.decision)
             .finish_non_exhaustive()
@@ -270,7 +270,7 @@ pub struct ToolDefinition {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// The record of the intent.
-    pub intent: Position,
+    pub intent: Place,
     /// How it ended.
     pub result: Ending,
     /// Why, as a stable code, where it did not simply end well.

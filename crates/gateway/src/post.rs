@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use base::{BodyRefusal, HeldBody, Sender};
-use futures_util::StreamExt;
+use futures_util::{FutureExt as _, StreamExt as _};
 use http::{HeaderMap, StatusCode, header};
 use wire::{
     json::Json,
@@ -53,7 +53,7 @@ pub(crate) async fn serve<P: Plane>(
         .map_err(|invalid| reply::refusal_to(StatusCode::BAD_REQUEST, invalid.id, invalid.error))?;
     visit.held = Some(held);
     if stateless::is_meant(headers, &message) {
-        return stateless::serve(visit, headers, message).await;
+        return stateless::serve(visit, headers, message).boxed().await;
     }
     match message {
         Message::Request(request) => serve_request(visit, headers, request).await,
@@ -63,7 +63,7 @@ pub(crate) async fn serve<P: Plane>(
             visit.tell(&session, notification).await;
             Ok(reply::taken())
         }
-        Message::Response(response) => answer(visit, headers, response).await,
+        Message::Response(response) => answer(visit, headers, response).boxed().await,
     }
 }
 
@@ -191,7 +191,7 @@ async fn serve_request<P: Plane>(
     }
     match session {
         Some(session) if session.tongue == Tongue::Stateless && is_kept_here(&asked) => {
-            keep_wish(&visit, &session, asked, request).await
+            keep_wish(&visit, &session, asked, request).boxed().await
         }
         Some(session) => {
             let id = request.id.clone();
@@ -201,7 +201,7 @@ async fn serve_request<P: Plane>(
                 Served::Gone(_) => Err(reply::no_session(Some(id))),
             }
         }
-        None => opening::initialize(visit, request).await,
+        None => opening::initialize(visit, request).boxed().await,
     }
 }
 
@@ -227,7 +227,7 @@ async fn keep_wish<P: Plane>(
         Ok(authorized) => authorized,
         Err(refused) => return call::refusal(&Front::Session, id, &asked, refused),
     };
-    let mut account = visit.account(authorized.permit.position());
+    let mut account = visit.account(authorized.permit.intent().clone());
     if let Request::SetLogLevel { level } = &asked {
         session.set_log_level(level);
     }

@@ -187,7 +187,8 @@ fn again<P: Plane>(
         };
         let authorized = gate.plane.authorize(&caller, asked).await.map_err(denied)?;
         let clock = Arc::clone(&gate.config.clock);
-        let mut account = Account::new(Arc::clone(&gate.plane), caller, clock, authorized.permit.position());
+        let mut account =
+            Account::new(Arc::clone(&gate.plane), caller, clock, authorized.permit.intent().clone());
         let way = Way::within(&upstream, &session);
         let (standing, answer) =
             gate.client.forward(authorized.permit, authorized.inject, &outbound, way).await;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use axum::response::Response;
+use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName};
 use wire::{
     json::Json,
@@ -112,12 +113,12 @@ async fn serve_request<P: Plane>(
     }
     let told = Box::new(Told { envelope, act: act_of(&request, &visit.upstream) });
     match asked {
-        Request::Open => return opening::discover(visit, told, request).await,
-        Request::Listen => return listen::serve(visit, told, request).await,
+        Request::Open => return opening::discover(visit, told, request).boxed().await,
+        Request::Listen => return listen::serve(visit, told, request).boxed().await,
         _ => {}
     }
     if let Again { state: Some(State::Ticket(ticket)), answers } = again {
-        return go_on(visit, told, request, &ticket, answers.unwrap_or_default()).await;
+        return go_on(visit, told, request, &ticket, answers.unwrap_or_default()).boxed().await;
     }
     let bound = Bound::new(&visit.holder, &visit.upstream, &told.act);
     let now = visit.gate.config.clock.now();

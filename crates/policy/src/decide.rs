@@ -27,8 +27,8 @@ use cedar_policy_core::{
 };
 
 use crate::{
-    Allow, Decision, DenialCode, Engine, Need, Obstacle, Pending, Question, Reasons, RuleRef, ScopeVerdict,
-    StepUp, Verdict,
+    ActKind, Allow, Decision, DenialCode, Effect, Engine, Need, Obstacle, Pending, Question, Reasons,
+    RuleRef, ScopeVerdict, StepUp, Verdict,
     act::shorten,
     decision::Cause,
     engine::{Arguments, Rule, RuleKind, Unreadable},
@@ -294,7 +294,10 @@ fn conclude(question: &Question<'_>, mut obstacles: Vec<Obstacle>, reasons: Reas
     });
     match sign_in {
         Some(acr) => Decision::StepUp(StepUp { acr, obstacles, reasons }),
-        None if obstacles.is_empty() => Decision::Allow(Allow::new(question.digest, reasons)),
+        None if obstacles.is_empty() => {
+            let only_reads = matches!(question.act.kind, ActKind::Tool { effect: Effect::Read, .. });
+            Decision::Allow(Allow::new(question.digest, only_reads, reasons))
+        }
         None => Decision::Pending(Pending { obstacles, reasons }),
     }
 }

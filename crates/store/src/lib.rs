@@ -3,7 +3,8 @@
 //! The ways in:
 //!
 //! * [`Store::begin`] and [`Tx::commit`]: a change together with the record of it;
-//! * [`Store::submit`]: intents, refusals and outcomes of calls, many to one commit;
+//! * [`Store::submit`]: intents, refusals and outcomes of calls, many to one commit; [`Store::reserve`] for intents that
+//!   are promised instead;
 //! * [`Store::read`]: one consistent state;
 //! * [`Store::follow`] and [`Store::head`]: the log, in order, and the proof of being fresh.
 //!
@@ -24,6 +25,7 @@ mod mark;
 mod migrate;
 mod open;
 mod payload;
+mod promise;
 mod seal;
 mod store;
 mod sweep;
@@ -35,9 +37,10 @@ mod value;
 pub use batch::{Debit, Denied, Entry, Intent, Limit, Outcome, ProofUse, Submitted};
 pub use engine::Database;
 pub use error::{SqlBusy, SqlConflict, SqlGone, conflict, is_busy, is_gone, is_undecided};
-pub use log::{Head, Origin, Record};
+pub use log::{Ended, Head, Origin, Record, Seen};
 pub use open::StoreConfig;
 pub use payload::{Payload, SealedPayload};
+pub use promise::Reservation;
 pub use seal::Sealed;
 pub use store::Store;
 pub use sweep::Swept;

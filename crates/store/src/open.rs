@@ -8,7 +8,7 @@ use std::{
 
 use base::{Actor, Clock, Dice, Event, EventKind, Fault, SharedDice, TenantId, Timestamp, TraceId};
 use serde_json::json;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::{
     Database, Head, Origin, Sealed, Store, batch,
@@ -20,7 +20,7 @@ use crate::{
     migrate::migrate,
     payload,
     seal::Kek,
-    store::{Inner, QUEUE},
+    store::Inner,
     sweep,
     tree::{RecentLeaves, newest_checkpoint, open_key},
 };
@@ -91,12 +91,12 @@ impl Store {
             usages: Arc::default(),
             recent_leaves: RecentLeaves::default(),
             left_to_the_sweeper: AtomicU64::default(),
+            promises_late: AtomicU64::default(),
             claim: Mutex::new(Some(claim)),
         });
         sweep::own_intents(&inner, now).await?;
 
-        let (queue, jobs) = mpsc::channel(QUEUE);
-        batch::start(inner.clone(), jobs)?;
+        let queue = batch::start(&inner)?;
         tokio::spawn(keep_mark(Arc::downgrade(&inner)));
         Ok(Self::new(inner, queue))
     }

@@ -7,29 +7,24 @@ use std::sync::{
 };
 
 use base::{Ctx, Fault, Position, SharedDice, Timestamp};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use wire::tlog::NoteSigner;
 use zeroize::Zeroizing;
 
 use crate::{
     Entry, Head, Outcome, Read, Record, Sealed, Submitted, Tx, Unrecorded,
-    batch::Job,
+    batch::{Item, Queue, Refused},
     engine::{Engine, Reader},
     error::{PATIENCE, SqlUndecided, patiently},
     log::{Appended, read_head},
     mark::Keeper,
     payload::Root,
+    promise::Reservation,
     seal::Kek,
     tree::{Newest, RecentLeaves},
     usage::Usages,
 };
 
-/// Entries that may wait for the batch writer, each with somebody who waits for it; more are answered with `Busy`.
-const WAITING_MAX: usize = 4096;
-/// Outcomes that may wait with them. They have room of their own: what has happened is not put off for what wants to.
-const OUTCOMES_MAX: usize = 16_384;
-/// Room in the queue.
-pub(crate) const QUEUE: usize = WAITING_MAX + OUTCOMES_MAX;
 /// The most records that one [`Store::follow`] gives.
 const FOLLOW_MAX: usize = 4096;
 
@@ -37,7 +32,16 @@ const FOLLOW_MAX: usize = 4096;
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
-    queue: mpsc::Sender<Job>,
+    queue: Arc<Hold>,
+}
+
+/// The batch writer's line, as long as there is a store. Then it closes, and the writer ends.
+struct Hold(Arc<Queue>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// What the store's parts share.
@@ -61,6 +65,8 @@ pub(crate) struct Inner {
     pub(crate) recent_leaves: RecentLeaves,
     /// Outcomes that could not be kept.
     pub(crate) left_to_the_sweeper: AtomicU64,
+    /// Promised intents that took longer than promised.
+    pub(crate) promises_late: AtomicU64,
     /// Held as long as this process uses the data folder.
     pub(crate) claim: Mutex<Option<File>>,
 }
@@ -96,8 +102,12 @@ impl Inner {
 }
 
 impl Store {
-    pub(crate) const fn new(inner: Arc<Inner>, queue: mpsc::Sender<Job>) -> Self {
-        Self { inner, queue }
+    pub(crate) fn new(inner: Arc<Inner>, queue: Arc<Queue>) -> Self {
+        Self { inner, queue: Arc::new(Hold(queue)) }
+    }
+
+    pub(crate) fn queue(&self) -> &Queue {
+        &self.queue.0
     }
 
     pub(crate) fn inner(&self) -> &Inner {
@@ -163,29 +173,40 @@ impl Store {
     /// A fault means that it is not known to be durable: no permit follows. Nobody waits for long: an intent whose
     /// caller has given up is left out, or recorded as never forwarded when it was written already.
     pub async fn submit(&self, entry: Entry) -> Result<Submitted, Fault> {
-        if self.queue.capacity() <= OUTCOMES_MAX {
-            return Ok(Submitted::Busy);
-        }
         let (reply, answer) = oneshot::channel();
-        match self.queue.try_send(Job::Entry(entry, Some(reply))) {
+        match self.queue().put(Item::new(entry, reply)?) {
             Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => return Ok(Submitted::Busy),
-            Err(mpsc::error::TrySendError::Closed(_)) => {
-                return Err(Fault::new("submitting to the log", "the batch writer has stopped"));
-            }
+            Err(Refused::Full) => return Ok(Submitted::Busy),
+            Err(Refused::Closed) => return Err(stopped()),
         }
         let Ok(answer) = tokio::time::timeout(PATIENCE, answer).await else {
             let late = Err(Fault::new("submitting to the log", SqlUndecided::late()));
             self.inner.engine.health().note(&late);
             return late;
         };
-        answer.map_err(|_| Fault::new("submitting to the log", "the batch writer has stopped"))?
+        answer.map_err(|_| stopped())?
+    }
+
+    /// Whether one more intent can be promised, of an act that sends so many bytes: to be durable together with what comes
+    /// next, within 100 ms. None where the log does not keep up, or too much is promised already: then it is waited for.
+    pub fn reserve(&self, bytes: i64) -> Option<Reservation<'_>> {
+        let can_promise = self.takes_writes() && self.queue().reserve(bytes).is_ok();
+        can_promise.then(|| Reservation { store: self, bytes, is_used: false })
+    }
+
+    /// How many promised intents took longer than promised, since the start.
+    pub fn promises_late(&self) -> u64 {
+        self.inner.promises_late.load(Ordering::Relaxed)
     }
 
     /// Leaves an outcome to be made durable together with others that wait. Nobody is told when it is: one that cannot be
     /// kept is counted, and its intent is left to the sweeper.
     pub fn leave(&self, outcome: Outcome) {
-        if self.queue.try_send(Job::Entry(Entry::Outcome(Box::new(outcome)), None)).is_err() {
+        let left = Item::outcome(outcome).map(|item| self.queue().leave(item));
+        if let Err(fault) = &left {
+            tracing::error!(%fault, "an outcome cannot be recorded");
+        }
+        if !matches!(left, Ok(Ok(()))) {
             self.inner.left_to_the_sweeper.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -244,16 +265,16 @@ impl Store {
     /// Stops the batch writer after what waits, writes the mark and closes the database. Later calls on any clone
     /// are faults.
     pub async fn close(&self) -> Result<(), Fault> {
-        let (reply, done) = oneshot::channel();
-        if self.queue.send(Job::Stop(reply)).await.is_ok() {
-            // The writer drops the reply when it stops.
-            drop(done.await);
-        }
+        self.queue().stop().await;
         self.inner.keeper.flush().await?;
         self.inner.engine.close().await;
         drop(self.inner.claim.lock().unwrap_or_else(PoisonError::into_inner).take());
         Ok(())
     }
+}
+
+pub(crate) fn stopped() -> Fault {
+    Fault::new("submitting to the log", "the batch writer has stopped")
 }
 
 /// SECURITY: a database that goes back under a running node would undo revocations that this node has enforced, and one

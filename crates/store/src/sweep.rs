@@ -2,12 +2,11 @@
 
 use std::sync::LazyLock;
 
-use base::{Actor, AnyId, Event, EventKind, Fault, Position, Timestamp, TraceId};
-use serde_json::json;
+use base::{Actor, AnyId, Fault, Position, Timestamp, TraceId};
 use tokio::time::Instant;
 
 use crate::{
-    Origin, Row, Store, Unrecorded, Value,
+    Ended, Origin, Row, Store, Unrecorded, Value,
     deadline::Deadline,
     engine::Shaped,
     log::{Draft, append, lock_head},
@@ -123,11 +122,6 @@ fn unknown_outcome(row: &Row, now: Timestamp) -> Result<Draft, Fault> {
     let intent = row.position(0)?;
     let origin =
         Origin { tenant: row.parsed(1)?, actor: Actor::System("sweep".into()), trace: TraceId([0; 16]), now };
-    let event = Event {
-        kind: EventKind::CallEnded,
-        subject: row.opt_parsed::<AnyId>(2)?,
-        task: row.opt_parsed(3)?,
-        data: json!({ "intent": intent, "result": "unknown" }).into(),
-    };
-    Ok(Draft::new(&origin, event)?.ending(intent))
+    let (subject, task) = (row.opt_parsed::<AnyId>(2)?, row.opt_parsed(3)?);
+    Ok(Draft::of_end(&origin, subject, task, Ended::UNKNOWN).ending(intent))
 }

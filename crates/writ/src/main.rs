@@ -7,6 +7,10 @@ mod edge;
 mod plane;
 mod up;
 
+/// Calls are many small allocations on two kinds of threads, which the system's allocator hands around at a price.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     cli::main()
 }

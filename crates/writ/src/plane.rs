@@ -1,8 +1,12 @@
 //! The control plane as the gateway sees it: a translation, and nothing else.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
-use base::{Actor, Error, Fault, Position, Timestamp};
+use base::{Actor, Error, Fault, Position, ServerId, Timestamp};
 use control::{
     catalogue::{Observed, Pass, Server, ServerState, ToolBody, ToolState},
     control::Control,
@@ -21,15 +25,37 @@ use wire::{json::Json, mcp::Denial};
 
 /// How much a server may answer to one request, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How many servers are kept in the gateway's form.
+const UPSTREAMS_MAX: usize = 10_000;
 
 /// The control plane behind the gateway's door.
 pub(crate) struct ControlPlane {
     control: Control,
+    /// Servers as the gateway knows them, made once for each version of each.
+    upstreams: RwLock<HashMap<ServerId, (i64, Arc<Upstream>)>>,
 }
 
 impl ControlPlane {
-    pub(crate) const fn new(control: Control) -> Self {
-        Self { control }
+    pub(crate) fn new(control: Control) -> Self {
+        Self { control, upstreams: RwLock::default() }
+    }
+
+    fn upstream_of(&self, server: &Thing<Server>) -> Arc<Upstream> {
+        let known = self.upstreams.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((version, upstream)) = known.get(&server.id)
+            && *version == server.version
+        {
+            return Arc::clone(upstream);
+        }
+        drop(known);
+        let made = Arc::new(upstream(server));
+        let mut known = self.upstreams.write().unwrap_or_else(PoisonError::into_inner);
+        // Of servers that were removed nothing is kept for long.
+        if known.len() >= UPSTREAMS_MAX {
+            known.clear();
+        }
+        known.insert(server.id.clone(), (server.version, Arc::clone(&made)));
+        made
     }
 
     fn unauthorized(&self, server: &str, error: &Error) -> Unauthorized {
@@ -107,7 +133,7 @@ impl Plane for ControlPlane {
         let thing = known.servers.named(server)?;
         let open = Act { server: server.parse().ok()?, kind: ActKind::Open, arguments: Json::Null };
         let visible = thing.body.state == ServerState::Active && self.control.may_know(caller, &open);
-        visible.then(|| Arc::new(upstream(thing)))
+        visible.then(|| self.upstream_of(thing))
     }
 
     async fn authorize(&self, caller: &Caller, asked: Asked<'_>) -> Result<Authorized, Refused> {

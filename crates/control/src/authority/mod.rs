@@ -181,7 +181,8 @@ mod tests {
     #[tokio::test]
     async fn a_change_that_nobody_sees_does_not_keep_the_turn_longer_than_others_wait() {
         let bench = Bench::sqlite().await;
-        let settings = Settings { public_url: "https://writ.example".parse().unwrap() };
+        let settings =
+            Settings { public_url: "https://writ.example".parse().unwrap(), asynchronous_reads: false };
         let (clock, dice) = (bench.clock.clone(), bench.dice.clone());
         // The follower is stuck: it is never run.
         let (control, _follower) = Control::start(bench.store.clone(), settings, clock, dice).await.unwrap();

@@ -90,7 +90,7 @@ impl Control {
             Refused::Dead(_) | Refused::ServerGone | Refused::ProofReplayed | Refused::Stale => true,
             Refused::Busy | Refused::Fault(_) => false,
         };
-        let telling = Telling { act, digest: &digest, chain: &[], decision: None };
+        let telling = Telling { act, digest: &digest, chain: &[], decision: None, is_promised: false };
         let facts = telling.facts(None, None, Some((refused.code(), "deny")));
         let denied = Denied {
             origin: Origin::from(ctx),
@@ -139,6 +139,8 @@ pub(super) struct Telling<'a> {
     pub(super) chain: &'a [&'a Task],
     /// The decision, and the position of the snapshot that it rests on.
     pub(super) decision: Option<(&'a DecisionId, Position)>,
+    /// Whether the act goes on before this record is durable.
+    pub(super) is_promised: bool,
 }
 
 impl Telling<'_> {
@@ -149,7 +151,7 @@ impl Telling<'_> {
         payload: Option<&SealedPayload>,
         refusal: Option<(&str, &str)>,
     ) -> Facts {
-        let Self { act, digest, chain, decision } = *self;
+        let Self { act, digest, chain, decision, is_promised } = *self;
         let (what, name, tool) = match &act.kind {
             ActKind::Tool { name, effect, definition_hash } => {
                 ("tool", name.as_str(), Some((*effect, definition_hash)))
@@ -180,6 +182,9 @@ impl Telling<'_> {
         }
         if let Some((_, guard)) = decision {
             facts.number("guard", guard.0);
+        }
+        if is_promised {
+            facts.text("mode", "asynchronous");
         }
         if !name.is_empty() {
             let end = name.char_indices().nth(NAME_CHARS_MAX).map_or(name.len(), |(end, _)| end);

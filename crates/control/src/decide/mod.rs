@@ -10,6 +10,7 @@ mod facts;
 mod held;
 mod left;
 mod outcome;
+mod promise;
 mod refused;
 mod slice;
 mod unknown;
@@ -22,7 +23,8 @@ pub(crate) use outcome::UnderWay;
 pub use refused::Refused;
 pub(crate) use slice::Slices;
 
-use base::{Actor, Ctx, DecisionId, EventKind, Fault, Position, ServerId, Timestamp};
+use base::{Actor, Ctx, DecisionId, EventKind, Fault, Place, ServerId, Timestamp};
+use futures_util::FutureExt as _;
 use policy::{Act, ActKind, Circumstances, Decision, Permit, Question, Scope};
 use store::{Debit, Entry, Intent, Origin, Submitted};
 
@@ -44,8 +46,8 @@ pub struct Authorized {
     pub permit: Permit,
     /// The decision's id, in the record and in answers.
     pub decision: DecisionId,
-    /// The intent's position, for its outcome.
-    pub intent: Position,
+    /// Where the intent stands, for its outcome.
+    pub intent: Place,
     /// The header that proves Writ to the server, from the snapshot that was decided on.
     pub credential: Option<(http::HeaderName, http::HeaderValue)>,
 }
@@ -88,7 +90,7 @@ impl Control {
         let ctx = self.ctx(Actor::Agent(caller.agent.clone()));
         let authorized = self.decide_and_record(&ctx, caller, act, message).await;
         if let Err(refused) = &authorized {
-            self.note_refusal(&ctx, caller, act, message.digest, refused).await;
+            self.note_refusal(&ctx, caller, act, message.digest, refused).boxed().await;
         }
         authorized
     }
@@ -114,7 +116,8 @@ impl Control {
             let credential = message.reach(&snapshot)?;
             let decision = self.decide(&snapshot, &chain, act, digest, now)?;
             let decided = Some((&decision_id, snapshot.position));
-            let telling = Telling { act, digest: &digest, chain: &chain, decision: decided };
+            let telling =
+                Telling { act, digest: &digest, chain: &chain, decision: decided, is_promised: false };
             let payload = self.keep_arguments(ctx, act)?;
             let allow = match decision {
                 Decision::Allow(allow) => allow,
@@ -122,9 +125,12 @@ impl Control {
                     // A refusal costs the caller nothing, so it may not cost the database much either.
                     let payload = payload.filter(|_| bytes <= REFUSED_BYTES_KEPT_MAX);
                     let about = About { ctx, caller, payload };
-                    return Err(self.record_refusal(about, telling, &refused, decision_id.clone()).await?);
+                    let recorded = self.record_refusal(about, telling, &refused, decision_id.clone());
+                    return Err(recorded.boxed().await?);
                 }
             };
+            let reserved = self.reserve(&snapshot, caller, &chain, act, bytes)?;
+            let telling = Telling { is_promised: reserved.is_some(), ..telling };
             let intent = Intent {
                 origin: Origin::from(ctx),
                 event: event(
@@ -139,17 +145,28 @@ impl Control {
                 payload,
             };
             drop(snapshot);
+            if let Some(reserved) = reserved {
+                let Some(promise) = reserved.promise(intent)? else {
+                    self.catch_up().boxed().await?;
+                    continue;
+                };
+                let intent = promise.place().clone();
+                self.inner().under_way.begin(intent.clone());
+                let permit = Permit::seal_promised(allow, promise);
+                let permit = permit.map_err(|error| Fault::new("making a permit", error))?;
+                return Ok(Authorized { permit, decision: decision_id, intent, credential });
+            }
             match self.store().submit(Entry::Intent(Box::new(intent))).await? {
                 Submitted::Durable(receipt) => {
-                    let intent = receipt.position();
-                    self.inner().under_way.begin(intent);
+                    let intent = Place::from(receipt.position());
+                    self.inner().under_way.begin(intent.clone());
                     let permit =
                         Permit::seal(allow, receipt).map_err(|error| Fault::new("making a permit", error))?;
                     return Ok(Authorized { permit, decision: decision_id, intent, credential });
                 }
-                Submitted::Moved => self.catch_up().await?,
+                Submitted::Moved => self.catch_up().boxed().await?,
                 Submitted::Limited(task, limit) => {
-                    return Err(self.record_limit(ctx, caller, &task, limit, decision_id).await?);
+                    return Err(self.record_limit(ctx, caller, &task, limit, decision_id).boxed().await?);
                 }
                 Submitted::Replayed => return Err(Refused::ProofReplayed),
                 Submitted::Busy => return Err(Refused::Busy),

@@ -1,13 +1,12 @@
 //! What became of allowed acts: queued, recorded together, never waited for.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use base::{Actor, Event, EventKind, Facts, Fault, Position, Timestamp};
-use store::{Debit, Origin};
-use wire::json::Members;
+use base::{Actor, AnyId, Fault, Place, PlaceKey, Position, Timestamp};
+use store::{Debit, Ended, Origin, Seen};
 
 use super::Caller;
 use crate::control::Control;
@@ -18,7 +17,7 @@ pub struct Outcome {
     /// Whose act it was.
     pub caller: Caller,
     /// Where its intent stands.
-    pub intent: Position,
+    pub intent: Place,
     /// `done`, `failed`, `cut` or `unknown`.
     pub result: &'static str,
     /// Why, as a stable code, where it did not simply end well.
@@ -35,15 +34,15 @@ pub struct Outcome {
 ///
 /// INVARIANT: an intent is here from its permit to its outcome, so that no sweep takes a long act for a lost one.
 #[derive(Debug, Default)]
-pub(crate) struct UnderWay(Mutex<HashSet<Position>>);
+pub(crate) struct UnderWay(Mutex<HashMap<PlaceKey, Place>>);
 
 impl UnderWay {
-    fn set(&self) -> MutexGuard<'_, HashSet<Position>> {
+    fn places(&self) -> MutexGuard<'_, HashMap<PlaceKey, Place>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn begin(&self, intent: Position) {
-        self.set().insert(intent);
+    pub(super) fn begin(&self, intent: Place) {
+        self.places().insert(intent.key(), intent);
     }
 }
 
@@ -51,15 +50,16 @@ impl Control {
     /// Queues what became of an act, for its record. Nobody waits for it: what cannot be kept is left to the sweeper, which
     /// records it as unknown.
     pub fn conclude(&self, outcome: Outcome) {
-        self.inner().under_way.set().remove(&outcome.intent);
+        self.inner().under_way.places().remove(&outcome.intent.key());
         let ctx = self.ctx(Actor::Agent(outcome.caller.agent.clone()));
-        let (debits, data) = (self.spent(&outcome), facts(&outcome));
-        let Caller { agent, task, .. } = outcome.caller;
-        let event = Event { kind: EventKind::CallEnded, subject: Some(agent.into()), task: Some(task), data };
+        let debits = self.spent(&outcome);
+        let Outcome { caller, intent, result, code, bytes, answer, ended } = outcome;
         self.store().leave(store::Outcome {
             origin: Origin::from(&ctx),
-            event,
-            intent: outcome.intent,
+            subject: AnyId::from(caller.agent),
+            task: caller.task,
+            ended: Ended { result, code, seen: Some(Seen { bytes, answer, at: ended }) },
+            intent,
             debits,
             payload: None,
         });
@@ -67,7 +67,9 @@ impl Control {
 
     /// Says in the database what is under way here, before a sweep asks.
     pub async fn show_under_way(&self) -> Result<(), Fault> {
-        let intents: Vec<Position> = self.inner().under_way.set().iter().copied().collect();
+        // One that has no position yet cannot be swept either.
+        let intents: Vec<Position> =
+            self.inner().under_way.places().values().filter_map(Place::position).collect();
         self.store().under_way(&intents, self.now()).await
     }
 
@@ -84,19 +86,4 @@ impl Control {
         }
         debits
     }
-}
-
-/// The facts of the record. Members in canonical order.
-fn facts(outcome: &Outcome) -> Facts {
-    let mut facts = Members::with_capacity(256);
-    match &outcome.answer {
-        Some(digest) => facts.hex("answer_sha256", digest),
-        None => facts.opt_text("answer_sha256", None),
-    }
-    facts.number("bytes", outcome.bytes);
-    facts.opt_text("code", outcome.code);
-    facts.number("ended", outcome.ended.millis());
-    facts.number("intent", outcome.intent.0);
-    facts.text("result", outcome.result);
-    facts.into_facts()
 }

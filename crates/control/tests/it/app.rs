@@ -57,7 +57,7 @@ impl App {
     }
 
     async fn run(bench: Bench) -> Self {
-        let settings = Settings { public_url: ISSUER.parse().unwrap() };
+        let settings = Settings { public_url: ISSUER.parse().unwrap(), asynchronous_reads: false };
         let (control, follower) =
             Control::start(bench.store.clone(), settings, bench.clock.clone(), bench.dice.clone())
                 .await

@@ -134,7 +134,7 @@ impl Client {
     ) -> (Standing, Result<Response<Incoming>, Trouble>) {
         let standing = Standing::new(inject);
         if permit.digest() != outbound.digest() {
-            tracing::error!(intent = %permit.position(), "a permit was given for another message; nothing was sent");
+            tracing::error!(intent = %permit.intent(), "a permit was given for another message; nothing was sent");
             return (standing, Err(Trouble::NotPermitted));
         }
         let message = (outbound.body().clone(), outbound.headers());

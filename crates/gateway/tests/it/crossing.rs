@@ -62,7 +62,7 @@ async fn crossed(server: std::sync::Arc<Scripted>) -> Stage {
     // Each intent is concluded once, whoever left.
     let decided = stage.decided();
     let mut intents: Vec<_> =
-        stage.plane.outcomes_of(decided).await.iter().map(|outcome| outcome.intent).collect();
+        stage.plane.outcomes_of(decided).await.iter().map(|outcome| outcome.intent.position()).collect();
     intents.sort_unstable();
     intents.dedup();
     assert_eq!(intents.len(), decided);

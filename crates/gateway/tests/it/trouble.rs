@@ -40,7 +40,7 @@ async fn each_failure_has_its_name_and_its_outcome() {
         assert_eq!(world.ask(&session, tool(4, "echo")).await.error_code(), None, "after {name}");
     }
     let outcomes = world.plane.outcomes();
-    let mut intents: Vec<_> = outcomes.iter().map(|outcome| outcome.intent).collect();
+    let mut intents: Vec<_> = outcomes.iter().map(|outcome| outcome.intent.position()).collect();
     intents.sort_unstable();
     intents.dedup();
     assert_eq!(intents.len(), outcomes.len(), "each intent is concluded once");

@@ -1,7 +1,7 @@
 //! What a decision says.
 //!
 //! INVARIANT: an [`Allow`] is made in one place only, at the end of [`crate::Engine::decide`], and a [`Permit`]
-//! only from an allow and the receipt of its durable record. Neither has a default, a public constructor, a
+//! only from an allow and the receipt of its durable record, or the promise of one for an act that only reads. Neither has a default, a public constructor, a
 //! conversion or a copy.
 
 mod denial;
@@ -37,11 +37,11 @@ pub enum Decision {
     Deny(Denial),
 }
 
-/// The right to do one exact act, as soon as its record is durable.
+/// The right to do one exact act, as soon as its record is durable, or promised where it only reads.
 ///
 /// ```compile_fail,E0451
 /// // There is no way to make one but to ask the engine.
-/// let allow = policy::Allow { digest: [0; 32], reasons: policy::Reasons::default() };
+/// let allow = policy::Allow { digest: [0; 32], only_reads: true, reasons: policy::Reasons::default() };
 /// ```
 ///
 /// ```compile_fail,E0599
@@ -53,13 +53,14 @@ pub enum Decision {
 #[must_use = "an allow that no permit is made from is a decision that nobody acts on"]
 pub struct Allow {
     digest: [u8; 32],
+    only_reads: bool,
     reasons: Reasons,
 }
 
 impl Allow {
     /// SECURITY: only the end of `Engine::decide` calls this.
-    pub(crate) const fn new(digest: [u8; 32], reasons: Reasons) -> Self {
-        Self { digest, reasons }
+    pub(crate) const fn new(digest: [u8; 32], only_reads: bool, reasons: Reasons) -> Self {
+        Self { digest, only_reads, reasons }
     }
 
     /// The digest of the act that is allowed.

@@ -1,8 +1,11 @@
 //! One attempt at writing a batch.
 
-use std::{collections::HashSet, sync::LazyLock};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
 
-use base::{Fault, Position};
+use base::{Fault, PlaceKey, Position};
 
 use super::{
     item::{Item, Role, State},
@@ -64,11 +67,11 @@ pub(super) async fn attempt(inner: &Inner, items: &mut [Item]) -> Result<Attempt
     }
 
     close_intents(&mut conn, items).await?;
+    let ended = give_positions(items, head.position);
     let drafts: Vec<_> =
-        items.iter().filter(|item| item.is_good()).filter_map(|item| item.draft.as_ref()).collect();
+        items.iter().filter(|item| item.is_written()).filter_map(|item| item.draft.as_ref()).collect();
     let appended = append(&mut conn, head, &drafts).await?;
-    give_positions(items, head.position);
-    open_intents(&mut conn, &inner.node, items).await?;
+    open_intents(&mut conn, &inner.node, items, &ended).await?;
     write_payloads(&mut conn, items).await?;
     // What is late has no record, but its bytes have flowed and are counted.
     if items.iter().any(|item| matches!(item.state, State::Written(_) | State::Late)) {
@@ -95,15 +98,36 @@ fn mark_moved(items: &mut [Item], guard: Position) -> bool {
     any
 }
 
-/// Says where each written item stands, as `append` placed them.
-fn give_positions(items: &mut [Item], before: Position) {
+/// Says where each good item will stand, in the order in which `append` places them, and tells outcomes of promised intents
+/// of the same batch. Answers with where those intents stand: they are over.
+fn give_positions(items: &mut [Item], before: Position) -> HashSet<Position> {
+    let mut promised: HashMap<PlaceKey, Position> = HashMap::new();
+    let mut ended = HashSet::new();
     let mut position = before;
     for item in items.iter_mut().filter(|item| item.is_good()) {
-        item.state = State::Written(item.draft.as_ref().map(|_| {
-            position = position.plus(1);
-            position
-        }));
+        let Some(draft) = &mut item.draft else {
+            item.state = State::Written(None);
+            continue;
+        };
+        if let Role::Outcome { intent } = &item.role
+            && intent.position().is_none()
+        {
+            // It came into the line behind its intent, which is written with the first batch that can be.
+            let Some(intent) = promised.remove(&intent.key()) else {
+                tracing::error!("an outcome came without its intent");
+                item.state = State::Late;
+                continue;
+            };
+            draft.intent = Some(intent);
+            ended.insert(intent);
+        }
+        position = position.plus(1);
+        item.state = State::Written(Some(position));
+        if let Role::Promised(pledge) = &item.role {
+            promised.insert(pledge.place().key(), position);
+        }
     }
+    ended
 }
 
 async fn write_payloads(conn: &mut Conn, items: &[Item]) -> Result<(), Fault> {
@@ -140,10 +164,15 @@ async fn close_intents(conn: &mut Conn, items: &mut [Item]) -> Result<(), Fault>
     Ok(())
 }
 
-async fn open_intents(conn: &mut Conn, node: &str, items: &[Item]) -> Result<(), Fault> {
+async fn open_intents(
+    conn: &mut Conn,
+    node: &str,
+    items: &[Item],
+    ended: &HashSet<Position>,
+) -> Result<(), Fault> {
     let opened = items.iter().filter_map(|item| match (&item.state, &item.draft, &item.role) {
-        (State::Written(Some(position)), Some(draft), Role::Intent { .. }) => {
-            Some([(*position).into(), draft.now.into(), node.into()])
+        (State::Written(Some(position)), Some(draft), Role::Intent { .. } | Role::Promised(_)) => {
+            (!ended.contains(position)).then(|| [(*position).into(), draft.now.into(), node.into()])
         }
         _ => None,
     });

@@ -1,8 +1,8 @@
 //! What the batch writer takes and what it answers.
 
-use base::{Event, Position, Receipt, TaskId, Timestamp};
+use base::{AnyId, Event, Place, Position, Receipt, TaskId, Timestamp};
 
-use crate::{Origin, SealedPayload};
+use crate::{Ended, Origin, SealedPayload};
 
 /// One thing to be made durable together with whatever else waits at that moment.
 #[derive(Debug)]
@@ -51,15 +51,19 @@ pub struct Denied {
     pub payload: Option<SealedPayload>,
 }
 
-/// The outcome of a call.
+/// The outcome of a call; its record is of kind `call.ended`.
 #[derive(Debug)]
 pub struct Outcome {
     /// Who, where, when.
     pub origin: Origin,
-    /// The record, of kind `call.ended`.
-    pub event: Event,
+    /// Whose call it was.
+    pub subject: AnyId,
+    /// Within which task.
+    pub task: TaskId,
+    /// What became of it.
+    pub ended: Ended,
     /// The intent that it ends.
-    pub intent: Position,
+    pub intent: Place,
     /// Volume that flowed. It has happened, so it is counted even where it exceeds the limit; the next intent
     /// then meets a limit that is used up.
     pub debits: Vec<Debit>,

@@ -1,12 +1,12 @@
 //! An entry on its way through the writer.
 
-use base::{Fault, Position, Receipt};
+use base::{Fault, Place, Pledge, Position, Promise, Receipt};
 
-use super::{Debit, Denied, Entry, Intent, Limit, Outcome, ProofUse, Submitted, writer::Reply};
-use crate::{SealedPayload, log::Draft};
+use super::{Debit, Denied, Entry, Intent, Limit, Outcome, ProofUse, Submitted, queue::Reply};
+use crate::{Ended, SealedPayload, log::Draft};
 
 /// An entry taken apart: what it writes, and how it stands.
-pub(super) struct Item {
+pub(crate) struct Item {
     /// None for what nobody waits for.
     reply: Option<Reply>,
     pub(super) draft: Option<Draft>,
@@ -19,8 +19,15 @@ pub(super) struct Item {
 
 /// What is special about an entry.
 pub(super) enum Role {
-    Intent { guard: Position, digest: [u8; 32] },
-    Outcome { intent: Position },
+    Intent {
+        guard: Position,
+        digest: [u8; 32],
+    },
+    /// An intent that was promised: its act goes on, so it is written whatever has happened since.
+    Promised(Pledge),
+    Outcome {
+        intent: Place,
+    },
     Other,
 }
 
@@ -39,43 +46,25 @@ pub(super) enum State {
 }
 
 impl Item {
-    /// Takes an entry apart. One that can never be written gets its answer at once.
-    pub(super) fn new(entry: Entry, reply: Option<Reply>) -> Option<Self> {
-        match Self::take_apart(entry) {
-            Ok((draft, role, debits, proof, payload)) => {
-                Some(Self { reply, draft, role, debits, proof, payload, state: State::Good })
-            }
-            Err(fault) => {
-                if let Some(reply) = reply {
-                    // The caller may have gone away; nobody is left to tell.
-                    drop(reply.send(Err(fault)));
-                } else {
-                    tracing::error!(%fault, "an outcome cannot be recorded");
-                }
-                None
-            }
-        }
+    /// Takes an entry apart. All that can fail of one that can never be written, fails here.
+    pub(crate) fn new(entry: Entry, reply: Reply) -> Result<Self, Fault> {
+        Ok(Self { reply: Some(reply), ..Self::take_apart(entry)? })
     }
 
-    fn take_apart(entry: Entry) -> Result<Parts, Fault> {
+    fn take_apart(entry: Entry) -> Result<Self, Fault> {
         match entry {
             Entry::Intent(intent) => {
                 let Intent { origin, event, guard, digest, debits, proof, payload } = *intent;
                 refuse_negative(&debits)?;
-                let role = Role::Intent { guard, digest };
-                Ok((Some(Draft::new(&origin, event)?), role, debits, proof, payload))
+                let item = Self::of(Draft::new(&origin, event)?, Role::Intent { guard, digest });
+                Ok(Self { debits, proof, payload, ..item })
             }
             Entry::Denied(denied) => {
                 let Denied { origin, event, proof, payload } = *denied;
-                Ok((Some(Draft::new(&origin, event)?), Role::Other, Vec::new(), proof, payload))
+                Ok(Self { proof, payload, ..Self::of(Draft::new(&origin, event)?, Role::Other) })
             }
-            Entry::Outcome(outcome) => {
-                let Outcome { origin, event, intent, debits, payload } = *outcome;
-                refuse_negative(&debits)?;
-                let draft = Draft::new(&origin, event)?.ending(intent);
-                Ok((Some(draft), Role::Outcome { intent }, debits, None, payload))
-            }
-            Entry::Proof(proof) => Ok((None, Role::Other, Vec::new(), Some(proof), None)),
+            Entry::Outcome(outcome) => Self::outcome(*outcome),
+            Entry::Proof(proof) => Ok(Self { proof: Some(proof), ..Self::with(None, Role::Other) }),
             Entry::Event(origin, event) => {
                 // Followers pass over what this node's batch writer wrote.
                 if !event.kind.is_quiet() {
@@ -83,24 +72,48 @@ impl Item {
                         format!("`{}` changes something and needs its change beside it", event.kind.as_str());
                     return Err(Fault::new("submitting to the log", reason));
                 }
-                Ok((Some(Draft::new(&origin, event)?), Role::Other, Vec::new(), None, None))
+                Ok(Self::of(Draft::new(&origin, event)?, Role::Other))
             }
         }
     }
 
+    /// An intent that is promised, and the promise. All that can fail, fails here.
+    ///
+    /// SECURITY: no proof is among it; whether one was used before is only known when it is written.
+    pub(crate) fn promised(intent: Intent) -> Result<(Self, Promise), Fault> {
+        let Intent { origin, event, guard: _, digest, debits, proof: _, payload } = intent;
+        refuse_negative(&debits)?;
+        let draft = Draft::new(&origin, event)?;
+        let (promise, pledge) = Promise::made(digest);
+        let item = Self::of(draft, Role::Promised(pledge));
+        Ok((Self { debits, payload, ..item }, promise))
+    }
+
+    /// What became of a call.
+    pub(crate) fn outcome(outcome: Outcome) -> Result<Self, Fault> {
+        let Outcome { origin, subject, task, ended, intent, debits, payload } = outcome;
+        refuse_negative(&debits)?;
+        let draft = Draft::of_end(&origin, Some(subject), Some(task), ended);
+        let draft = match intent.position() {
+            Some(position) => draft.ending(position),
+            None => draft,
+        };
+        Ok(Self { debits, payload, ..Self::of(draft, Role::Outcome { intent }) })
+    }
+
     /// The end of an intent whose receipt nobody took: no permit was made, so nothing was forwarded.
-    pub(super) fn never_forwarded(intent: Position, draft: Draft) -> Self {
-        // Canonical as it stands: the members are in order.
-        let data = format!(r#"{{"code":"not_forwarded","intent":{intent},"result":"failed"}}"#);
-        Self {
-            reply: None,
-            draft: Some(draft.ended(intent, data)),
-            role: Role::Outcome { intent },
-            debits: Vec::new(),
-            proof: None,
-            payload: None,
-            state: State::Good,
-        }
+    fn never_forwarded(intent: Position, draft: Draft) -> Self {
+        let draft = draft.ended(intent, Ended::NOT_FORWARDED);
+        Self::of(draft, Role::Outcome { intent: intent.into() })
+    }
+
+    const fn of(draft: Draft, role: Role) -> Self {
+        Self::with(Some(draft), role)
+    }
+
+    const fn with(draft: Option<Draft>, role: Role) -> Self {
+        let debits = Vec::new();
+        Self { reply: None, draft, role, debits, proof: None, payload: None, state: State::Good }
     }
 
     /// Whether it is an intent whose caller has gone: it is not worth writing any more.
@@ -124,24 +137,41 @@ impl Item {
         self.state == State::Late
     }
 
-    /// Whether it is an outcome that nobody waits for.
-    pub(super) const fn was_left(&self) -> bool {
-        self.reply.is_none() && matches!(self.role, Role::Outcome { .. })
+    pub(super) const fn is_outcome(&self) -> bool {
+        matches!(self.role, Role::Outcome { .. })
     }
 
-    /// The intent that the entry is the outcome of.
-    pub(super) const fn ends(&self) -> Option<Position> {
-        match self.role {
-            Role::Outcome { intent } => Some(intent),
-            Role::Intent { .. } | Role::Other => None,
+    /// Whether it is a promise that is not kept yet, or the end of one: it is written sooner or later, whatever happens.
+    pub(super) fn is_owed(&self) -> bool {
+        match &self.role {
+            Role::Promised(pledge) => pledge.place().position().is_none(),
+            Role::Outcome { intent } => intent.position().is_none(),
+            Role::Intent { .. } | Role::Other => false,
         }
     }
 
-    /// The position of the state that the entry was decided on, if it was.
+    pub(super) const fn is_promise(&self) -> bool {
+        matches!(self.role, Role::Promised(_))
+    }
+
+    /// Whether somebody waits for it.
+    pub(super) const fn is_awaited(&self) -> bool {
+        self.reply.is_some()
+    }
+
+    /// The intent that it is the outcome of, if that was durable before.
+    pub(super) fn ends(&self) -> Option<Position> {
+        match &self.role {
+            Role::Outcome { intent } => intent.position(),
+            Role::Intent { .. } | Role::Promised(_) | Role::Other => None,
+        }
+    }
+
+    /// The position of the state that the entry was decided on, where it is worth nothing without it.
     pub(super) const fn guard(&self) -> Option<Position> {
         match self.role {
             Role::Intent { guard, .. } => Some(guard),
-            Role::Outcome { .. } | Role::Other => None,
+            Role::Promised(_) | Role::Outcome { .. } | Role::Other => None,
         }
     }
 
@@ -153,6 +183,10 @@ impl Item {
             // given when its commit has returned.
             (State::Written(Some(position)), Role::Intent { digest, .. }) => {
                 Ok(Submitted::Durable(Receipt::durable(position, digest)))
+            }
+            (State::Written(Some(position)), Role::Promised(pledge)) => {
+                pledge.keep(position);
+                return None;
             }
             (State::Written(Some(position)), Role::Outcome { .. } | Role::Other) => {
                 Ok(Submitted::Recorded(position))
@@ -187,8 +221,6 @@ impl Item {
         drop(self.reply.map(|reply| reply.send(submitted)));
     }
 }
-
-type Parts = (Option<Draft>, Role, Vec<Debit>, Option<ProofUse>, Option<SealedPayload>);
 
 /// SECURITY: a negative debit would give back what a task has used.
 fn refuse_negative(debits: &[Debit]) -> Result<(), Fault> {

@@ -82,8 +82,8 @@ pub(super) async fn take(
                     item.state = State::Limited(task, limit);
                 }
             }
-            // What has flowed has flowed.
-            Role::Outcome { .. } | Role::Other => {
+            // What has flowed has flowed, and what was promised goes on.
+            Role::Promised(_) | Role::Outcome { .. } | Role::Other => {
                 for debit in &item.debits {
                     if let Some(usage) = usages.get_mut(&debit.task) {
                         usage.take(debit);

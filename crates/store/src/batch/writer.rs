@@ -1,4 +1,4 @@
-//! The task that takes entries from the queue.
+//! The task that takes entries from the line.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -7,83 +7,87 @@ use std::{
 };
 
 use base::Fault;
-use tokio::{
-    runtime::Handle,
-    sync::{mpsc, oneshot},
-};
+use tokio::runtime::Handle;
 
 use super::{
-    Entry, Submitted,
     apply::{Attempt, attempt},
     item::Item,
+    queue::{AGAIN, Job, Queue},
 };
 use crate::{engine::Dialect, error::alike, is_busy, store::Inner};
 
-/// Entries of one commit.
-const BATCH: usize = 256;
 /// How long one attempt may take. Beyond it the connection counts as dead: whether the batch was kept is not known.
 const ATTEMPT_TIME: Duration = Duration::from_secs(10);
 /// Attempts at a batch that meets a busy database: deadlocks with other nodes, lock timeouts.
 const ATTEMPTS: usize = 3;
-
-pub(crate) type Reply = oneshot::Sender<Result<Submitted, Fault>>;
-
-/// What travels through the queue.
-pub(crate) enum Job {
-    /// An entry, and who waits for it; nobody waits for an outcome that was left.
-    Entry(Entry, Option<Reply>),
-    /// Stop after what came before; the reply is dropped when that is done.
-    Stop(Reply),
-}
+/// How often the writer tries to keep what was promised before it stops.
+const LAST_ATTEMPTS: usize = 20;
 
 /// Starts the writer: on a thread of its own where statements block it, as a task where they do not.
-pub(crate) fn start(inner: Arc<Inner>, queue: mpsc::Receiver<Job>) -> Result<(), Fault> {
+pub(crate) fn start(inner: &Arc<Inner>) -> Result<Arc<Queue>, Fault> {
+    let queue = Arc::new(Queue::new());
+    let writing = run(Arc::clone(inner), Line(Arc::clone(&queue)));
     match inner.engine.dialect() {
         Dialect::Sqlite => {
             let runtime = Handle::current();
             let started = thread::Builder::new()
                 .name("batch writer".to_owned())
-                .spawn(move || runtime.block_on(run(inner, queue)));
-            started.map(drop).map_err(|error| Fault::new("starting the batch writer", error))
+                .spawn(move || runtime.block_on(writing));
+            started.map_err(|error| Fault::new("starting the batch writer", error))?;
         }
-        Dialect::Postgres => {
-            tokio::spawn(run(inner, queue));
-            Ok(())
-        }
+        Dialect::Postgres => drop(tokio::spawn(writing)),
+    }
+    Ok(queue)
+}
+
+/// The writer's end of the line. When the writer is gone, however it went, nobody waits for it.
+struct Line(Arc<Queue>);
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
 /// Runs until told to stop or until all stores are gone.
-async fn run(inner: Arc<Inner>, mut queue: mpsc::Receiver<Job>) {
-    let mut jobs = Vec::with_capacity(BATCH);
-    while queue.recv_many(&mut jobs, BATCH).await > 0 {
-        let mut items = Vec::with_capacity(jobs.len());
+async fn run(inner: Arc<Inner>, line: Line) {
+    let queue = &line.0;
+    let mut owed = Vec::new();
+    while let Some(jobs) = queue.take(!owed.is_empty()).await {
+        let mut items = owed;
+        items.reserve(jobs.len());
         let mut stop = None;
-        for job in jobs.drain(..) {
+        for job in jobs {
             match job {
                 // What came after a stop is dropped, and with it its reply: a fault for the caller.
-                Job::Entry(entry, reply) if stop.is_none() => {
-                    items.extend(Item::new(entry, reply));
-                }
-                Job::Entry(..) => {}
+                Job::Item(item) if stop.is_none() => items.push(*item),
+                Job::Item(_) => {}
                 Job::Stop(reply) => stop = Some(reply),
             }
         }
-        write(&inner, items).await;
+        owed = write(&inner, queue, items).await;
         if stop.is_some() {
-            queue.close();
-            return;
+            break;
         }
     }
+    for _ in 0..LAST_ATTEMPTS {
+        if owed.is_empty() {
+            return;
+        }
+        tokio::time::sleep(AGAIN).await;
+        owed = write(&inner, queue, owed).await;
+    }
+    let broken = owed.iter().filter(|item| item.is_promise()).count();
+    tracing::error!(broken, "acts were forwarded whose records could not be written before the end");
 }
 
-/// Writes the items and answers each.
-async fn write(inner: &Inner, mut items: Vec<Item>) {
+/// Writes the items and answers each. What is owed and could not be written comes back.
+async fn write(inner: &Inner, queue: &Queue, mut items: Vec<Item>) -> Vec<Item> {
     let mut attempts = 1;
     loop {
         items.retain(|item| !item.is_abandoned());
         if items.is_empty() {
-            return;
+            return items;
         }
         let attempted = bounded_attempt(inner, &mut items).await;
         if attempted.is_err() || items.iter().any(Item::is_written) {
@@ -93,7 +97,9 @@ async fn write(inner: &Inner, mut items: Vec<Item>) {
             // What nobody waited for gets its end in the same way; that has no caller, so this ends.
             Ok(Attempt::Committed) => {
                 count_lost(inner, items.iter().filter(|item| item.is_late()));
+                let kept = items.iter().filter(|item| item.is_promise()).count();
                 items = items.into_iter().filter_map(Item::answer).collect();
+                inner.promises_late.fetch_add(queue.kept(kept) as u64, Ordering::Relaxed);
                 attempts = 1;
             }
             // At least one item has its answer now, so this ends.
@@ -107,9 +113,10 @@ async fn write(inner: &Inner, mut items: Vec<Item>) {
             Err(fault) if is_busy(&fault) && attempts < ATTEMPTS => attempts += 1,
             Err(fault) => {
                 tracing::error!(%fault, entries = items.len(), "a batch could not be written");
+                let (owed, items): (Vec<_>, Vec<_>) = items.into_iter().partition(Item::is_owed);
                 count_lost(inner, items.iter());
                 fail(items, fault);
-                return;
+                return owed;
             }
         }
     }
@@ -117,7 +124,7 @@ async fn write(inner: &Inner, mut items: Vec<Item>) {
 
 /// Counts outcomes that nobody waits for and that were not kept.
 fn count_lost<'a>(inner: &Inner, items: impl Iterator<Item = &'a Item>) {
-    let lost = items.filter(|item| item.was_left()).count() as u64;
+    let lost = items.filter(|item| item.is_outcome()).count() as u64;
     inner.left_to_the_sweeper.fetch_add(lost, Ordering::Relaxed);
 }
 

@@ -1,6 +1,7 @@
 //! The log: what a record is, and how records get their positions.
 
 mod append;
+mod ended;
 mod head;
 mod record;
 
@@ -8,5 +9,6 @@ pub(crate) use append::{Appended, append};
 pub(crate) use head::{lock_head, read_head};
 pub(crate) use record::Draft;
 
+pub use ended::{Ended, Seen};
 pub use head::Head;
 pub use record::{Origin, Record};

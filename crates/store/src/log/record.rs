@@ -1,5 +1,7 @@
 //! Records.
 
+use std::borrow::Cow;
+
 use base::{
     Actor, AnyId, Ctx, Event, EventKind, Facts, Fault, Position, TaskId, TenantId, Timestamp, TraceId, limit,
 };
@@ -8,6 +10,7 @@ use wire::{
     tlog::{Hash, leaf_hash},
 };
 
+use super::Ended;
 use crate::value::Row;
 
 /// The version of a record's form.
@@ -102,7 +105,14 @@ pub(crate) struct Draft {
     /// The intent that it is the outcome of.
     pub(crate) intent: Option<Position>,
     trace: TraceId,
-    data: String,
+    data: Data,
+}
+
+/// What a record says of its event.
+enum Data {
+    Written(String),
+    /// The end of an act, which names the intent.
+    Ended(Ended),
 }
 
 impl Draft {
@@ -130,25 +140,54 @@ impl Draft {
             task: event.task,
             intent: None,
             trace: origin.trace,
-            data,
+            data: Data::Written(data),
         })
     }
 
-    /// The same as the outcome of an intent.
+    /// The record of an act's end. Where its intent stands must be said before it is written.
+    pub(crate) fn of_end(
+        origin: &Origin,
+        subject: Option<AnyId>,
+        task: Option<TaskId>,
+        ended: Ended,
+    ) -> Self {
+        Self {
+            kind: EventKind::CallEnded,
+            now: origin.now,
+            tenant: origin.tenant.clone(),
+            actor: origin.actor.to_string(),
+            subject,
+            task,
+            intent: None,
+            trace: origin.trace,
+            data: Data::Ended(ended),
+        }
+    }
+
+    /// The same as the outcome of this intent.
     pub(crate) fn ending(self, intent: Position) -> Self {
         Self { intent: Some(intent), ..self }
     }
 
-    /// The outcome of an intent whose draft this was, of the same origin. `data` is canonical JSON, and small.
-    pub(crate) fn ended(self, intent: Position, data: String) -> Self {
-        Self { kind: EventKind::CallEnded, data, intent: Some(intent), ..self }
+    /// The end of the act whose intent's draft this was, of the same origin.
+    pub(crate) fn ended(self, intent: Position, ended: Ended) -> Self {
+        Self { kind: EventKind::CallEnded, data: Data::Ended(ended), intent: Some(intent), ..self }
+    }
+
+    /// The facts as text.
+    fn data(&self) -> Cow<'_, str> {
+        match &self.data {
+            Data::Written(text) => Cow::Borrowed(text),
+            Data::Ended(ended) => Cow::Owned(ended.data(self.intent.unwrap_or(Position::ZERO))),
+        }
     }
 
     /// The record's text and leaf hash, once its place is known. Members are in canonical order.
     pub(crate) fn body(&self, position: Position, generation: i64, time: Timestamp) -> (String, Hash) {
-        let mut out = Members::with_capacity(self.data.len() + 400);
+        let data = self.data();
+        let mut out = Members::with_capacity(data.len() + 400);
         out.text("actor", &self.actor);
-        out.raw("data", &self.data);
+        out.raw("data", &data);
         out.number("generation", generation);
         out.text("kind", self.kind.as_str());
         out.number("position", position.0);

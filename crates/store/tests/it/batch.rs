@@ -2,7 +2,7 @@
 
 use base::{Event, EventKind, Position, TaskId};
 use serde_json::json;
-use store::{Denied, Entry, Limit, Origin, Outcome, Submitted};
+use store::{Denied, Ended, Entry, Limit, Origin, Outcome, Submitted};
 use testkit::{Bench, each_database};
 
 use crate::support::{debit, intent, keeps, limited_task, narrows, number, proof, submit};
@@ -14,8 +14,10 @@ async fn head(bench: &Bench) -> Position {
 fn outcome(bench: &Bench, intent: Position, task: &TaskId, bytes: i64) -> Entry {
     Entry::Outcome(Box::new(Outcome {
         origin: Origin::from(&bench.ctx()),
-        event: Event::global(EventKind::CallEnded, json!({ "intent": intent, "result": "done" })),
-        intent,
+        subject: task.into(),
+        task: task.clone(),
+        ended: Ended { result: "done", code: None, seen: None },
+        intent: intent.into(),
         debits: vec![debit(task, 0, bytes)],
         payload: None,
     }))

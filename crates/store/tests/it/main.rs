@@ -5,6 +5,7 @@
 mod batch;
 mod kill;
 mod opening;
+mod promise;
 mod sealing;
 mod silence;
 mod support;

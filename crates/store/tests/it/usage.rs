@@ -1,8 +1,7 @@
 //! What tasks have used, as a node knows it without asking the database.
 
-use base::{Event, EventKind, TaskId};
-use serde_json::json;
-use store::{Entry, Origin, Outcome, Store, Submitted, Used};
+use base::TaskId;
+use store::{Ended, Entry, Origin, Outcome, Store, Submitted, Used};
 use testkit::{Bench, each_database};
 
 use crate::support::{debit, intent_at, keeps, limited_task, submit};
@@ -29,11 +28,10 @@ async fn usage_is_known_from_the_commit_on_and_only_what_was_kept() {
         assert!(store.wrote(receipt.position()));
         let outcome = Outcome {
             origin: Origin::from(&bench.ctx()),
-            event: Event::global(
-                EventKind::CallEnded,
-                json!({ "intent": receipt.position(), "result": "done" }),
-            ),
-            intent: receipt.position(),
+            subject: (&child).into(),
+            task: child.clone(),
+            ended: Ended { result: "done", code: None, seen: None },
+            intent: receipt.position().into(),
             debits: vec![debit(&child, 0, 500)],
             payload: None,
         };

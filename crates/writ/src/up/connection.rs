@@ -3,29 +3,37 @@
 use std::{
     convert::Infallible,
     pin::pin,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use axum::{
     Json, Router,
+    body::Body,
     response::{IntoResponse as _, Response},
 };
+use futures_util::FutureExt as _;
+use gateway::Gateway;
 use http::{HeaderValue, Request, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper_util::{rt::TokioExecutor, rt::TokioIo, server::conn::auto};
 use serde_json::json;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::watch,
-    time::timeout,
+    sync::{Notify, watch},
+    time::{Instant, sleep_until, timeout},
 };
 use tower::ServiceExt as _;
 
 use super::{
+    panics,
     places::{Lane, Place},
     unread::Offers,
 };
+use crate::plane::ControlPlane;
 
 /// How long a connection of the reserved lane may be without a request: those who need the lane know what they want.
 const RESERVED_IDLE: Duration = Duration::from_secs(3);
@@ -40,9 +48,29 @@ pub(super) struct Host {
     pub(super) general: auto::Builder<TokioExecutor>,
     /// HTTP for the reserved lane: one request at a time.
     pub(super) reserved: auto::Builder<TokioExecutor>,
-    pub(super) router: Router,
+    pub(super) services: Services,
     /// How long a connection may be without a request.
     pub(super) idle: Duration,
+}
+
+/// What answers requests.
+#[derive(Clone)]
+pub(super) struct Services {
+    /// Most of all requests are calls, so they go past the router.
+    pub(super) gateway: Arc<Gateway<ControlPlane>>,
+    pub(super) router: Router,
+}
+
+impl Services {
+    async fn answer(self, request: Request<Incoming>) -> Response {
+        if request.uri().path().starts_with("/mcp/") {
+            return panics::guarded(self.gateway.serve(request.map(Body::new))).await;
+        }
+        match self.router.oneshot(request).boxed().await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
 }
 
 impl Host {
@@ -75,15 +103,16 @@ impl Host {
         mut stopped: watch::Receiver<bool>,
     ) {
         let (lane, sender) = (place.lane(), place.sender());
-        let (count, mut requests) = watch::channel(0_usize);
-        let (router, idle) = (self.router.clone(), self.idle(lane));
+        let activity = Activity::begin();
+        let requests = activity.clone();
+        let (services, idle) = (self.services.clone(), self.idle(lane));
         let is_used = AtomicBool::new(false);
         let offers = Offers::default();
         let untaken = offers.clone();
         let asked = place.asked();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             asked.note();
-            let (under_way, router, offers) = (UnderWay::begin(&count), router.clone(), offers.clone());
+            let (under_way, services, offers) = (activity.request(), services.clone(), offers.clone());
             // SECURITY: a peer of HTTP/2 may have sent more before it learns that the connection ends.
             let is_first = !is_used.swap(true, Ordering::Relaxed);
             request.extensions_mut().insert(sender.clone());
@@ -92,7 +121,7 @@ impl Host {
                 let says_close = lane == Lane::Reserved && request.version() <= Version::HTTP_11;
                 let mut response = match lane {
                     Lane::Reserved if !is_first || !is_urgent(request.uri().path()) => crowded(),
-                    Lane::General | Lane::Reserved => answer(router, request).await,
+                    Lane::General | Lane::Reserved => services.answer(request).await,
                 };
                 if says_close {
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -105,17 +134,16 @@ impl Host {
             Lane::Reserved => &self.reserved,
         };
         let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
-        let mut first = requests.clone();
         let end_after_one = async {
             match lane {
                 Lane::General => std::future::pending().await,
-                Lane::Reserved => drop(first.changed().await),
+                Lane::Reserved => requests.0.first.notified().await,
             }
         };
         tokio::select! {
             ended = connection.as_mut() => return note(ended),
             () = untaken.untaken(idle) => return,
-            () = is_idle(&mut requests, idle) => {}
+            () = requests.idle(idle) => {}
             () = end_after_one => {}
             _ = stopped.wait_for(|&stopped| stopped) => {}
         }
@@ -123,7 +151,7 @@ impl Host {
         tokio::select! {
             ended = connection => note(ended),
             () = untaken.untaken(idle) => {}
-            () = is_idle(&mut requests, PARTING) => {}
+            () = requests.idle(PARTING) => {}
         }
     }
 }
@@ -134,36 +162,9 @@ fn note(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
     }
 }
 
-/// Returns when no request has been under way for `patience`.
-///
-/// hyper has a time limit for a request's head over HTTP/1, and none before it knows which HTTP is spoken, nor for
-/// HTTP/2 without streams.
-async fn is_idle(requests: &mut watch::Receiver<usize>, patience: Duration) {
-    loop {
-        let under_way = *requests.borrow_and_update();
-        let changed = if under_way > 0 {
-            requests.changed().await
-        } else {
-            let Ok(changed) = timeout(patience, requests.changed()).await else { return };
-            changed
-        };
-        if changed.is_err() {
-            // The connection has dropped its service; it says itself when it has ended.
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
 /// Whether a path stops things or tells how they are.
 fn is_urgent(path: &str) -> bool {
     path.starts_with("/api/v1/") || matches!(path, "/livez" | "/readyz" | "/metrics")
-}
-
-async fn answer(router: Router, request: Request<Incoming>) -> Response {
-    match router.oneshot(request).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    }
 }
 
 fn crowded() -> Response {
@@ -174,25 +175,100 @@ fn crowded() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], body).into_response()
 }
 
-/// One request under way, its answer's body included.
-struct UnderWay(watch::Sender<usize>);
+/// What a connection carries: how many requests are under way, and since when none is.
+///
+/// hyper has a time limit for a request's head over HTTP/1, and none before it knows which HTTP is spoken, nor for
+/// HTTP/2 without streams.
+#[derive(Clone)]
+struct Activity(Arc<Carried>);
 
-impl UnderWay {
-    fn begin(count: &watch::Sender<usize>) -> Self {
-        count.send_modify(|count| *count += 1);
-        Self(count.clone())
+struct Carried {
+    now: Mutex<Now>,
+    /// Rung by the first request.
+    first: Notify,
+}
+
+struct Now {
+    under_way: usize,
+    idle_since: Instant,
+}
+
+impl Activity {
+    fn begin() -> Self {
+        let now = Now { under_way: 0, idle_since: Instant::now() };
+        Self(Arc::new(Carried { now: Mutex::new(now), first: Notify::new() }))
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        // Whole after each statement; nothing panics while it is held.
+        self.0.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn request(&self) -> UnderWay {
+        self.now().under_way += 1;
+        self.0.first.notify_one();
+        UnderWay(self.clone())
+    }
+
+    /// Returns when from now on no request has been under way for `patience`. It looks now and then; requests wake nobody.
+    async fn idle(&self, patience: Duration) {
+        let began = Instant::now();
+        loop {
+            let end = {
+                let now = self.now();
+                let since = if now.under_way > 0 { Instant::now() } else { now.idle_since };
+                since.max(began) + patience
+            };
+            if end <= Instant::now() {
+                return;
+            }
+            sleep_until(end).await;
+        }
     }
 }
 
+/// One request under way, its answer's body included.
+struct UnderWay(Activity);
+
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
+        let mut now = self.0.now();
+        now.under_way -= 1;
+        if now.under_way == 0 {
+            now.idle_since = Instant::now();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_urgent;
+    use std::time::Duration;
+
+    use tokio::time::{Instant, sleep, timeout};
+
+    use super::{Activity, is_urgent};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_idle_when_nothing_was_under_way_for_long_enough() {
+        let (activity, patience) = (Activity::begin(), Duration::from_secs(10));
+        let began = Instant::now();
+        activity.idle(patience).await;
+        assert_eq!(began.elapsed(), patience);
+        let (one, two) = (activity.request(), activity.request());
+        assert!(timeout(10 * patience, activity.idle(patience)).await.is_err(), "two are under way");
+        drop(one);
+        let began = Instant::now();
+        let busy = async {
+            sleep(Duration::from_secs(7)).await;
+            drop(two);
+            sleep(Duration::from_secs(7)).await;
+            drop(activity.request());
+        };
+        tokio::join!(busy, async {
+            activity.idle(patience).await;
+            assert_eq!(began.elapsed(), Duration::from_secs(24));
+        });
+    }
 
     #[test]
     fn only_what_stops_or_tells_is_urgent() {

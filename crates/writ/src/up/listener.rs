@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
-use axum::Router;
 use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
     server::conn::auto,
@@ -18,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use url::Url;
 
 use super::{
-    connection::Host,
+    connection::{Host, Services},
     places::{Caps, Place, Places},
 };
 
@@ -67,13 +66,13 @@ impl Listener {
     /// Serves until `stopped` says so, then lets what is under way end.
     pub(super) async fn serve(
         self,
-        router: Router,
+        services: Services,
         room: Room,
         mut stopped: watch::Receiver<bool>,
     ) -> std::io::Result<()> {
         let places = Places::new(room.general, room.reserved);
         let (general, reserved) = (http(room.idle, STREAMS_MAX), http(room.idle, 1));
-        let host = Host { general, reserved, router, idle: room.idle };
+        let host = Host { general, reserved, services, idle: room.idle };
         // Gone when the last connection is.
         let (stop, stopping) = watch::channel(false);
         loop {

@@ -14,7 +14,7 @@ enum Kind {
 use Kind::{Counter, Gauge};
 
 /// All meters: name, kind, what it counts.
-const METERS: [(&str, Kind, &str); 17] = [
+const METERS: [(&str, Kind, &str); 18] = [
     (
         "writ_bodies_refused_total",
         Counter,
@@ -40,6 +40,11 @@ const METERS: [(&str, Kind, &str); 17] = [
         "writ_outcomes_left_to_the_sweeper_total",
         Counter,
         "outcomes that could not be recorded and become unknown",
+    ),
+    (
+        "writ_promises_late_total",
+        Counter,
+        "in asynchronous mode, intents that became durable later than 100 ms after their calls went on",
     ),
     ("writ_panics_total", Counter, "requests whose handler panicked; each was refused"),
     ("writ_policy_errors_total", Counter, "decisions that could not be made, and were denied with an alarm"),

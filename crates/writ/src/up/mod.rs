@@ -34,6 +34,7 @@ use crate::{
     edge::{SystemClock, SystemDice},
     plane::ControlPlane,
 };
+use connection::Services;
 use listener::Listener;
 
 /// How long requests under way may take to end after the server was told to stop.
@@ -71,7 +72,8 @@ impl Server {
         let store = open_store(options, &url, clock.clone(), dice.clone()).await?;
         clock.not_before(store.time_floor());
 
-        let settings = Settings { public_url: url.clone() };
+        let asynchronous_reads = options.asynchronous_reads;
+        let settings = Settings { public_url: url.clone(), asynchronous_reads };
         let (control, follower) =
             Control::start(store.clone(), settings, clock.clone(), dice.clone()).await?;
         let mut loops = JoinSet::new();
@@ -82,9 +84,10 @@ impl Server {
         let bodies = Bodies::new(options.bodies.shares());
         let gateway = make_gateway(&control, &url, (clock, dice, bodies.clone()))?;
         loops.spawn(gateway.clone().tend());
-        let router = routes(&control, &gateway, bodies);
+        let router = routes(&control, bodies);
+        let services = Services { gateway, router };
         let (stop, stopped) = watch::channel(false);
-        let served = tokio::spawn(listener.serve(router, room, stopped));
+        let served = tokio::spawn(listener.serve(services, room, stopped));
         if let Some(path) = &options.ready_file {
             write_ready_file(path, &url)?;
         }
@@ -200,11 +203,10 @@ fn make_gateway(
     Ok(gateway)
 }
 
-fn routes(control: &Control, gateway: &Arc<gateway::Gateway<ControlPlane>>, bodies: Bodies) -> Router {
+fn routes(control: &Control, bodies: Bodies) -> Router {
     control::http::router(control)
         .merge(control::http::public(control))
         .merge(control::oauth::http::router(control))
-        .merge(gateway.router())
         .merge(ops::router(control))
         .layer(axum::extract::DefaultBodyLimit::max(base::limit::BODY_BYTES_MAX))
         .layer(axum::Extension(bodies))

@@ -69,6 +69,7 @@ async fn render(State(control): State<Control>) -> Response {
     }
     metrics::counter!("writ_outcomes_left_to_the_sweeper_total")
         .absolute(control.store().left_to_the_sweeper());
+    metrics::counter!("writ_promises_late_total").absolute(control.store().promises_late());
     metrics::gauge!("writ_fresh").set(if control.is_fresh(control.now()) { 1.0 } else { 0.0 });
     metrics::gauge!("writ_writable").set(if control.store().takes_writes() { 1.0 } else { 0.0 });
     let text = RECORDER.get().map(PrometheusHandle::render).unwrap_or_default();

@@ -30,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) connections: Connections,
     /// How much of what clients send it holds.
     pub(crate) bodies: HeldMax,
+    /// Whether confirmed reads go on before their intents are durable.
+    pub(crate) asynchronous_reads: bool,
 }
 
 /// The configuration file. Flags win over it; unknown keys are refused.
@@ -47,6 +49,8 @@ pub(crate) struct File {
     pub(crate) connections: Connections,
     #[serde(default)]
     pub(crate) bodies: HeldMax,
+    #[serde(default)]
+    pub(crate) asynchronous_reads: bool,
 }
 
 impl File {
@@ -100,6 +104,7 @@ mod tests {
             ready_file: None,
             connections: Connections::default(),
             bodies: HeldMax::default(),
+            asynchronous_reads: false,
         }
     }
 

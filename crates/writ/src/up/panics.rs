@@ -15,8 +15,13 @@ use serde_json::json;
 /// Answers a request whose handler panicked. Whatever the handler held is dropped: a transaction rolls back, a permit
 /// is gone.
 pub(super) async fn caught(request: Request, next: Next) -> Response {
+    guarded(next.run(request)).await
+}
+
+/// The same for what no router stands before.
+pub(super) async fn guarded(serving: impl Future<Output = Response>) -> Response {
     // What a handler shares with others is behind locks whose poisoning is dealt with where they are taken.
-    if let Ok(response) = AssertUnwindSafe(next.run(request)).catch_unwind().await {
+    if let Ok(response) = AssertUnwindSafe(serving).catch_unwind().await {
         return response;
     }
     // The hook has written message and place to standard error.
