@@ -15,7 +15,8 @@ use crate::{Item, Plane, Upstream};
 pub(crate) struct Leash<P: Plane> {
     plane: Arc<P>,
     caller: P::Caller,
-    upstream: Arc<Upstream>,
+    /// None where it is about all servers.
+    upstream: Option<Arc<Upstream>>,
     revocations: watch::Receiver<Position>,
     clock: Arc<dyn Clock>,
 }
@@ -68,7 +69,7 @@ impl<P: Plane> Leash<P> {
     pub(crate) const fn new(
         plane: Arc<P>,
         caller: P::Caller,
-        upstream: Arc<Upstream>,
+        upstream: Option<Arc<Upstream>>,
         revocations: watch::Receiver<Position>,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -83,7 +84,13 @@ impl<P: Plane> Leash<P> {
             return true;
         }
         let uri = notification.param("uri").and_then(Json::as_str);
-        uri.is_some_and(|uri| self.plane.visible(&self.caller, &self.upstream, Item::Resource(uri)))
+        let Some((uri, upstream)) = uri.zip(self.upstream.as_deref()) else { return false };
+        self.plane.visible(&self.caller, upstream, Item::Resource(uri))
+    }
+
+    /// The same leash for what goes to one server.
+    pub(crate) fn on(&self, upstream: &Arc<Upstream>) -> Self {
+        Self { upstream: Some(Arc::clone(upstream)), ..self.again() }
     }
 
     /// The same leash for another message of the same request.
@@ -91,7 +98,7 @@ impl<P: Plane> Leash<P> {
         Self {
             plane: Arc::clone(&self.plane),
             caller: self.caller.clone(),
-            upstream: Arc::clone(&self.upstream),
+            upstream: self.upstream.clone(),
             revocations: self.revocations.clone(),
             clock: Arc::clone(&self.clock),
         }
@@ -110,7 +117,7 @@ impl<P: Plane> Leash<P> {
             if !self.plane.is_fresh() {
                 return Cut::Stale;
             }
-            if !self.plane.is_live(&self.caller, &self.upstream) {
+            if !self.plane.is_live(&self.caller, self.upstream.as_deref()) {
                 return Cut::Revoked;
             }
             let left = Duration::from_millis(left.min(LOOK_AGAIN).unsigned_abs());
