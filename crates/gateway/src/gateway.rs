@@ -133,8 +133,7 @@ impl<P: Plane> Gateway<P> {
         let found = server.map(|server| self.plane.upstream(&caller, server).ok_or_else(reply::missing));
         let upstream = found.transpose()?;
         let clock = Arc::clone(&self.config.clock);
-        let leash =
-            Leash::new(Arc::clone(&self.plane), caller.clone(), upstream.clone(), revocations, clock);
+        let leash = Leash::new(Arc::clone(&self.plane), caller.clone(), upstream.clone(), revocations, clock);
         let holder = self.plane.holder(&caller);
         let (gate, proven) = (Arc::clone(self), Arc::default());
         Ok(match upstream {

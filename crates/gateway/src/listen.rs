@@ -80,9 +80,7 @@ pub(crate) async fn serve<P: Plane>(
     };
     match open(&visit, &told, request, wanted).await {
         Ok(relay) => Ok(relay.into_response()),
-        Err(NoWay::Refused(refused)) => {
-            call::refusal(&Front::Stateless(told), id, &Request::Listen, refused)
-        }
+        Err(NoWay::Refused(refused)) => call::refusal(&Front::Stateless(told), id, &Request::Listen, refused),
         Err(NoWay::Failed(error)) => refuse(error),
     }
 }

@@ -14,7 +14,12 @@ use wire::{
     mcp::{Notice, Notification},
 };
 
-use crate::{Plane, Upstream, View, aggregate::{Aggregate, Naming}, gateway::Visit, stream::event};
+use crate::{
+    Plane, Upstream, View,
+    aggregate::{Aggregate, Naming},
+    gateway::Visit,
+    stream::event,
+};
 
 /// How long changes are collected before a caller's view is looked at.
 const SETTLE: Duration = Duration::from_millis(100);

@@ -57,7 +57,8 @@ pub(crate) async fn serve<P: Plane>(
 ) -> Result<Response, Stop> {
     match request_of(headers, message)? {
         Some(mut request) => {
-            let envelope = check(headers, &mut request).map_err(|error| refuse(Some(request.id.clone()), error))?;
+            let envelope =
+                check(headers, &mut request).map_err(|error| refuse(Some(request.id.clone()), error))?;
             serve_request(visit, headers, envelope, request).await
         }
         None => {

@@ -122,8 +122,12 @@ impl Plane for ControlPlane {
             let open = Act { server, kind: ActKind::Open, arguments: Json::Null };
             thing.body.state == ServerState::Active && self.control.may_see(caller, &open)
         };
-        let mut seen: Vec<_> =
-            known.servers.iter().filter(|thing| is_seen(thing)).map(|thing| Arc::new(upstream(thing))).collect();
+        let mut seen: Vec<_> = known
+            .servers
+            .iter()
+            .filter(|thing| is_seen(thing))
+            .map(|thing| Arc::new(upstream(thing)))
+            .collect();
         seen.sort_by(|a, b| a.name.cmp(&b.name));
         seen
     }

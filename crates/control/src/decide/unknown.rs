@@ -13,7 +13,12 @@ const SHOWN: usize = 128;
 impl Control {
     /// Puts on record that a caller asked for a method that is not carried, and uses up the proof that came with it. There
     /// is nothing to decide: what nobody knows is denied. Without a server where all were asked.
-    pub async fn deny_unknown(&self, caller: &Caller, server: Option<&str>, method: &str) -> Result<(), Refused> {
+    pub async fn deny_unknown(
+        &self,
+        caller: &Caller,
+        server: Option<&str>,
+        method: &str,
+    ) -> Result<(), Refused> {
         let now = self.now();
         if !self.is_fresh(now) {
             return Err(Refused::Stale);

@@ -56,7 +56,11 @@ impl Control {
                 prompts.update(&place);
             }
         }
-        View { tools: tools.finalize().into(), resources: resources.finalize().into(), prompts: prompts.finalize().into() }
+        View {
+            tools: tools.finalize().into(),
+            resources: resources.finalize().into(),
+            prompts: prompts.finalize().into(),
+        }
     }
 }
 

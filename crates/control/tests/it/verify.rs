@@ -10,7 +10,13 @@ use crate::{
 };
 
 fn verify(app: &App, headers: &HeaderMap) -> Result<control::decide::Caller, base::Error> {
-    app.control.verify_mcp_token(headers, &Method::POST, CRM, &control::oauth::Audience::Mcp("crm".into()), app.control.now())
+    app.control.verify_mcp_token(
+        headers,
+        &Method::POST,
+        CRM,
+        &control::oauth::Audience::Mcp("crm".into()),
+        app.control.now(),
+    )
 }
 
 fn code(app: &App, headers: &HeaderMap) -> &'static str {

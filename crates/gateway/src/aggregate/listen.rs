@@ -106,8 +106,7 @@ pub(super) async fn of_subscription<P: Plane>(
     let client = Client::Stateless { id: id.clone(), envelope, wanted };
     let mut merged = Merged::new(all, rights, client);
     let honoured = merged.subscribe().await?;
-    let mut acknowledged =
-        notice(Notice::SubscriptionsAcknowledged, [("notifications", honoured.to_json())]);
+    let mut acknowledged = notice(Notice::SubscriptionsAcknowledged, [("notifications", honoured.to_json())]);
     mark(&mut acknowledged, &id);
     merged.ready.push_back(event(&acknowledged.to_bytes()));
     Ok(merged.into_response())
@@ -193,7 +192,8 @@ impl<P: Plane> Merged<P> {
                 for visit in self.all.servers() {
                     let server = visit.upstream.id.clone();
                     let uris = wanted.uris.iter().filter_map(|uri| names::split_uri(uri));
-                    let own = uris.filter(|(of, _)| *of == visit.upstream.name).map(|(_, own)| own.to_owned());
+                    let own =
+                        uris.filter(|(of, _)| *of == visit.upstream.name).map(|(_, own)| own.to_owned());
                     let wanted = Filter { uris: own.collect(), ..wanted.clone() };
                     // Where there is no room now, it comes at the next sign of life.
                     if wanted == Filter::default()

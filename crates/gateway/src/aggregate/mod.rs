@@ -4,8 +4,8 @@
 //! of its own; what comes back is named for this one ([`Naming`]). Lists ask all servers ([`lists`]), streams merge what they
 //! say ([`listen`]). Only the first words are Writ's own: no server is spoken to before something is asked of it.
 
-mod lists;
 mod listen;
+mod lists;
 mod names;
 mod offer;
 mod session;

@@ -52,14 +52,16 @@ pub(crate) fn qualified_uri(server: &str, own: &str) -> String {
 
 /// The answer to a name that leads to no server, whether there is one that the caller may not know of, or none at all.
 pub(crate) fn unknown() -> RpcError {
-    RpcError::invalid_params("there is nothing of this name here; list what there is").with_code("unknown_name")
+    RpcError::invalid_params("there is nothing of this name here; list what there is")
+        .with_code("unknown_name")
 }
 
 /// The member of a request that names something of a server, and how to split it.
 type Member<'a> = (&'a mut Json, fn(&str) -> Option<(&str, &str)>);
 
 fn member<'a>(method: Method, params: &'a mut Object) -> Result<Member<'a>, RpcError> {
-    let missing = |member: &str| RpcError::invalid_params(format!("`params.{member}` is missing; send a string"));
+    let missing =
+        |member: &str| RpcError::invalid_params(format!("`params.{member}` is missing; send a string"));
     match method {
         Method::ToolsCall | Method::PromptsGet => {
             Ok((params.get_mut("name").ok_or_else(|| missing("name"))?, split_name))
@@ -68,7 +70,8 @@ fn member<'a>(method: Method, params: &'a mut Object) -> Result<Member<'a>, RpcE
             Ok((params.get_mut("uri").ok_or_else(|| missing("uri"))?, split_uri))
         }
         Method::Complete => {
-            let reference = params.get_mut("ref").and_then(Json::as_object_mut).ok_or_else(|| missing("ref"))?;
+            let reference =
+                params.get_mut("ref").and_then(Json::as_object_mut).ok_or_else(|| missing("ref"))?;
             match reference.get("type").and_then(Json::as_str) {
                 Some("ref/prompt") => {
                     Ok((reference.get_mut("name").ok_or_else(|| missing("ref.name"))?, split_name))
@@ -236,17 +239,26 @@ mod tests {
     fn what_a_result_names_is_qualified_and_nothing_else() {
         let call = Request::CallTool { name: "t".into(), arguments: Json::Null };
         assert_eq!(
-            told(&call, r#"{"content":[{"type":"text","text":"a:1","uri":"a:1"},{"type":"resource_link","uri":"a:1","name":"n"},{"type":"resource","resource":{"uri":"a:2","text":"x"}}],"structuredContent":{"uri":"a:1"},"_meta":{"uri":"a:1"}}"#),
+            told(
+                &call,
+                r#"{"content":[{"type":"text","text":"a:1","uri":"a:1"},{"type":"resource_link","uri":"a:1","name":"n"},{"type":"resource","resource":{"uri":"a:2","text":"x"}}],"structuredContent":{"uri":"a:1"},"_meta":{"uri":"a:1"}}"#
+            ),
             r#"{"content":[{"type":"text","text":"a:1","uri":"a:1"},{"type":"resource_link","uri":"writ:crm:a:1","name":"n"},{"type":"resource","resource":{"uri":"writ:crm:a:2","text":"x"}}],"structuredContent":{"uri":"a:1"},"_meta":{"uri":"a:1"}}"#
         );
         let prompt = Request::GetPrompt { name: "p".into(), arguments: Json::Null };
         assert_eq!(
-            told(&prompt, r#"{"messages":[{"role":"user","content":{"type":"resource","resource":{"uri":"a:2"}}}]}"#),
+            told(
+                &prompt,
+                r#"{"messages":[{"role":"user","content":{"type":"resource","resource":{"uri":"a:2"}}}]}"#
+            ),
             r#"{"messages":[{"role":"user","content":{"type":"resource","resource":{"uri":"writ:crm:a:2"}}}]}"#
         );
         let long = "x".repeat(124);
         assert_eq!(
-            told(&Request::List(List::Tools), &format!(r#"{{"tools":[{{"name":"{long}"}},{{"name":"a"}}]}}"#)),
+            told(
+                &Request::List(List::Tools),
+                &format!(r#"{{"tools":[{{"name":"{long}"}},{{"name":"a"}}]}}"#)
+            ),
             r#"{"tools":[{"name":"crm__a"}]}"#
         );
     }

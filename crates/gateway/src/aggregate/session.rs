@@ -9,7 +9,7 @@ use wire::{
     mcp::{self, Id, Message, Method, Notice, Notification, RpcError},
 };
 
-use super::{Aggregate, Whole, lists, listen, offer};
+use super::{Aggregate, Whole, listen, lists, offer};
 use crate::{
     Passes, Plane, Request,
     call::{self, Served},

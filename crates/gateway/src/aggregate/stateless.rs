@@ -4,7 +4,7 @@ use axum::response::Response;
 use http::HeaderMap;
 use wire::mcp::{self, Message};
 
-use super::{Aggregate, lists, listen, offer};
+use super::{Aggregate, listen, lists, offer};
 use crate::{
     Passes, Plane, Request,
     reply::{self, Stop},

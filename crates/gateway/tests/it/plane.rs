@@ -155,6 +155,10 @@ impl TestPlane {
         }
     }
 
+    pub(crate) fn caller(&self, token: &str) -> TestCaller {
+        self.callers[token].clone()
+    }
+
     pub(crate) fn deny(&self, name: &str, refused: Refused) {
         self.denials.lock().unwrap().insert(name.into(), refused);
     }
@@ -399,7 +403,12 @@ impl Plane for TestPlane {
     }
 
     fn view(&self, _caller: &TestCaller, upstream: Option<&Upstream>) -> View {
-        *self.view.lock().unwrap().get(&upstream.map(|upstream| upstream.name.clone())).unwrap_or(&View::default())
+        *self
+            .view
+            .lock()
+            .unwrap()
+            .get(&upstream.map(|upstream| upstream.name.clone()))
+            .unwrap_or(&View::default())
     }
 
     fn deadline(&self, _caller: &TestCaller) -> Timestamp {
