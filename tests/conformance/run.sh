@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Real MCP clients against a real MCP server: four SDK versions, each without and with Writ in between.
 #
-#   tests/conformance/run.sh [direct] [writ]      nothing named: both
+#   tests/conformance/run.sh [direct] [writ] [all]      nothing named: each of them
 #
 # `direct` proves that the drivers can tell right from wrong: no gateway, and the stop is the death of the server.
 # `writ` puts Writ in between: the denial is a policy's, and the stop is `kill` of the task.
+# `all` is the same at the endpoint of all servers.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -23,13 +24,13 @@ long_call=(--long trigger-long-running-operation --long-args '{"duration": 60, "
 allowed_call=(--allow echo --allow-args '{"message": "conformance"}' --expect conformance)
 
 main() {
-    (($#)) || set -- direct writ
+    (($#)) || set -- direct writ all
     "../../scripts/setup.sh" clients
     # Node looks for packages beside the program.
     cp ts/client.mjs "$cache/mcp-ts/"
     local mode client
     for mode in "$@"; do
-        [[ $mode == direct || $mode == writ ]] || die "unknown mode \`$mode\`: choose among direct, writ"
+        [[ $mode == direct || $mode == writ || $mode == all ]] || die "unknown mode \`$mode\`: choose among direct, writ, all"
         for client in "${clients[@]}"; do
             # No `||` behind this call: bash would then go on after a failed command within it.
             now="client \`$client\` in mode \`$mode\`"
@@ -54,6 +55,21 @@ run_writ() {
     writ_admit "$upstream_url"
     drive "$1" --url "$writ_mcp_url" --token-file "$writ_token_file" "${allowed_call[@]}" "${long_call[@]}" \
         --deny get-env --deny-hidden --deny-says "$writ_denial" --stop "$writ_kill"
+    writ_stop
+    upstream_stop
+}
+
+run_all() {
+    local at=everything__
+    upstream_start
+    writ_start
+    writ_prepare
+    writ_admit "$upstream_url"
+    writ_at_all "$upstream_url"
+    drive "$1" --url "$writ_mcp_url" --token-file "$writ_token_file" \
+        --allow "${at}echo" --allow-args '{"message": "conformance"}' --expect conformance \
+        --long "${at}trigger-long-running-operation" --long-args '{"duration": 60, "steps": 300}' \
+        --deny "${at}get-env" --deny-hidden --deny-says "$writ_denial" --stop "$writ_kill"
     writ_stop
     upstream_stop
 }

@@ -4,13 +4,14 @@
 # writ_prepare              makes what agents are made from; once
 # writ_admit URL            registers the upstream and one agent that may call `echo` and the long call and nothing else;
 #                           sets writ_denial (words of the denial) and writ_kill (the stop)
+# writ_at_all URL           after writ_admit: a second server beside the first, and a token for all servers
 # writ_admit_all NAME URL   registers the upstream NAME and an agent that may do everything there
 # writ_stop                 ends it
 #
-# Both admissions set writ_mcp_url and writ_token_file.
+# All of them set writ_mcp_url and writ_token_file.
 # shellcheck shell=bash disable=SC2034,SC2154  # the variables are those of the scripts
 
-writ_pid='' writ_mcp_url='' writ_token_file='' writ_denial='' writ_kill=''
+writ_pid='' writ_mcp_url='' writ_token_file='' writ_denial='' writ_kill='' writ_task=''
 
 writ=${WRIT_BIN:-${CARGO_TARGET_DIR:-$cache/target}/debug/writ}
 
@@ -44,7 +45,7 @@ writ_prepare() {
 writ_all_effects=(--effect read --effect fetch --effect write --effect send --effect destroy --effect admin)
 
 writ_admit() {
-    local key=$work/agent.pem task
+    local key=$work/agent.pem
     local covered=(--tool everything/echo --tool everything/trigger-long-running-operation)
     # Each client gets a fresh database, and so a fresh key.
     rm -f "$key"
@@ -54,12 +55,19 @@ writ_admit() {
     writ_do role create conformance --description "reads" --effect read
     writ_do grant create clients-read --to blueprint/client --role conformance --on server/everything --reason conformance
     writ_do agent create client --owner maya --blueprint client --purpose conformance --generate-key "$key"
-    task=$("$writ" task create --agent client --purpose conformance "${covered[@]}" --for 15m -o name)
+    writ_task=$("$writ" task create --agent client --purpose conformance "${covered[@]}" --for 15m -o name)
     writ_mcp_url=$WRIT_URL/mcp/everything
     writ_token_file=$work/token
-    "$writ" token --agent client --key "$key" --resource everything --task "$task" >"$writ_token_file" 2>>"$work/writ.log"
+    "$writ" token --agent client --key "$key" --resource everything --task "$writ_task" >"$writ_token_file" 2>>"$work/writ.log"
     writ_denial="does not cover"
-    writ_kill="$writ task kill $task --reason conformance --yes"
+    writ_kill="$writ task kill $writ_task --reason conformance --yes"
+}
+
+writ_at_all() {
+    writ_do server add second "$1" --discover
+    writ_mcp_url=$WRIT_URL/mcp
+    "$writ" token --agent client --key "$work/agent.pem" --resource "$writ_mcp_url" --task "$writ_task" \
+        >"$writ_token_file" 2>>"$work/writ.log"
 }
 
 writ_admit_all() {

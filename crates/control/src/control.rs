@@ -53,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) applied: watch::Sender<Position>,
     /// The last position at which authority may have ended: what live streams watch.
     pub(crate) narrowed: watch::Sender<Position>,
+    pub(crate) moved: watch::Sender<Position>,
     /// Asks servers for their tools; the data plane attaches it.
     pub(crate) ask_server: std::sync::OnceLock<AskServer>,
     /// Access tokens whose signature was checked.
@@ -83,6 +84,7 @@ impl Control {
         let inner = Inner {
             applied: watch::Sender::new(snapshot.position),
             narrowed: watch::Sender::new(snapshot.position),
+            moved: watch::Sender::new(snapshot.position),
             fresh: watch::Sender::new(clock.now()),
             ask_server: std::sync::OnceLock::new(),
             turns: Turns::default(),
@@ -148,6 +150,11 @@ impl Control {
     /// How long this node stays fresh if it does not ask the log again, in milliseconds; negative when it is not.
     pub(crate) fn fresh_for(&self, now: Timestamp) -> i64 {
         Self::STALE_MS_MAX - now.millis_since(*self.inner.fresh.borrow())
+    }
+
+    /// Moves with each record that may have given or taken rights, once the snapshot has it.
+    pub fn moved(&self) -> watch::Receiver<Position> {
+        self.inner.moved.subscribe()
     }
 
     /// Says each time authority may have ended anywhere, and goes on saying it while the node is not fresh.

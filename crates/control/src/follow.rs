@@ -138,6 +138,9 @@ impl Follower {
         let position = after.position;
         inner.now_true.store(after.published());
         inner.applied.send_replace(position);
+        if records.iter().any(|record| !record.kind.is_quiet()) {
+            inner.moved.send_replace(position);
+        }
         if let Some(position) = narrowed {
             inner.narrowed.send_replace(position);
         }

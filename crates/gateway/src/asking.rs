@@ -61,6 +61,12 @@ impl Asked {
         has_room
     }
 
+    /// Whether somebody waits for this answer.
+    pub(crate) fn waits_for(&self, id: Option<&Id>) -> bool {
+        let Some(Id::Number(number)) = id else { return false };
+        lock(&self.0).contains_key(number)
+    }
+
     /// Whether it is the server itself that waits for this answer.
     pub(crate) fn is_by_server(&self, id: Option<&Id>) -> bool {
         let Some(Id::Number(number)) = id else { return false };

@@ -38,6 +38,19 @@ pub(crate) enum Served {
     Gone(Option<HeldBody>),
 }
 
+/// What came of sending an act.
+pub(crate) enum Begun<P: Plane> {
+    /// The server has it.
+    UnderWay(Box<Exchange<P>>),
+    /// It is over already.
+    Ended(Box<Exchange<P>>, mcp::Response),
+    /// It was not sent, for a reason that lies in the message.
+    Unsent(Front, mcp::Response),
+    Refused(Front, Request, Refused),
+    /// As in [`Served::Gone`].
+    Gone(Option<HeldBody>),
+}
+
 /// Serves an act.
 pub(crate) async fn serve<P: Plane>(
     visit: Visit<P>,
@@ -46,6 +59,24 @@ pub(crate) async fn serve<P: Plane>(
     request: Request,
     message: mcp::Request,
 ) -> Result<Served, Stop> {
+    let id = message.id.clone();
+    Ok(match begin(visit, front, route, request, message).await {
+        Begun::UnderWay(exchange) => Served::Answer(respond(exchange).await),
+        Begun::Ended(exchange, answer) => Served::Answer(exchange.reply(&answer)),
+        Begun::Unsent(front, answer) => Served::Answer(front.reply(&answer)),
+        Begun::Refused(front, request, refused) => Served::Answer(refusal(&front, id, &request, refused)?),
+        Begun::Gone(held) => Served::Gone(held),
+    })
+}
+
+/// Asks for the decision on an act, and sends it.
+pub(crate) async fn begin<P: Plane>(
+    visit: Visit<P>,
+    front: Front,
+    route: Route,
+    request: Request,
+    message: mcp::Request,
+) -> Begun<P> {
     let (id, number) = (message.id.clone(), visit.gate.number());
     let in_flight = match route.session() {
         None => None,
@@ -54,7 +85,7 @@ pub(crate) async fn serve<P: Plane>(
             let key = if matches!(front, Front::Session) { id.clone() } else { Id::Number(number) };
             match session.begin(&key, number, visit.gate.config.limits.in_flight_max) {
                 Some(in_flight) => Some(in_flight),
-                None => return Ok(Served::Answer(front.reply(&post::crowded(&id)))),
+                None => return Begun::Unsent(front, post::crowded(&id)),
             }
         }
     };
@@ -69,26 +100,24 @@ pub(crate) async fn serve<P: Plane>(
     };
     let outbound = match Outbound::new(message, &visit.upstream, form, number) {
         Ok(outbound) => outbound,
-        Err(error) => return Ok(Served::Answer(front.reply(&mcp::Response::error(Some(id), error)))),
+        Err(error) => return Begun::Unsent(front, mcp::Response::error(Some(id), error)),
     };
     let authorized = match visit.authorize(&request, &outbound).await {
         Ok(authorized) => authorized,
-        Err(refused) => return refusal(&front, id, &request, refused).map(Served::Answer),
+        Err(refused) => return Begun::Refused(front, request, refused),
     };
-    let is_stateless = matches!(front, Front::Stateless(_));
     let (mut exchange, permitted) =
         Exchange::begin(visit, front, route, request, outbound, authorized, in_flight);
     exchange.message = kept;
     if let Err(end) = exchange.send(permitted).await {
         let is_gone = matches!(end, End::Trouble(Trouble::SessionGone));
         let answer = exchange.settle(Err(end)).await;
-        return match (is_gone, is_stateless) {
-            (true, true) => Ok(Served::Gone(exchange.held.take())),
-            (true, false) => Err(reply::no_session(Some(id))),
-            (false, _) => Ok(Served::Answer(exchange.reply(&answer))),
-        };
+        if is_gone {
+            return Begun::Gone(exchange.held.take());
+        }
+        return Begun::Ended(Box::new(exchange), answer);
     }
-    Ok(Served::Answer(respond(Box::new(exchange)).await))
+    Begun::UnderWay(Box::new(exchange))
 }
 
 /// The answer of an exchange under way: one JSON text when it comes at once and the server gave one; a stream when
@@ -255,13 +284,14 @@ impl<P: Plane> Exchange<P> {
         in_flight: Option<InFlight>,
     ) -> (Self, Authorized) {
         let caller = visit.caller().clone();
-        let Visit { gate, upstream, leash, held, .. } = visit;
+        let Visit { gate, upstream, naming, leash, held, .. } = visit;
         let (plane, clock) = (Arc::clone(&gate.plane), Arc::clone(&gate.config.clock));
         let account = Account::new(plane, caller.clone(), clock, authorized.permit.intent().clone());
         let exchange = Self {
             gate,
             caller,
             upstream,
+            naming,
             front,
             route,
             request,

@@ -12,6 +12,7 @@ use wire::{
 use crate::{
     Ending, Gateway, Plane, Request, Upstream,
     account::Account,
+    aggregate::Naming,
     asking::askable,
     front::{Front, Route},
     leash::{Cut, Leash},
@@ -33,6 +34,8 @@ pub(crate) struct Exchange<P: Plane> {
     pub(crate) gate: Arc<Gateway<P>>,
     pub(crate) caller: P::Caller,
     pub(crate) upstream: Arc<Upstream>,
+    /// How what the server names is named to the client.
+    pub(crate) naming: Naming,
     pub(crate) front: Front,
     pub(crate) route: Route,
     pub(crate) request: Request,
@@ -302,6 +305,7 @@ impl<P: Plane> Exchange<P> {
             other => {
                 let passes =
                     !is_stateless && is_carried_unasked(other) && self.leash.lets_hear(&notification);
+                self.naming.notice(&mut notification, &self.upstream.name);
                 passes.then(|| notification.to_bytes())
             }
         }
@@ -387,6 +391,7 @@ impl<P: Plane> Exchange<P> {
             self.ids().seal_in(result, &self.request, made);
         }
         translate::answer(&mut response, &self.request, self.route.generation(), self.front.generation());
+        self.naming.answer(&mut response, &self.request, &self.upstream.name);
         Ok(response)
     }
 
@@ -426,7 +431,7 @@ impl<P: Plane> Exchange<P> {
 
     /// Whether the caller's authority still stands. For an exchange that nobody steps.
     pub(crate) fn is_live(&self) -> bool {
-        self.gate.plane.is_live(&self.caller, &self.upstream)
+        self.gate.plane.is_live(&self.caller, Some(&self.upstream))
     }
 
     /// Tells the server that nobody waits any more, and lets go of its answer. Where there are no sessions, letting go

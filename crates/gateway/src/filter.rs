@@ -78,13 +78,9 @@ impl Filter {
         }
     }
 
-    pub(crate) fn and(&self, other: &Self) -> Self {
-        Self {
-            tools: self.tools && other.tools,
-            prompts: self.prompts && other.prompts,
-            resources: self.resources && other.resources,
-            uris: self.uris.intersection(&other.uris).cloned().collect(),
-        }
+    /// Whether it is about lists.
+    pub(crate) const fn has_lists(&self) -> bool {
+        self.tools || self.prompts || self.resources
     }
 }
 

@@ -1,4 +1,4 @@
-//! The gateway, and the door of `/mcp/{server}`.
+//! The gateway, and the doors of `/mcp/{server}` and `/mcp`.
 
 use std::{
     collections::HashMap,
@@ -22,6 +22,7 @@ use wire::{
 use crate::{
     Asked, Ending, Holder, Plane, Presented, Refused, Request, Upstream,
     account::Account,
+    aggregate::{self, Aggregate, Naming, Wholes},
     config::Config,
     door::Door,
     known::Known,
@@ -30,6 +31,7 @@ use crate::{
     parked::{Left, Lot, Parked},
     post,
     reply::{self, Stop},
+    rights::Rights,
     session::{Client as Party, Session},
     sessions::Sessions,
     stateless,
@@ -45,6 +47,7 @@ pub struct Gateway<P: Plane> {
     pub(crate) plane: Arc<P>,
     pub(crate) config: Config,
     pub(crate) sessions: Sessions,
+    pub(crate) wholes: Wholes,
     pub(crate) client: Client,
     pub(crate) errands: Arc<Semaphore>,
     pub(crate) closings: Arc<Semaphore>,
@@ -62,6 +65,7 @@ impl<P: Plane> Gateway<P> {
         Ok(Arc::new(Self {
             plane,
             sessions: Sessions::new(Arc::clone(&config.dice), config.limits),
+            wholes: Wholes::new(config.limits),
             client: Client::new()?,
             errands: Arc::new(Semaphore::new(config.limits.errands_max)),
             closings: Arc::new(Semaphore::new(config.limits.closings_max)),
@@ -73,10 +77,11 @@ impl<P: Plane> Gateway<P> {
         }))
     }
 
-    /// The routes of the data plane: `/mcp/{server}`. To be merged into the application's router at its root.
+    /// The routes of the data plane: `/mcp` and `/mcp/{server}`. To be merged into the application's router at its root.
     pub fn router(self: &Arc<Self>) -> Router {
         let enter = |State(gate): State<Arc<Self>>, request| gate.serve(request);
-        Router::new().route("/mcp/{server}", any(enter)).with_state(Arc::clone(self))
+        let routes = Router::new().route("/mcp", any(enter)).route("/mcp/{server}", any(enter));
+        routes.with_state(Arc::clone(self))
     }
 
     /// Serves a request whose path is one of [the routes'](Self::router).
@@ -111,38 +116,52 @@ impl<P: Plane> Gateway<P> {
     }
 
     /// Checks, authenticates and locates: all that comes before the body is read.
-    fn admit(self: &Arc<Self>, parts: &Parts) -> Result<Visit<P>, Stop> {
+    fn admit(self: &Arc<Self>, parts: &Parts) -> Result<Admitted<P>, Stop> {
         if let Some(objection) = self.door.objection(&parts.uri, &parts.headers) {
             return Err(reply::refusal(StatusCode::FORBIDDEN, code::BAD_REQUEST, objection));
         }
         // SECURITY: the name as it stands in the path, not decoded: one spelling per server (threat class 25).
-        let server = parts.uri.path().strip_prefix("/mcp/").filter(|name| name.parse::<Name>().is_ok());
-        let server = server.ok_or_else(reply::missing)?;
+        let server = match parts.uri.path() {
+            "/mcp" => None,
+            path => {
+                let name = path.strip_prefix("/mcp/").filter(|name| name.parse::<Name>().is_ok());
+                Some(name.ok_or_else(reply::missing)?)
+            }
+        };
         if ![Method::POST, Method::GET, Method::DELETE].contains(&parts.method) {
             return Err(reply::wrong_method("POST, GET, DELETE"));
         }
         let now = self.config.clock.now();
         // Subscribed before the caller is known to be alive: what happens in between is seen.
         let revocations = self.plane.revocations();
-        let url = format!("{}/mcp/{server}", self.config.public_url.as_str().trim_end_matches('/'));
+        let url = format!("{}{}", self.config.public_url.as_str().trim_end_matches('/'), parts.uri.path());
         let trace = TraceId(self.config.dice.bytes());
         let presented =
             Presented { headers: &parts.headers, method: &parts.method, url: &url, server, now, trace };
         let caller = self.plane.authenticate(&presented).map_err(reply::challenge)?;
-        let upstream = self.plane.upstream(&caller, server).ok_or_else(reply::missing)?;
+        let found = server.map(|server| self.plane.upstream(&caller, server).ok_or_else(reply::missing));
+        let upstream = found.transpose()?;
         let clock = Arc::clone(&self.config.clock);
-        let leash =
-            Leash::new(Arc::clone(&self.plane), caller.clone(), Arc::clone(&upstream), revocations, clock);
+        let leash = Leash::new(Arc::clone(&self.plane), caller.clone(), upstream.clone(), revocations, clock);
         let holder = self.plane.holder(&caller);
         let (gate, proven) = (Arc::clone(self), Arc::default());
-        Ok(Visit { gate, caller, proven, holder, upstream, leash, held: None })
+        Ok(match upstream {
+            Some(upstream) => {
+                let naming = Naming::Own;
+                Admitted::One(Visit { gate, caller, proven, holder, upstream, naming, leash, held: None })
+            }
+            None => Admitted::All(Aggregate { gate, caller, proven, holder, leash, held: None }),
+        })
     }
 }
 
 async fn enter<P: Plane>(gate: Arc<Gateway<P>>, request: axum::extract::Request) -> Response {
     let (parts, body) = request.into_parts();
     let served = async {
-        let visit = gate.admit(&parts)?;
+        let visit = match gate.admit(&parts)? {
+            Admitted::One(visit) => visit,
+            Admitted::All(all) => return Box::pin(aggregate::serve(all, &parts, body)).await,
+        };
         match parts.method {
             Method::POST => post::serve(visit, &parts.headers, body).await,
             _ if stateless::is_alone(&parts.headers) => Err(reply::wrong_method("POST")),
@@ -153,6 +172,12 @@ async fn enter<P: Plane>(gate: Arc<Gateway<P>>, request: axum::extract::Request)
     served.await.unwrap_or_else(Stop::into_response)
 }
 
+/// An authenticated request, by its endpoint.
+enum Admitted<P: Plane> {
+    One(Visit<P>),
+    All(Aggregate<P>),
+}
+
 /// One authenticated request for one server.
 pub(crate) struct Visit<P: Plane> {
     pub(crate) gate: Arc<Gateway<P>>,
@@ -161,12 +186,28 @@ pub(crate) struct Visit<P: Plane> {
     proven: Arc<OnceLock<P::Caller>>,
     pub(crate) holder: Holder,
     pub(crate) upstream: Arc<Upstream>,
+    /// How what the server names is named to the client.
+    pub(crate) naming: Naming,
     pub(crate) leash: Leash<P>,
     /// The room that the message takes, until it is served.
     pub(crate) held: Option<HeldBody>,
 }
 
 impl<P: Plane> Visit<P> {
+    /// The part of a request for all servers that concerns this one.
+    pub(crate) fn part(all: &Aggregate<P>, upstream: Arc<Upstream>) -> Self {
+        Self {
+            gate: Arc::clone(&all.gate),
+            caller: all.caller.clone(),
+            proven: Arc::clone(&all.proven),
+            holder: all.holder.clone(),
+            leash: all.leash.on(&upstream),
+            upstream,
+            naming: Naming::Qualified,
+            held: None,
+        }
+    }
+
     /// Who calls.
     pub(crate) fn caller(&self) -> &P::Caller {
         self.proven.get().unwrap_or(&self.caller)
@@ -185,6 +226,7 @@ impl<P: Plane> Visit<P> {
             proven: Arc::clone(&self.proven),
             holder: self.holder.clone(),
             upstream: Arc::clone(&self.upstream),
+            naming: self.naming,
             leash: self.leash.again(),
             held: None,
         }
@@ -193,23 +235,11 @@ impl<P: Plane> Visit<P> {
     /// The session that the request belongs to, with the version that it names checked.
     pub(crate) fn session(&self, headers: &HeaderMap) -> Result<Arc<Session>, Stop> {
         let (now, sessions) = (self.gate.config.clock.now(), &self.gate.sessions);
-        let mut ids = headers.get_all(SESSION_ID).iter();
-        let session = match (ids.next(), ids.next()) {
-            (None, _) => {
-                let latest = sessions.latest(&self.holder, &self.upstream, now);
-                latest.ok_or_else(|| {
-                    reply::bad_request(
-                        "no session; send `initialize` first, then `Mcp-Session-Id` with each request",
-                    )
-                })?
-            }
-            (Some(id), None) => {
-                let id = id.to_str().ok().filter(|id| id.len() <= SESSION_ID_BYTES_MAX);
-                let session = id.and_then(|id| sessions.find(id, &self.holder, &self.upstream, now));
-                session.ok_or_else(|| reply::no_session(None))?
-            }
-            _ => return Err(reply::bad_request("`Mcp-Session-Id` stands twice; send it once")),
-        };
+        let session = find_session(
+            headers,
+            || sessions.latest(&self.holder, &self.upstream, now),
+            |id| sessions.find(id, &self.holder, &self.upstream, now),
+        )?;
         if let Party::Known(agreed) = session.client {
             check_version(headers, agreed)?;
         }
@@ -218,10 +248,7 @@ impl<P: Plane> Visit<P> {
 
     /// Uses up the sender proof of a message that is no act.
     pub(crate) async fn be_admitted(&self) -> Result<(), Stop> {
-        self.gate.plane.admit(self.caller()).await.map_err(|refused| match refused {
-            Refused::Unauthorized(unauthorized) => reply::challenge(unauthorized),
-            Refused::Denied(denial) => not_now(&denial),
-        })
+        self.gate.plane.admit(self.caller()).await.map_err(stop)
     }
 
     /// Answers for a message that cannot be read as an act: its proof is used up, and a method that nobody knows is put on
@@ -230,18 +257,11 @@ impl<P: Plane> Visit<P> {
         if error.code != code::METHOD_NOT_FOUND {
             return self.be_admitted().await;
         }
-        let denied = self.gate.plane.deny_unknown(self.caller(), &self.upstream, method).await;
-        denied.map_err(|refused| match refused {
-            Refused::Unauthorized(unauthorized) => reply::challenge(unauthorized),
-            Refused::Denied(denial) => not_now(&denial),
-        })
+        self.gate.plane.deny_unknown(self.caller(), Some(&self.upstream), method).await.map_err(stop)
     }
 
     async fn listen(self, headers: &HeaderMap) -> Result<Response, Stop> {
-        if !post::accepts(headers, "text/event-stream") {
-            let why = "`Accept` must include `text/event-stream`";
-            return Err(reply::refusal(StatusCode::NOT_ACCEPTABLE, code::BAD_REQUEST, why));
-        }
+        check_listening(headers)?;
         let session = self.session(headers)?;
         if let Some(event) = headers.get(LAST_EVENT_ID) {
             return self.resume(&session, event).await;
@@ -252,37 +272,17 @@ impl<P: Plane> Visit<P> {
             // Clients take this for a server that has nothing to say on its own.
             Refused::Denied(_) => reply::wrong_method("POST, GET, DELETE"),
         })?;
-        let place = session.listen(self.gate.config.limits.listeners_max).ok_or_else(|| {
-            let why = "the session has too many listening streams; close one";
-            reply::refusal(StatusCode::TOO_MANY_REQUESTS, code::BAD_REQUEST, why)
-        })?;
-        let Self { gate, upstream, leash, .. } = self;
-        let (wishes, account) = (session.subscribed.subscribe(), ListeningAccount(account));
-        let listener = Listener { gate, upstream, session, leash, wishes, _place: place, _account: account };
-        Ok(stream::of_listener(listener))
+        let place = session.listen(self.gate.config.limits.listeners_max).ok_or_else(too_many_streams)?;
+        let rights = Rights::of(&self);
+        Ok(stream::of_listener(Listener::new(self, session, place, account), rights))
     }
 
     /// Goes on with the stream of an answer. Its act was decided and recorded when it was asked for.
     async fn resume(self, session: &Arc<Session>, event: &HeaderValue) -> Result<Response, Stop> {
         self.be_admitted().await?;
-        let now = self.gate.config.clock.now();
-        let id = event.to_str().ok().and_then(outgoing::read_id);
-        let is_its = |parked: &Parked<P>| {
-            let of = parked.exchange.route.session();
-            let goes_on =
-                matches!(&parked.left, Left::Stream(tail) if id.is_some_and(|(_, number)| tail.has(number)));
-            goes_on && of.is_some_and(|of| Arc::ptr_eq(of, session))
-        };
-        let found = id.and_then(|(stream, number)| {
-            Some((self.gate.parked.fetch(stream, &self.holder, now, is_its)?, number))
-        });
+        let found = self.gate.left(&self.holder, event, |of| Arc::ptr_eq(of, session));
         let resumed = found.and_then(|(parked, number)| Outgoing::again(parked, number, self));
-        let resumed = resumed.ok_or_else(|| {
-            reply::bad_request(
-                "`Last-Event-ID` names no event that can be gone on from; ask again without it",
-            )
-        })?;
-        Ok(resumed.into_response())
+        Ok(resumed.ok_or_else(not_resumable)?.into_response())
     }
 
     /// Listening is an act: what the server says on its own reaches the client only with a decision on record.
@@ -321,13 +321,75 @@ impl<P: Plane> Visit<P> {
     }
 }
 
+impl<P: Plane> Gateway<P> {
+    /// The stream that a client has left at this event, if it was within a session that is `its`.
+    pub(crate) fn left(
+        &self,
+        holder: &Holder,
+        event: &HeaderValue,
+        is_its: impl Fn(&Arc<Session>) -> bool,
+    ) -> Option<(Parked<P>, u64)> {
+        let (stream, number) = event.to_str().ok().and_then(outgoing::read_id)?;
+        let goes_on = |parked: &Parked<P>| {
+            let of = parked.exchange.route.session();
+            matches!(&parked.left, Left::Stream(tail) if tail.has(number)) && of.is_some_and(&is_its)
+        };
+        let parked = self.parked.fetch(stream, holder, self.config.clock.now(), goes_on)?;
+        Some((parked, number))
+    }
+}
+
+/// The session that the headers name, or the latest one where they name none.
+pub(crate) fn find_session<S>(
+    headers: &HeaderMap,
+    latest: impl FnOnce() -> Option<S>,
+    find: impl FnOnce(&str) -> Option<S>,
+) -> Result<S, Stop> {
+    let mut ids = headers.get_all(SESSION_ID).iter();
+    match (ids.next(), ids.next()) {
+        (None, _) => latest().ok_or_else(|| {
+            reply::bad_request("no session; send `initialize` first, then `Mcp-Session-Id` with each request")
+        }),
+        (Some(id), None) => {
+            let id = id.to_str().ok().filter(|id| id.len() <= SESSION_ID_BYTES_MAX);
+            id.and_then(find).ok_or_else(|| reply::no_session(None))
+        }
+        _ => Err(reply::bad_request("`Mcp-Session-Id` stands twice; send it once")),
+    }
+}
+
+pub(crate) fn check_listening(headers: &HeaderMap) -> Result<(), Stop> {
+    if post::accepts(headers, "text/event-stream") {
+        return Ok(());
+    }
+    let why = "`Accept` must include `text/event-stream`";
+    Err(reply::refusal(StatusCode::NOT_ACCEPTABLE, code::BAD_REQUEST, why))
+}
+
+pub(crate) fn too_many_streams() -> Stop {
+    let why = "the session has too many listening streams; close one";
+    reply::refusal(StatusCode::TOO_MANY_REQUESTS, code::BAD_REQUEST, why)
+}
+
+pub(crate) fn not_resumable() -> Stop {
+    reply::bad_request("`Last-Event-ID` names no event that can be gone on from; ask again without it")
+}
+
+/// A "no" to a message that is no act.
+pub(crate) fn stop(refused: Refused) -> Stop {
+    match refused {
+        Refused::Unauthorized(unauthorized) => reply::challenge(unauthorized),
+        Refused::Denied(denial) => not_now(&denial),
+    }
+}
+
 /// A refusal of this moment, where there is no message to answer.
-fn not_now(denial: &mcp::Denial) -> Stop {
+pub(crate) fn not_now(denial: &mcp::Denial) -> Stop {
     reply::refusal_to(StatusCode::SERVICE_UNAVAILABLE, None, denial.error())
 }
 
 /// The account of a listening stream. It may end at any time, and that is how it ends well.
-pub(crate) struct ListeningAccount<P: Plane>(Account<P>);
+pub(crate) struct ListeningAccount<P: Plane>(pub(crate) Account<P>);
 
 impl<P: Plane> Drop for ListeningAccount<P> {
     fn drop(&mut self) {
@@ -336,7 +398,7 @@ impl<P: Plane> Drop for ListeningAccount<P> {
 }
 
 /// `MCP-Protocol-Version`, where it stands, is what was agreed on (MCP 2025-06-18, transports).
-fn check_version(headers: &HeaderMap, agreed: Revision) -> Result<(), Stop> {
+pub(crate) fn check_version(headers: &HeaderMap, agreed: Revision) -> Result<(), Stop> {
     let mut versions = headers.get_all(PROTOCOL_VERSION).iter();
     match (versions.next().map(|version| version.to_str()), versions.next()) {
         (None, _) => Ok(()),

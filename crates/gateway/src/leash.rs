@@ -15,7 +15,8 @@ use crate::{Item, Plane, Upstream};
 pub(crate) struct Leash<P: Plane> {
     plane: Arc<P>,
     caller: P::Caller,
-    upstream: Arc<Upstream>,
+    /// None where it is about all servers.
+    upstream: Option<Arc<Upstream>>,
     revocations: watch::Receiver<Position>,
     clock: Arc<dyn Clock>,
     /// When the caller's authority was looked at last, and when it ends by itself.
@@ -74,7 +75,7 @@ impl<P: Plane> Leash<P> {
     pub(crate) fn new(
         plane: Arc<P>,
         caller: P::Caller,
-        upstream: Arc<Upstream>,
+        upstream: Option<Arc<Upstream>>,
         revocations: watch::Receiver<Position>,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -90,7 +91,13 @@ impl<P: Plane> Leash<P> {
             return true;
         }
         let uri = notification.param("uri").and_then(Json::as_str);
-        uri.is_some_and(|uri| self.plane.visible(&self.caller, &self.upstream, Item::Resource(uri)))
+        let Some((uri, upstream)) = uri.zip(self.upstream.as_deref()) else { return false };
+        self.plane.visible(&self.caller, upstream, Item::Resource(uri))
+    }
+
+    /// The same leash for what goes to one server.
+    pub(crate) fn on(&self, upstream: &Arc<Upstream>) -> Self {
+        Self { upstream: Some(Arc::clone(upstream)), ..self.again() }
     }
 
     /// The same leash for another message of the same request.
@@ -98,7 +105,7 @@ impl<P: Plane> Leash<P> {
         Self {
             plane: Arc::clone(&self.plane),
             caller: self.caller.clone(),
-            upstream: Arc::clone(&self.upstream),
+            upstream: self.upstream.clone(),
             revocations: self.revocations.clone(),
             clock: Arc::clone(&self.clock),
             seen: None,
@@ -128,7 +135,7 @@ impl<P: Plane> Leash<P> {
                 return Cut::Stale;
             }
             if seen.is_none() {
-                if !self.plane.is_live(&self.caller, &self.upstream) {
+                if !self.plane.is_live(&self.caller, self.upstream.as_deref()) {
                     return Cut::Revoked;
                 }
                 self.seen = Some((now, ends));

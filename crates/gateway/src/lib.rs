@@ -1,6 +1,6 @@
 //! The data plane: it stands where agents act, asks the control plane before each act, and carries what is allowed.
 //!
-//! The way of a message through `/mcp/{server}`: the HTTP request is checked and bounded, its sender
+//! The way of a message through `/mcp/{server}`, or through `/mcp` to one or all of the servers behind it ([`aggregate`]): the HTTP request is checked and bounded, its sender
 //! authenticated ([`Gateway`]), one JSON-RPC message parsed, the act authorised, which makes its intent durable
 //! ([`Plane::authorize`]), the permit used up by forwarding exactly the message it was made for, the answer checked
 //! and carried back, the outcome reported ([`Plane::conclude`]).
@@ -15,6 +15,7 @@
 //! `translate` turns the results of one into those of the other.
 
 mod account;
+mod aggregate;
 mod asking;
 mod call;
 mod config;
@@ -37,6 +38,7 @@ mod post;
 mod reply;
 mod request;
 mod resume;
+mod rights;
 mod round;
 mod session;
 mod sessions;
@@ -53,7 +55,7 @@ pub use config::{Config, Limits};
 pub use gateway::Gateway;
 pub use plane::{
     Asked, Authorized, Ending, Holder, Item, Outcome, Passes, Patience, Plane, Presented, Refused,
-    ToolDefinition, Unauthorized, Upstream,
+    ToolDefinition, Unauthorized, Upstream, View,
 };
 pub use request::{List, Request};
 pub use upstream::Discovered;

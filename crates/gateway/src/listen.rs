@@ -8,16 +8,17 @@ use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use wire::{
     json::{Json, Object},
-    mcp::{self, Id, Message, Notice, Notification, RpcError, meta},
+    mcp::{self, Id, Message, Notice, Notification, RpcError, code, meta},
     sse,
 };
 
 use crate::{
     Ending, Gateway, Plane, Refused, Request, Upstream,
     account::Account,
+    aggregate::Naming,
     call,
     filter::Filter,
     front::{Front, Route, Told},
@@ -27,6 +28,7 @@ use crate::{
     opening::{self, NoWay},
     reply::{self, Stop},
     request::Generation,
+    rights::{Changed, Rights},
     session::{Listening, Session},
     stream::event,
     upstream::{Form, Frames, Outbound, Trouble, Way},
@@ -76,21 +78,27 @@ pub(crate) async fn serve<P: Plane>(
             return refuse(error);
         }
     };
-    let front = Front::Stateless(told);
-    let Front::Stateless(told) = &front else { return refuse(missing()) };
-    let opened = match visit.gate.speaks(&visit.upstream, Generation::Stateless) {
-        Some(Generation::Stateless) => Ok(None),
-        _ => opening::session_of_its_own(&visit, &told.envelope).await,
-    };
-    let served = match opened {
-        Ok(None) => alone(&visit, told, request, wanted).await,
-        Ok(Some(session)) => within(&visit, Own::new(&visit, session), id.clone(), wanted).await,
-        Err(no_way) => Err(no_way),
-    };
-    match served {
+    match open(&visit, &told, request, wanted).await {
         Ok(relay) => Ok(relay.into_response()),
-        Err(NoWay::Refused(refused)) => call::refusal(&front, id, &Request::Listen, refused),
+        Err(NoWay::Refused(refused)) => call::refusal(&Front::Stateless(told), id, &Request::Listen, refused),
         Err(NoWay::Failed(error)) => refuse(error),
+    }
+}
+
+/// Opens the stream of one server.
+pub(crate) async fn open<P: Plane>(
+    visit: &Visit<P>,
+    told: &Told,
+    request: mcp::Request,
+    wanted: Filter,
+) -> Result<Relay<P>, NoWay> {
+    let opened = match visit.gate.speaks(&visit.upstream, Generation::Stateless) {
+        Some(Generation::Stateless) => None,
+        _ => opening::session_of_its_own(visit, &told.envelope).await?,
+    };
+    match opened {
+        None => alone(visit, told, request, wanted).await,
+        Some(session) => within(visit, Own::new(visit, session), request.id, wanted).await,
     }
 }
 
@@ -121,23 +129,19 @@ async fn alone<P: Plane>(
     match frames {
         Ok(mut frames) if !frames.is_stream() => {
             account.end(Ending::Failed, Some("upstream_error"), None);
-            Err(NoWay::Failed(match frames.next().await {
+            let error = match frames.next().await {
                 Ok(Some(Message::Response(mcp::Response { outcome: Err(error), .. }))) => error,
                 Ok(_) => Trouble::Garbage("a subscription that is no stream").to_error(),
                 Err(trouble) => trouble.to_error(),
-            }))
+            };
+            if error.code != code::METHOD_NOT_FOUND || !wanted.has_lists() {
+                return Err(NoWay::Failed(error));
+            }
+            // The server has nothing to tell; what Writ has to tell of the caller's rights remains.
+            wanted.uris.clear();
+            Ok(Relay::new(visit, account, Source::Silent, id, wanted).acknowledged())
         }
-        Ok(frames) => Ok(Relay {
-            gate: Arc::clone(&visit.gate),
-            upstream: Arc::clone(&visit.upstream),
-            leash: visit.leash.again(),
-            account,
-            source: Source::Alone(frames, outbound.id()),
-            id,
-            honoured: wanted,
-            ready: Vec::new(),
-            is_over: false,
-        }),
+        Ok(frames) => Ok(Relay::new(visit, account, Source::Alone(frames, outbound.id()), id, wanted)),
         Err(trouble) => {
             account.end(trouble.ending(), Some(trouble.code()), None);
             Err(NoWay::Failed(trouble.to_error()))
@@ -149,13 +153,11 @@ async fn alone<P: Plane>(
 async fn within<P: Plane>(visit: &Visit<P>, own: Own<P>, id: Id, wanted: Filter) -> Result<Relay<P>, NoWay> {
     let session = &own.session;
     let listening = visit.ask_to_listen(session).await.map_err(NoWay::Refused)?;
-    let offered = Filter {
-        tools: session.offer.has("tools", "listChanged"),
-        prompts: session.offer.has("prompts", "listChanged"),
-        resources: session.offer.has("resources", "listChanged"),
-        uris: if session.offer.has("resources", "subscribe") { wanted.uris.clone() } else { BTreeSet::new() },
-    };
-    let mut honoured = wanted.and(&offered);
+    // That a list has changed Writ says itself where the rights of the caller did.
+    let mut honoured = wanted;
+    if !session.offer.has("resources", "subscribe") {
+        honoured.uris.clear();
+    }
     let way = Way::within(&visit.upstream, session);
     let frames = match visit.gate.client.listen(&session.standing(), way).await {
         Ok(answer) => Frames::of_listening(answer, &visit.upstream),
@@ -167,22 +169,8 @@ async fn within<P: Plane>(visit: &Visit<P>, own: Own<P>, id: Id, wanted: Filter)
         }
     }
     let place = session.listen(1);
-    let mut acknowledged = notice(
-        Notice::SubscriptionsAcknowledged,
-        [("notifications", if frames.is_some() { honoured.to_json() } else { Filter::default().to_json() })],
-    );
-    mark(&mut acknowledged, &id);
-    Ok(Relay {
-        gate: Arc::clone(&visit.gate),
-        upstream: Arc::clone(&visit.upstream),
-        leash: visit.leash.again(),
-        account: listening,
-        source: Source::Within { own, frames, _place: place },
-        id,
-        honoured,
-        ready: vec![acknowledged.to_bytes()],
-        is_over: false,
-    })
+    let source = Source::Within { own, frames, _place: place };
+    Ok(Relay::new(visit, listening, source, id, honoured).acknowledged())
 }
 
 /// Decides a subscription to one resource, and asks the server for it where it is asked one by one.
@@ -235,9 +223,12 @@ async fn subscribe<P: Plane>(
 }
 
 /// A stream on its way from the server to the client.
-struct Relay<P: Plane> {
+pub(crate) struct Relay<P: Plane> {
     gate: Arc<Gateway<P>>,
     upstream: Arc<Upstream>,
+    naming: Naming,
+    /// None where somebody else tells the client of its rights.
+    rights: Option<Rights<P>>,
     leash: Leash<P>,
     account: Account<P>,
     source: Source<P>,
@@ -253,6 +244,26 @@ enum Source<P: Plane> {
     Alone(Frames, Id),
     /// The listening stream of a session that is there for this alone; none where the server has nothing to say.
     Within { own: Own<P>, frames: Option<Frames>, _place: Option<Listening> },
+    /// A server that knows no subscriptions.
+    Silent,
+}
+
+/// Resolves when the caller's rights are others.
+async fn changed<P: Plane>(rights: &mut Option<Rights<P>>) -> Changed {
+    match rights {
+        Some(rights) => rights.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What a client is told of a change of its rights, as far as it wanted to be.
+pub(crate) fn said(changed: Changed, wanted: &Filter, id: &Id) -> Vec<Vec<u8>> {
+    let notices = changed.notices().filter(|notice| wanted.admits(notice));
+    let marked = notices.map(|mut notice| {
+        mark(&mut notice, id);
+        notice.to_bytes()
+    });
+    marked.collect()
 }
 
 /// A session that is there for one stream alone, and ends with it, however far the stream has come.
@@ -276,12 +287,52 @@ impl<P: Plane> Drop for Own<P> {
 }
 
 impl<P: Plane> Relay<P> {
+    fn new(visit: &Visit<P>, account: Account<P>, source: Source<P>, id: Id, honoured: Filter) -> Self {
+        Self {
+            gate: Arc::clone(&visit.gate),
+            upstream: Arc::clone(&visit.upstream),
+            naming: visit.naming,
+            rights: Rights::unless_part(visit),
+            leash: visit.leash.again(),
+            account,
+            source,
+            id,
+            honoured,
+            ready: Vec::new(),
+            is_over: false,
+        }
+    }
+
+    /// The same with the acknowledgement, where the server gives none.
+    fn acknowledged(mut self) -> Self {
+        let honoured = self.honoured.to_json();
+        let mut said = notice(Notice::SubscriptionsAcknowledged, [("notifications", honoured)]);
+        mark(&mut said, &self.id);
+        self.ready.push(said.to_bytes());
+        self
+    }
+
     fn into_response(self) -> Response {
         let pieces = stream::unfold(Box::new(self), |mut relay| async move {
             let piece = relay.piece().await?;
             Some((Ok::<_, Infallible>(piece), relay))
         });
         reply::stream(Body::from_stream(pieces.boxed()))
+    }
+
+    /// What is told on the stream of one that merges several: no acknowledgement, no sign of life, no last word.
+    pub(crate) fn into_pieces(mut self) -> impl Stream<Item = Bytes> + Send {
+        self.ready.clear();
+        let pieces = stream::unfold(Box::new(self), |mut relay| async move {
+            let piece = relay.piece().await.filter(|_| !relay.is_over)?;
+            Some((piece, relay))
+        });
+        pieces.filter(|piece| std::future::ready(piece.as_ref() != sse::KEEP_ALIVE))
+    }
+
+    /// Which resources are heard of.
+    pub(crate) fn uris(&self) -> &BTreeSet<String> {
+        &self.honoured.uris
     }
 
     /// The next piece of the client's stream; none at its end.
@@ -299,7 +350,7 @@ impl<P: Plane> Relay<P> {
                     Source::Alone(frames, _) | Source::Within { frames: Some(frames), .. } => {
                         frames.next().await
                     }
-                    Source::Within { frames: None, .. } => std::future::pending().await,
+                    Source::Within { frames: None, .. } | Source::Silent => std::future::pending().await,
                 }
             };
             let read = tokio::select! {
@@ -307,6 +358,10 @@ impl<P: Plane> Relay<P> {
                 cut = self.leash.ended() => {
                     self.account.end(Ending::Cut, Some(cut.code()), None);
                     self.close(&mcp::Response::error(Some(self.id.clone()), cut.denial().error()));
+                    continue;
+                }
+                changed = changed(&mut self.rights) => {
+                    self.ready.extend(said(changed, &self.honoured, &self.id));
                     continue;
                 }
                 read = tokio::time::timeout(keep_alive, reading) => read,
@@ -336,7 +391,8 @@ impl<P: Plane> Relay<P> {
             }
             if is_acknowledgement {
                 let granted = notification.param("notifications").map(Filter::read);
-                self.honoured = self.honoured.and(&granted.and_then(Result::ok).unwrap_or_default());
+                let granted = granted.and_then(Result::ok).unwrap_or_default();
+                self.honoured.uris.retain(|uri| granted.uris.contains(uri));
                 let params = notification.params.as_mut().and_then(Json::as_object_mut);
                 if let Some(params) = params {
                     params.insert("notifications", self.honoured.to_json());
@@ -344,7 +400,9 @@ impl<P: Plane> Relay<P> {
             }
         }
         let is_wanted = self.honoured.admits(&notification) && self.leash.lets_hear(&notification);
-        if is_acknowledgement || is_wanted {
+        // Where several are merged, the client has its acknowledgement.
+        if is_wanted || (is_acknowledgement && self.naming == Naming::Own) {
+            self.naming.notice(&mut notification, &self.upstream.name);
             mark(&mut notification, &self.id);
             self.ready.push(notification.to_bytes());
         }

@@ -27,18 +27,23 @@ use crate::{
 };
 
 /// There is no place for another session.
-const CROWDED: &str = "too many sessions are open; try again later";
+pub(crate) const CROWDED: &str = "too many sessions are open; try again later";
 
 /// What a client says when it opens a session.
-struct Hello {
-    revision: Revision,
-    envelope: Envelope,
+pub(crate) struct Hello {
+    pub(crate) revision: Revision,
+    pub(crate) envelope: Envelope,
 }
 
 impl Hello {
     /// Reads a client's `initialize`, and puts into it what the gate promises in the client's name: a revision that it
     /// speaks, and the capabilities that it carries.
     fn read(message: &mut mcp::Request, upstream: &Upstream) -> Result<Self, RpcError> {
+        Self::read_for(message, upstream.passes)
+    }
+
+    /// The same for a server that lets this pass.
+    pub(crate) fn read_for(message: &mut mcp::Request, passes: Passes) -> Result<Self, RpcError> {
         let invalid = |member: &str, kind: &str| {
             RpcError::invalid_params(format!("`params.{member}` is missing or no {kind}"))
         };
@@ -50,7 +55,7 @@ impl Hello {
         let revision = Revision::parse(wanted).unwrap_or(Revision::LATEST);
         let offered = params.get("capabilities").and_then(Json::as_object);
         let mut capabilities =
-            carried_of_client(offered.ok_or_else(|| invalid("capabilities", "object"))?, upstream.passes);
+            carried_of_client(offered.ok_or_else(|| invalid("capabilities", "object"))?, passes);
         // Of the other generation: nothing that came of it could be asked about in this session.
         capabilities.remove("extensions");
         let client_info = params.get("clientInfo").filter(|info| info.as_object().is_some()).cloned();
@@ -191,6 +196,27 @@ pub(crate) async fn session_of_its_own<P: Plane>(
         (Some(opened), _) => {
             let session = announce(visit, keep(visit, Client::Stream, opened)).await;
             session.map(Some).ok_or_else(|| NoWay::Failed(busy()))
+        }
+        (None, Err(error)) => Err(NoWay::Failed(error)),
+        (None, Ok(_)) => Err(NoWay::Failed(Trouble::Revision.to_error())),
+    }
+}
+
+/// The session with one server that is a part of a client's session with all of them.
+pub(crate) async fn part<P: Plane>(
+    visit: &Visit<P>,
+    envelope: &Envelope,
+    revision: Revision,
+) -> Result<Arc<Session>, NoWay> {
+    let message = question("initialize", initialize_params(envelope));
+    let attempt =
+        first_words(visit, envelope, message, Generation::Sessions).await.map_err(NoWay::Refused)?;
+    match (attempt.opened, attempt.response.outcome) {
+        (Some(opened), _) => {
+            let knows_sessions = matches!(opened.tongue, Tongue::Session { .. });
+            let kept = keep(visit, Client::Part(revision), opened);
+            let session = if knows_sessions { announce(visit, kept).await } else { kept };
+            session.ok_or_else(|| NoWay::Failed(busy()))
         }
         (None, Err(error)) => Err(NoWay::Failed(error)),
         (None, Ok(_)) => Err(NoWay::Failed(Trouble::Revision.to_error())),

@@ -21,7 +21,7 @@ pub trait Plane: Send + Sync + 'static {
     /// authorised: token, proof of possession, instant, trace.
     type Caller: Clone + Send + Sync + 'static;
 
-    /// Verifies the credentials of one HTTP request for one server.
+    /// Verifies the credentials of one HTTP request for one endpoint: a server's, or that of all servers.
     ///
     /// SECURITY: called before the body is read. A sender proof is verified here and used up by
     /// [`authorize`](Self::authorize) or [`admit`](Self::admit); one of the two follows before anything happens.
@@ -33,6 +33,9 @@ pub trait Plane: Send + Sync + 'static {
     /// The server of this name in the catalogue; `None` is answered as missing (404), whether it does not exist or
     /// the caller may not know of it.
     fn upstream(&self, caller: &Self::Caller, server: &str) -> Option<Arc<Upstream>>;
+
+    /// All servers that the caller may know of, by name: those that [`upstream`](Self::upstream) finds.
+    fn upstreams(&self, caller: &Self::Caller) -> Vec<Arc<Upstream>>;
 
     /// Decides one act and makes its intent durable.
     ///
@@ -51,11 +54,12 @@ pub trait Plane: Send + Sync + 'static {
     /// a session.
     fn admit(&self, caller: &Self::Caller) -> impl Future<Output = Result<(), Refused>> + Send;
 
-    /// Puts on record that a caller asked for a method that is not carried, and uses up the sender proof.
+    /// Puts on record that a caller asked for a method that is not carried, and uses up the sender proof. Without a server
+    /// where all servers were asked.
     fn deny_unknown(
         &self,
         caller: &Self::Caller,
-        upstream: &Upstream,
+        upstream: Option<&Upstream>,
         method: &str,
     ) -> impl Future<Output = Result<(), Refused>> + Send;
 
@@ -83,13 +87,14 @@ pub trait Plane: Send + Sync + 'static {
     /// Records what became of a permitted act. Queued; the answer does not wait for it.
     fn conclude(&self, caller: &Self::Caller, outcome: Outcome);
 
-    /// Whether nothing that the caller's authority rests on has been revoked, suspended or completed, and the server
-    /// is still there for them.
-    fn is_live(&self, caller: &Self::Caller, upstream: &Upstream) -> bool;
+    /// Whether nothing that the caller's authority rests on has been revoked, suspended or completed, and the server, if it
+    /// is about one, is still there for them.
+    fn is_live(&self, caller: &Self::Caller, upstream: Option<&Upstream>) -> bool;
 
-    /// Whether a holder may come back to a session with a server: with a new token perhaps, but as the same agent within
-    /// the same task, both alive, and to a server that is still at this address. One that is only stopped may start again.
-    fn may_return(&self, holder: &Holder, upstream: &Upstream) -> bool;
+    /// Whether a holder may come back to a session: with a new token perhaps, but as the same agent within the same task,
+    /// both alive, and, where the session is with one server, to a server that is still at this address. One that is only
+    /// stopped may start again.
+    fn may_return(&self, holder: &Holder, upstream: Option<&Upstream>) -> bool;
 
     /// Whether these headers are what a message to the server would carry now: it is at work at this address, and its
     /// credential is this one.
@@ -101,6 +106,13 @@ pub trait Plane: Send + Sync + 'static {
     /// Moves whenever authority may have ended somewhere, and while the node is not [fresh](Self::is_fresh); live streams ask [`is_live`](Self::is_live) then. A
     /// channel whose sender is gone ends all streams.
     fn revocations(&self) -> watch::Receiver<Position>;
+
+    /// Moves whenever what callers may use may have changed, in whichever direction. What a caller is shown after it moved
+    /// says whether it did for that one.
+    fn rights(&self) -> watch::Receiver<Position>;
+
+    /// A digest of what the caller may use of a server, or of all servers, as far as the control plane knows it.
+    fn view(&self, caller: &Self::Caller, upstream: Option<&Upstream>) -> View;
 
     /// When the caller's authority ends by itself: the earlier of its token's and its task's end.
     fn deadline(&self, caller: &Self::Caller) -> Timestamp;
@@ -115,8 +127,8 @@ pub struct Presented<'a> {
     pub method: &'a Method,
     /// The public URL of the endpoint, without query: the token's audience, and `htu`.
     pub url: &'a str,
-    /// The server's name as it stands in the path; well-formed, not looked up.
-    pub server: &'a str,
+    /// The server's name as it stands in the path; well-formed, not looked up. None for the endpoint of all servers.
+    pub server: Option<&'a str>,
     /// The instant of the request.
     pub now: Timestamp,
     /// Correlates log lines, records and answers.
@@ -161,6 +173,17 @@ pub struct Passes {
     pub roots: bool,
     /// `notifications/message`
     pub logging: bool,
+}
+
+/// What a caller may use, digested by what is listed. Two that are equal list the same, unless a server changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// Of tools.
+    pub tools: [u8; 32],
+    /// Of resources and their templates.
+    pub resources: [u8; 32],
+    /// Of prompts.
+    pub prompts: [u8; 32],
 }
 
 /// How long an upstream may take.

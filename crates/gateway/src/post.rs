@@ -15,7 +15,7 @@ use wire::{
 };
 
 use crate::{
-    Ending, Plane, Refused, Request,
+    Ending, Gateway, Holder, Plane, Refused, Request,
     asking::Waiting,
     call::{self, Served, Unanswered},
     filter::RESOURCES_MAX,
@@ -38,19 +38,7 @@ pub(crate) async fn serve<P: Plane>(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Stop> {
-    let is_json = single(headers, header::CONTENT_TYPE)
-        .is_some_and(|value| media_type(value).eq_ignore_ascii_case("application/json"));
-    if !is_json || headers.contains_key(header::CONTENT_ENCODING) {
-        let why = "`Content-Type` must be `application/json`, without a content encoding";
-        return Err(reply::refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, why));
-    }
-    if !(accepts(headers, "application/json") && accepts(headers, "text/event-stream")) {
-        let why = "`Accept` must include both `application/json` and `text/event-stream`";
-        return Err(reply::refusal(StatusCode::NOT_ACCEPTABLE, code::BAD_REQUEST, why));
-    }
-    let mut held = read(&visit, headers, body).await?;
-    let message = Message::parse(&held.take())
-        .map_err(|invalid| reply::refusal_to(StatusCode::BAD_REQUEST, invalid.id, invalid.error))?;
+    let (message, held) = receive(&visit.gate, &visit.holder, headers, body).await?;
     visit.held = Some(held);
     if stateless::is_meant(headers, &message) {
         return stateless::serve(visit, headers, message).boxed().await;
@@ -63,17 +51,42 @@ pub(crate) async fn serve<P: Plane>(
             visit.tell(&session, notification).await;
             Ok(reply::taken())
         }
-        Message::Response(response) => answer(visit, headers, response).boxed().await,
+        Message::Response(response) => {
+            let session = visit.session(headers)?;
+            answer(visit, &session, response).boxed().await
+        }
     }
 }
 
-/// Carries a client's answer to whoever asked.
-async fn answer<P: Plane>(
-    visit: Visit<P>,
+/// Reads one message, and keeps the room that it takes.
+pub(crate) async fn receive<P: Plane>(
+    gate: &Gateway<P>,
+    holder: &Holder,
     headers: &HeaderMap,
+    body: Body,
+) -> Result<(Message, HeldBody), Stop> {
+    let is_json = single(headers, header::CONTENT_TYPE)
+        .is_some_and(|value| media_type(value).eq_ignore_ascii_case("application/json"));
+    if !is_json || headers.contains_key(header::CONTENT_ENCODING) {
+        let why = "`Content-Type` must be `application/json`, without a content encoding";
+        return Err(reply::refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_REQUEST, why));
+    }
+    if !(accepts(headers, "application/json") && accepts(headers, "text/event-stream")) {
+        let why = "`Accept` must include both `application/json` and `text/event-stream`";
+        return Err(reply::refusal(StatusCode::NOT_ACCEPTABLE, code::BAD_REQUEST, why));
+    }
+    let mut held = read(gate, holder, headers, body).await?;
+    let message = Message::parse(&held.take())
+        .map_err(|invalid| reply::refusal_to(StatusCode::BAD_REQUEST, invalid.id, invalid.error))?;
+    Ok((message, held))
+}
+
+/// Carries a client's answer to whoever asked.
+pub(crate) async fn answer<P: Plane>(
+    visit: Visit<P>,
+    session: &Arc<Session>,
     mut response: mcp::Response,
 ) -> Result<Response, Stop> {
-    let session = visit.session(headers)?;
     // An answer for the server is an act, and its decision uses the proof up. A question stays open until one of the two is
     // done, so that the client may answer again with a better credential.
     if !session.asked.is_by_server(response.id.as_ref()) {
@@ -85,7 +98,7 @@ async fn answer<P: Plane>(
             if let Ok(result) = &mut response.outcome {
                 Ids::new(&*visit.gate.plane, &visit.holder, &visit.upstream).open_in_answer(result);
             }
-            match call::answer(&visit, &session, &response, &Request::Answer).await {
+            match call::answer(&visit, session, &response, &Request::Answer).await {
                 // What the server made of it shows in its own answer.
                 Ok(()) | Err(Unanswered::Trouble(_)) => Ok(reply::taken()),
                 Err(Unanswered::Refused(Refused::Unauthorized(unauthorized))) => {
@@ -107,15 +120,20 @@ async fn answer<P: Plane>(
 }
 
 /// SECURITY: the caller is known, and holds no more than a caller may, however many requests and connections it has.
-async fn read<P: Plane>(visit: &Visit<P>, headers: &HeaderMap, body: Body) -> Result<HeldBody, Stop> {
-    let config = &visit.gate.config;
+async fn read<P: Plane>(
+    gate: &Gateway<P>,
+    holder: &Holder,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<HeldBody, Stop> {
+    let config = &gate.config;
     let bytes_max = config.limits.request_bytes_max;
     let announced = single(headers, header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
     if announced.unwrap_or_else(|| body.size_hint().lower()) > bytes_max as u64 {
         return Err(unheld(BodyRefusal::TooLarge(bytes_max)));
     }
     let head_bytes = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    let sender = Sender::Known(visit.holder.actor.clone());
+    let sender = Sender::Known(holder.actor.clone());
     let mut held = config.bodies.begin(sender, head_bytes, bytes_max).map_err(unheld)?;
     let mut pieces = body.into_data_stream();
     let reading = async {
@@ -154,16 +172,31 @@ async fn serve_request<P: Plane>(
         Some(Method::Initialize) => None,
         _ => Some(visit.session(headers).map_err(|stop| with_id(stop, &request.id))?),
     };
+    let id = request.id.clone();
+    match within(visit, session, request).await? {
+        Served::Answer(response) => Ok(response),
+        Served::Gone(_) => Err(reply::no_session(Some(id))),
+    }
+}
+
+/// Serves a request within a session, or the one that opens it.
+pub(crate) async fn within<P: Plane>(
+    visit: Visit<P>,
+    session: Option<Arc<Session>>,
+    request: mcp::Request,
+) -> Result<Served, Stop> {
+    let method = Method::parse(&request.method);
     let asked = match Request::read(&request, Generation::Sessions, visit.upstream.passes) {
         Ok(asked) => asked,
         Err(_) if method == Some(Method::Ping) => {
             visit.be_admitted().await?;
             let answer = mcp::Response::result(request.id, Json::object::<&str, 0>([]));
-            return Ok(reply::message(&answer));
+            return Ok(Served::Answer(reply::message(&answer)));
         }
         Err(error) => {
             visit.be_refused(&request.method, &error).await?;
-            return Ok(reply::message(&mcp::Response::error(Some(request.id), error)));
+            let answer = mcp::Response::error(Some(request.id), error);
+            return Ok(Served::Answer(reply::message(&answer)));
         }
     };
     let mut request = request;
@@ -183,7 +216,8 @@ async fn serve_request<P: Plane>(
         Ok(opened) => opened,
         Err(error) => {
             visit.be_admitted().await?;
-            return Ok(reply::message(&mcp::Response::error(Some(request.id), error)));
+            let answer = mcp::Response::error(Some(request.id), error);
+            return Ok(Served::Answer(reply::message(&answer)));
         }
     };
     if let Some(session) = &session {
@@ -191,17 +225,10 @@ async fn serve_request<P: Plane>(
     }
     match session {
         Some(session) if session.tongue == Tongue::Stateless && is_kept_here(&asked) => {
-            keep_wish(&visit, &session, asked, request).boxed().await
+            keep_wish(&visit, &session, asked, request).boxed().await.map(Served::Answer)
         }
-        Some(session) => {
-            let id = request.id.clone();
-            let route = Route::Within(session);
-            match call::serve(visit, Front::Session, route, asked, request).await? {
-                Served::Answer(response) => Ok(response),
-                Served::Gone(_) => Err(reply::no_session(Some(id))),
-            }
-        }
-        None => opening::initialize(visit, request).boxed().await,
+        Some(session) => call::serve(visit, Front::Session, Route::Within(session), asked, request).await,
+        None => opening::initialize(visit, request).boxed().await.map(Served::Answer),
     }
 }
 
@@ -250,7 +277,7 @@ async fn keep_wish<P: Plane>(
 }
 
 /// A refusal that was made before it was known what it answers, with the id filled in.
-fn with_id(stop: Stop, id: &Id) -> Stop {
+pub(crate) fn with_id(stop: Stop, id: &Id) -> Stop {
     match stop.status() {
         StatusCode::NOT_FOUND => reply::no_session(Some(id.clone())),
         _ => stop,
@@ -259,10 +286,10 @@ fn with_id(stop: Stop, id: &Id) -> Stop {
 
 impl<P: Plane> Visit<P> {
     /// Carries a notification of a client to the server, if it is of a kind that is carried.
-    async fn tell(&self, session: &Arc<Session>, notification: Notification) {
+    pub(crate) async fn tell(&self, session: &Arc<Session>, notification: Notification) {
         // SECURITY: no act, so no decision and no record; therefore nothing of the client's words goes upstream. What is
         // sent is made here: that the session is open, once, and that one of its requests is no longer wanted.
-        if !self.gate.plane.is_live(self.caller(), &self.upstream) {
+        if !self.gate.plane.is_live(self.caller(), Some(&self.upstream)) {
             return;
         }
         let knows_sessions = matches!(session.tongue, Tongue::Session { .. });

@@ -55,6 +55,8 @@ pub(crate) struct Session {
 pub(crate) enum Client {
     /// A client that knows sessions; what was agreed on in `initialize`.
     Known(Revision),
+    /// A client that knows sessions, and has one with all servers; what was agreed on there. It never learns this one's id.
+    Part(Revision),
     /// Clients of one holder that know none, and can do the same. They never learn the session's id.
     Unaware,
     /// One stream of a client that knows none.
@@ -69,7 +71,7 @@ impl Client {
 
     /// Whether the client can go on with a stream that it lost.
     pub(crate) fn resumes(self) -> bool {
-        matches!(self, Self::Known(revision) if revision >= Revision::V20251125)
+        matches!(self, Self::Known(revision) | Self::Part(revision) if revision >= Revision::V20251125)
     }
 }
 

@@ -148,6 +148,13 @@ impl Sessions {
         Some(session)
     }
 
+    /// Whether a session is still here. It counts as used then.
+    pub(crate) fn is_open(&self, session: &Session, now: Timestamp) -> bool {
+        let is_open = lock(&self.ledger).by_id.contains_key(&session.id);
+        session.use_at(now);
+        is_open
+    }
+
     /// Forgets a session; whether it was there.
     pub(crate) fn close(&self, session: &Session) -> bool {
         lock(&self.ledger).remove(&session.id).is_some()

@@ -14,7 +14,7 @@ use wire::{
 };
 
 use crate::{
-    Plane, Request, Upstream,
+    Passes, Plane, Request, Upstream,
     call::{self, QUESTION, Served, Unanswered},
     front::{Front, Told},
     gateway::Visit,
@@ -56,8 +56,23 @@ pub(crate) async fn serve<P: Plane>(
     headers: &HeaderMap,
     message: Message,
 ) -> Result<Response, Stop> {
+    match request_of(headers, message)? {
+        Some(mut request) => {
+            let envelope =
+                check(headers, &mut request).map_err(|error| refuse(Some(request.id.clone()), error))?;
+            serve_request(visit, headers, envelope, request).await
+        }
+        None => {
+            visit.be_admitted().await?;
+            Ok(reply::taken())
+        }
+    }
+}
+
+/// The request in a message; none where it is a notification, which says nothing in this generation.
+pub(crate) fn request_of(headers: &HeaderMap, message: Message) -> Result<Option<mcp::Request>, Stop> {
     match message {
-        Message::Request(request) => serve_request(visit, headers, request).await,
+        Message::Request(request) => Ok(Some(request)),
         // There are none that mean anything here: requests are taken back by letting go of the answer.
         Message::Notification(_) => {
             if header(headers, &PROTOCOL_VERSION) != Some(STATELESS) {
@@ -66,8 +81,7 @@ pub(crate) async fn serve<P: Plane>(
                     unsupported(header(headers, &PROTOCOL_VERSION).unwrap_or_default()),
                 ));
             }
-            visit.be_admitted().await?;
-            Ok(reply::taken())
+            Ok(None)
         }
         Message::Response(_) => {
             let why = "a response answers nothing here; send `inputResponses` with the request itself";
@@ -76,18 +90,16 @@ pub(crate) async fn serve<P: Plane>(
     }
 }
 
-async fn serve_request<P: Plane>(
+/// Serves a request whose headers were compared with its body.
+pub(crate) async fn serve_request<P: Plane>(
     visit: Visit<P>,
     headers: &HeaderMap,
+    envelope: Envelope,
     mut request: mcp::Request,
 ) -> Result<Response, Stop> {
     let id = request.id.clone();
     let refuse = |error| refuse(Some(id.clone()), error);
-    let mut envelope = check(headers, &mut request).map_err(refuse)?;
-    envelope.capabilities = carried_of_client(&envelope.capabilities, visit.upstream.passes);
-    if !visit.upstream.passes.logging {
-        envelope.log_level = None;
-    }
+    let envelope = passing(envelope, visit.upstream.passes);
     // Tasks are answered with a method of their own, which takes what is elsewhere part of asking again.
     let act = Request::read(&request, Generation::Stateless, visit.upstream.passes).and_then(|asked| {
         let is_task = asked == Request::Tasks;
@@ -124,6 +136,12 @@ async fn serve_request<P: Plane>(
     let now = visit.gate.config.clock.now();
     again.put(&mut request, &*visit.gate.plane, &bound, now).map_err(refuse)?;
     serve_act(visit, told, asked, request).await
+}
+
+/// What of a client's words about itself passes to a server.
+pub(crate) fn passing(envelope: Envelope, passes: Passes) -> Envelope {
+    let capabilities = carried_of_client(&envelope.capabilities, passes);
+    Envelope { capabilities, log_level: envelope.log_level.filter(|_| passes.logging), ..envelope }
 }
 
 /// Serves an act, once more where the server had forgotten the session that was kept for this client.
@@ -185,6 +203,7 @@ async fn go_on<P: Plane>(
     // SECURITY: a server that has moved meanwhile is another party: it gets neither the answer nor the old session's id.
     let is_its = |parked: &Parked<P>| {
         parked.exchange.upstream == visit.upstream
+            && parked.exchange.naming == visit.naming
             && matches!(&parked.left, Left::Question(_, act) if *act == told.act)
     };
     let parked = gate.parked.fetch(ticket, &visit.holder, now, is_its);
@@ -215,7 +234,7 @@ async fn go_on<P: Plane>(
 }
 
 /// What a request says about itself, when its headers say the same.
-fn check(headers: &HeaderMap, request: &mut mcp::Request) -> Result<Envelope, RpcError> {
+pub(crate) fn check(headers: &HeaderMap, request: &mut mcp::Request) -> Result<Envelope, RpcError> {
     for name in [&PROTOCOL_VERSION, &METHOD, &NAME] {
         if headers.get_all(name).iter().nth(1).is_some() {
             return Err(mismatch(format!("the header `{name}` stands twice; send it once")));
@@ -258,7 +277,7 @@ fn check_params<P: Plane>(headers: &HeaderMap, visit: &Visit<P>, asked: &Request
 }
 
 /// The act that a request asks for: what stays the same when it is asked again with answers.
-fn act_of(request: &mcp::Request, upstream: &Upstream) -> [u8; 32] {
+pub(crate) fn act_of(request: &mcp::Request, upstream: &Upstream) -> [u8; 32] {
     let mut act = request.clone();
     if let Some(params) = act.params.as_mut().and_then(Json::as_object_mut) {
         params.remove("_meta");
@@ -281,6 +300,6 @@ fn unsupported(version: &str) -> RpcError {
     RpcError { data: Some(data), ..RpcError::new(code::UNSUPPORTED_VERSION, "unsupported protocol version") }
 }
 
-fn refuse(id: Option<mcp::Id>, error: RpcError) -> Stop {
+pub(crate) fn refuse(id: Option<mcp::Id>, error: RpcError) -> Stop {
     reply::stateless_refusal(id, error)
 }

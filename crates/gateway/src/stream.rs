@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, convert::Infallible, future::Future, sync::Arc}
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::watch;
 use wire::{
     mcp::{Message, Notice},
@@ -13,11 +13,14 @@ use wire::{
 
 use crate::{
     Gateway, Plane, Upstream,
-    gateway::ListeningAccount,
+    account::Account,
+    aggregate::Naming,
+    gateway::{ListeningAccount, Visit},
     leash::Leash,
     listen,
     notices::is_carried_unasked,
     reply,
+    rights::Rights,
     session::{Listening, Session},
     tasks::Ids,
     tongue::Tongue,
@@ -26,16 +29,25 @@ use crate::{
 
 /// One listening stream of a session (MCP 2025-11-25, transports, "Listening for Messages from the Server").
 pub(crate) struct Listener<P: Plane> {
-    pub(crate) gate: Arc<Gateway<P>>,
-    pub(crate) upstream: Arc<Upstream>,
-    pub(crate) session: Arc<Session>,
-    pub(crate) leash: Leash<P>,
+    gate: Arc<Gateway<P>>,
+    upstream: Arc<Upstream>,
+    session: Arc<Session>,
+    leash: Leash<P>,
+    naming: Naming,
     /// What the client wants to hear of.
-    pub(crate) wishes: watch::Receiver<BTreeSet<String>>,
+    wishes: watch::Receiver<BTreeSet<String>>,
     /// Uncounts the stream with the listener.
-    pub(crate) _place: Listening,
+    _place: Listening,
     /// Concludes the act with the listener.
-    pub(crate) _account: ListeningAccount<P>,
+    _account: ListeningAccount<P>,
+}
+
+impl<P: Plane> Listener<P> {
+    pub(crate) fn new(visit: Visit<P>, session: Arc<Session>, place: Listening, account: Account<P>) -> Self {
+        let Visit { gate, upstream, naming, leash, .. } = visit;
+        let (wishes, account) = (session.subscribed.subscribe(), ListeningAccount(account));
+        Self { gate, upstream, session, leash, naming, wishes, _place: place, _account: account }
+    }
 }
 
 enum Hearing<P: Plane> {
@@ -45,10 +57,19 @@ enum Hearing<P: Plane> {
     Deaf(Box<Listener<P>>),
 }
 
-/// A stream of what a server tells without being asked.
-pub(crate) fn of_listener<P: Plane>(listener: Listener<P>) -> Response {
+/// A stream of what a server tells without being asked, and of what its caller may use or no longer use there. It ends
+/// with the former.
+pub(crate) fn of_listener<P: Plane>(listener: Listener<P>, rights: Rights<P>) -> Response {
+    let heard = pieces(listener).map(Some).chain(stream::once(async { None }));
+    let both = stream::select(heard, rights.into_events().map(Some));
+    let events = both.take_while(|piece| std::future::ready(piece.is_some())).filter_map(std::future::ready);
+    reply::stream(Body::from_stream(events.map(Ok::<_, Infallible>)))
+}
+
+/// What a server tells without being asked, piece by piece, with signs of life.
+pub(crate) fn pieces<P: Plane>(listener: Listener<P>) -> impl Stream<Item = Bytes> + Send {
     let state = Some((Hearing::Connecting(Box::new(listener)), true));
-    let events = stream::unfold(state, |state| async move {
+    stream::unfold(state, |state| async move {
         let (hearing, is_first) = state?;
         if is_first {
             // Headers alone may be held back on the way; something to read makes the stream visibly open.
@@ -56,8 +77,7 @@ pub(crate) fn of_listener<P: Plane>(listener: Listener<P>) -> Response {
         }
         let (piece, hearing) = hearing.next().await?;
         Some((piece, Some((hearing, false))))
-    });
-    reply::stream(Body::from_stream(events.map(Ok::<_, Infallible>)))
+    })
 }
 
 impl<P: Plane> Hearing<P> {
@@ -135,7 +155,9 @@ impl<P: Plane> Listener<P> {
                 listen::unmark(&mut notification);
                 let ids = Ids::new(&*self.gate.plane, &self.session.holder, &self.upstream);
                 ids.seal_in_notice(&mut notification, Some(&self.session.made))?;
-                (passes && self.leash.lets_hear(&notification)).then(|| notification.to_bytes())
+                let is_heard = passes && self.leash.lets_hear(&notification);
+                self.naming.notice(&mut notification, &self.upstream.name);
+                is_heard.then(|| notification.to_bytes())
             }
             // In 2026-07-28 servers ask in their results alone.
             Message::Request(_) if self.session.tongue == Tongue::Stateless => None,

@@ -176,7 +176,7 @@ fn forget_related(members: &mut Object) {
     }
 }
 
-fn unknown() -> RpcError {
+pub(crate) fn unknown() -> RpcError {
     RpcError::invalid_params("there is no such task of yours").with_code("unknown_task")
 }
 

@@ -84,13 +84,13 @@ impl Offer {
         {
             capabilities.insert("extensions", Json::object([(TASKS_EXTENSION, tasks.clone())]));
         }
-        members.insert("capabilities", capabilities.clone());
+        members.insert("capabilities", with_changes(capabilities.clone()));
         Ok(Self { capabilities, info: None, instructions: members.get("instructions").cloned() })
     }
 
     /// What a client of another generation than the server's is told.
     fn told(&self) -> Object {
-        let mut told = self.capabilities.clone();
+        let mut told = with_changes(self.capabilities.clone());
         told.remove("tasks");
         told.remove("extensions");
         told
@@ -131,6 +131,16 @@ impl Offer {
         let unknown = || Json::object([("name", Json::from(name)), ("version", Json::from("unknown"))]);
         self.info.clone().unwrap_or_else(unknown)
     }
+}
+
+/// That the lists of a server change: because the server says so, or because the rights of the client did, which Writ says.
+fn with_changes(mut capabilities: Object) -> Object {
+    for list in ["tools", "resources", "prompts"] {
+        if let Some(offered) = capabilities.get_mut(list).and_then(Json::as_object_mut) {
+            offered.insert("listChanged", true);
+        }
+    }
+    capabilities
 }
 
 /// What the gate speaks with clients, newest first.
@@ -187,7 +197,7 @@ mod tests {
         assert!(offer.has("resources", "subscribe") && !offer.has("resources", "listChanged"));
         assert_eq!(
             result.to_text(),
-            r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true},"completions":{}},"serverInfo":{"name":"s"},"instructions":"do"}"#
+            r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"completions":{}},"serverInfo":{"name":"s"},"instructions":"do"}"#
         );
         let (_, offer) =
             Offer::of_initialize(&mut json(text), Passes { logging: true, ..Passes::default() }).unwrap();

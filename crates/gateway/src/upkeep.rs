@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use http::Uri;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::{Gateway, Holder, Plane, session::Session, upstream::Way};
+use crate::{Gateway, Holder, Plane, aggregate::Whole, session::Session, upstream::Way};
 
 /// How long the ends of authority are collected before sessions are looked through again.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -28,6 +28,7 @@ impl<P: Plane> Gateway<P> {
         loop {
             let over = self.without_authority(self.sessions.all());
             self.forget(over);
+            self.forget_wholes();
             drop(self.parked.take_over(self.config.clock.now()));
             tokio::select! {
                 changed = revocations.changed() => if changed.is_err() { return },
@@ -56,12 +57,20 @@ impl<P: Plane> Gateway<P> {
         let mut is_over = |session: &Arc<Session>| {
             let upstream = &session.upstream;
             let key = (session.holder.clone(), upstream.id.clone(), upstream.url.clone());
-            !*asked.entry(key).or_insert_with(|| self.plane.may_return(&session.holder, upstream))
+            !*asked.entry(key).or_insert_with(|| self.plane.may_return(&session.holder, Some(upstream)))
         };
         sessions.into_iter().filter(|session| is_over(session)).collect()
     }
 
-    fn forget(self: &Arc<Self>, sessions: Vec<Arc<Session>>) {
+    /// Those of clients with all servers, and their parts with them.
+    fn forget_wholes(self: &Arc<Self>) {
+        let is_over = |whole: &Arc<Whole>| !self.plane.may_return(&whole.holder, None);
+        for whole in self.wholes.all().into_iter().filter(is_over) {
+            self.close_whole(&whole);
+        }
+    }
+
+    pub(crate) fn forget(self: &Arc<Self>, sessions: Vec<Arc<Session>>) {
         let gone = sessions.into_iter().filter(|session| self.sessions.close(session)).collect();
         self.end_upstream(gone);
     }

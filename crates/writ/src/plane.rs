@@ -12,11 +12,12 @@ use control::{
     control::Control,
     decide::{self, Caller},
     kind::Thing,
+    oauth::Audience,
     snapshot::Snapshot,
 };
 use gateway::{
     Asked, Authorized, Holder, Item, List, Passes, Patience, Plane, Presented, Refused, Request,
-    Unauthorized, Upstream,
+    Unauthorized, Upstream, View,
 };
 use http::{HeaderName, HeaderValue};
 use policy::{Act, ActKind, Effect};
@@ -58,8 +59,8 @@ impl ControlPlane {
         made
     }
 
-    fn unauthorized(&self, server: &str, error: &Error) -> Unauthorized {
-        let refused = self.control.mcp_challenge(server, error);
+    fn unauthorized(&self, endpoint: &Audience, error: &Error) -> Unauthorized {
+        let refused = self.control.mcp_challenge(endpoint, error);
         Unauthorized {
             status: refused.status,
             challenges: refused.challenges,
@@ -68,7 +69,12 @@ impl ControlPlane {
         }
     }
 
-    fn refused(&self, server: &str, refused: decide::Refused) -> Refused {
+    /// A refusal at the endpoint that the caller's token is for.
+    fn refused(&self, caller: &Caller, refused: decide::Refused) -> Refused {
+        let challenge = |error: Error| {
+            let endpoint = Audience::parse(caller.audience(), &self.control.settings().issuer());
+            Refused::Unauthorized(self.unauthorized(&endpoint.unwrap_or(Audience::AllServers), &error))
+        };
         match refused {
             decide::Refused::Denied(answer) => Refused::Denied(Box::new(Denial {
                 code: answer.code,
@@ -80,10 +86,8 @@ impl ControlPlane {
                 decision_id: Some(answer.decision_id),
                 output_is_typed: false,
             })),
-            decide::Refused::Dead(dead) => Refused::Unauthorized(self.unauthorized(server, &dead.into())),
-            decide::Refused::ProofReplayed => {
-                Refused::Unauthorized(self.unauthorized(server, &control::oauth::ProofReplayed.into()))
-            }
+            decide::Refused::Dead(dead) => challenge(dead.into()),
+            decide::Refused::ProofReplayed => challenge(control::oauth::ProofReplayed.into()),
             other @ (decide::Refused::ServerGone | decide::Refused::Stale | decide::Refused::Busy) => {
                 Refused::Denied(Box::new(not_now(other.code(), &other)))
             }
@@ -119,9 +123,10 @@ impl Plane for ControlPlane {
 
     fn authenticate(&self, presented: &Presented<'_>) -> Result<Caller, Unauthorized> {
         let Presented { headers, method, url, server, now, .. } = *presented;
+        let endpoint = server.map_or(Audience::AllServers, |server| Audience::Mcp(server.to_owned()));
         self.control
-            .verify_mcp_token(headers, method, url, server, now)
-            .map_err(|error| self.unauthorized(server, &error))
+            .verify_mcp_token(headers, method, url, &endpoint, now)
+            .map_err(|error| self.unauthorized(&endpoint, &error))
     }
 
     fn holder(&self, caller: &Caller) -> Holder {
@@ -136,9 +141,26 @@ impl Plane for ControlPlane {
         visible.then(|| self.upstream_of(thing))
     }
 
+    fn upstreams(&self, caller: &Caller) -> Vec<Arc<Upstream>> {
+        let known = self.control.snapshot();
+        let is_seen = |thing: &Thing<Server>| {
+            let Ok(server) = thing.name.parse() else { return false };
+            let open = Act { server, kind: ActKind::Open, arguments: Json::Null };
+            thing.body.state == ServerState::Active && self.control.may_see(caller, &open)
+        };
+        let mut seen: Vec<_> = known
+            .servers
+            .iter()
+            .filter(|thing| is_seen(thing))
+            .map(|thing| Arc::new(upstream(thing)))
+            .collect();
+        seen.sort_by(|a, b| a.name.cmp(&b.name));
+        seen
+    }
+
     async fn authorize(&self, caller: &Caller, asked: Asked<'_>) -> Result<Authorized, Refused> {
         let server = &asked.upstream.name;
-        let refuse = |refused| self.refused(server, refused);
+        let refuse = |refused| self.refused(caller, refused);
         let fault = |why: &'static str| refuse(decide::Refused::Fault(Fault::new("reading an act", why)));
         let act = {
             let known = self.control.snapshot();
@@ -157,13 +179,18 @@ impl Plane for ControlPlane {
     }
 
     async fn admit(&self, caller: &Caller) -> Result<(), Refused> {
-        self.control.admit(caller).await.map_err(|refused| self.refused("", refused))
+        self.control.admit(caller).await.map_err(|refused| self.refused(caller, refused))
     }
 
-    async fn deny_unknown(&self, caller: &Caller, upstream: &Upstream, method: &str) -> Result<(), Refused> {
-        let server = &upstream.name;
+    async fn deny_unknown(
+        &self,
+        caller: &Caller,
+        upstream: Option<&Upstream>,
+        method: &str,
+    ) -> Result<(), Refused> {
+        let server = upstream.map(|upstream| upstream.name.as_str());
         let denied = self.control.deny_unknown(caller, server, method).await;
-        denied.map_err(|refused| self.refused(server, refused))
+        denied.map_err(|refused| self.refused(caller, refused))
     }
 
     fn visible(&self, caller: &Caller, upstream: &Upstream, item: Item<'_>) -> bool {
@@ -227,21 +254,25 @@ impl Plane for ControlPlane {
         });
     }
 
-    fn is_live(&self, caller: &Caller, upstream: &Upstream) -> bool {
+    fn is_live(&self, caller: &Caller, upstream: Option<&Upstream>) -> bool {
         let known = self.control.snapshot();
+        let Some(upstream) = upstream else { return caller.alive(&known, self.control.now()).is_ok() };
         let is_there = server_at(&known, upstream).is_some();
         let Ok(server) = upstream.name.parse() else { return false };
         let open = Act { server, kind: ActKind::Open, arguments: Json::Null };
         is_there && self.control.may_see(caller, &open)
     }
 
-    fn may_return(&self, holder: &Holder, upstream: &Upstream) -> bool {
+    fn may_return(&self, holder: &Holder, upstream: Option<&Upstream>) -> bool {
         let Actor::Agent(agent) = &holder.actor else { return false };
         let known = self.control.snapshot();
         let chain = known.living_chain(&holder.task, self.control.now());
         let is_alive = chain.is_ok_and(|chain| chain.first().is_some_and(|task| task.agent == *agent));
-        let server = known.servers.get(&upstream.id);
-        is_alive && server.is_some_and(|server| upstream.url == *server.body.url.as_str())
+        let is_there = |upstream: &Upstream| {
+            let server = known.servers.get(&upstream.id);
+            server.is_some_and(|server| upstream.url == *server.body.url.as_str())
+        };
+        is_alive && upstream.is_none_or(is_there)
     }
 
     fn is_current(&self, upstream: &Upstream, inject: &[(HeaderName, HeaderValue)]) -> bool {
@@ -256,6 +287,15 @@ impl Plane for ControlPlane {
 
     fn revocations(&self) -> watch::Receiver<Position> {
         self.control.narrowed()
+    }
+
+    fn rights(&self) -> watch::Receiver<Position> {
+        self.control.moved()
+    }
+
+    fn view(&self, caller: &Caller, upstream: Option<&Upstream>) -> View {
+        let seen = self.control.view(caller, upstream.map(|upstream| &upstream.id));
+        View { tools: seen.tools, resources: seen.resources, prompts: seen.prompts }
     }
 
     fn deadline(&self, caller: &Caller) -> Timestamp {

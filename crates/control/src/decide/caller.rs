@@ -45,6 +45,8 @@ pub(crate) struct Grounds {
     pub(crate) credential: Option<CredentialId>,
     /// Whether it is bound to a key of its sender.
     pub(crate) is_bound: bool,
+    /// What it is for, as it says.
+    pub(crate) audience: String,
 }
 
 impl Grounds {
@@ -71,6 +73,11 @@ pub(crate) fn tasks(chain: &Chain) -> Vec<&Task> {
 }
 
 impl Caller {
+    /// What the token is for: the URL of the endpoint that it was sent to.
+    pub fn audience(&self) -> &str {
+        &self.grounds.audience
+    }
+
     /// The same caller for a further act of the same request, whose proof was used up by an earlier one.
     #[must_use]
     pub fn without_proof(&self) -> Self {

@@ -14,6 +14,7 @@ mod promise;
 mod refused;
 mod slice;
 mod unknown;
+mod view;
 
 pub use caller::{Caller, Chain};
 pub(crate) use caller::{Grounds, Standing, tasks};
@@ -22,6 +23,7 @@ pub use outcome::Outcome;
 pub(crate) use outcome::UnderWay;
 pub use refused::Refused;
 pub(crate) use slice::Slices;
+pub use view::View;
 
 use base::{Actor, Ctx, DecisionId, EventKind, Fault, Place, ServerId, Timestamp};
 use futures_util::FutureExt as _;
@@ -258,12 +260,9 @@ impl Control {
     }
 
     fn sees(snapshot: &Snapshot, chain: &[&Task], act: &Act, now: Timestamp) -> bool {
-        let Ok(slice) = snapshot.slice(chain, act, now) else { return false };
-        let holds = |held: &Held| !held.roles.is_empty();
-        let held = slice.agents.iter().all(|seat| holds(&seat.agent)) && slice.person.iter().all(holds);
         let scopes: Vec<&Scope> = chain.iter().map(|task| &task.scope).collect();
         // A constraint on arguments narrows a tool; it does not hide it. Policies that users wrote decide the call.
-        held && scopes.iter().all(|scope| scope.mentions(act, now))
+        view::holds(snapshot, chain, act, now) && scopes.iter().all(|scope| scope.mentions(act, now))
     }
 }
 

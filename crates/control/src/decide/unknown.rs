@@ -12,8 +12,13 @@ const SHOWN: usize = 128;
 
 impl Control {
     /// Puts on record that a caller asked for a method that is not carried, and uses up the proof that came with it. There
-    /// is nothing to decide: what nobody knows is denied.
-    pub async fn deny_unknown(&self, caller: &Caller, server: &str, method: &str) -> Result<(), Refused> {
+    /// is nothing to decide: what nobody knows is denied. Without a server where all were asked.
+    pub async fn deny_unknown(
+        &self,
+        caller: &Caller,
+        server: Option<&str>,
+        method: &str,
+    ) -> Result<(), Refused> {
         let now = self.now();
         if !self.is_fresh(now) {
             return Err(Refused::Stale);

@@ -1,4 +1,4 @@
-//! What tokens are for: one server's MCP endpoint, or the API (RFC 8707).
+//! What tokens are for: one server's MCP endpoint, that of all servers, or the API (RFC 8707).
 
 use std::fmt;
 
@@ -6,6 +6,7 @@ use wire::oauth::ResourceUri;
 
 use crate::snapshot::Snapshot;
 
+const ALL: &str = "/mcp";
 const MCP: &str = "/mcp/";
 const API: &str = "/api/v1";
 
@@ -16,15 +17,17 @@ pub enum Audience {
     Api,
     /// The MCP endpoint of the server with this name.
     Mcp(String),
+    /// The MCP endpoint of all servers.
+    AllServers,
 }
 
 impl Audience {
-    /// The audience that a client names as a resource, if it is one of ours: the API, or a server of the catalogue.
+    /// The audience that a client names as a resource, if it is one of ours: the API, all servers, or one of the catalogue.
     pub fn of(resource: &ResourceUri, issuer: &str, known: &Snapshot) -> Option<Self> {
         let audience = Self::parse(resource.as_normal(), issuer)?;
         match &audience {
             Self::Mcp(server) if known.servers.named(server).is_none() => None,
-            Self::Mcp(_) | Self::Api => Some(audience),
+            Self::Mcp(_) | Self::AllServers | Self::Api => Some(audience),
         }
     }
 
@@ -33,6 +36,9 @@ impl Audience {
         let path = text.strip_prefix(issuer)?;
         if path == API {
             return Some(Self::Api);
+        }
+        if path == ALL {
+            return Some(Self::AllServers);
         }
         path.strip_prefix(MCP)
             .filter(|name| name.parse::<base::Name>().is_ok())
@@ -50,6 +56,7 @@ impl fmt::Display for Audience {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Api => f.write_str(API),
+            Self::AllServers => f.write_str(ALL),
             Self::Mcp(server) => write!(f, "{MCP}{server}"),
         }
     }

@@ -26,8 +26,8 @@ pub struct Challenged {
 }
 
 impl Control {
-    /// The challenge for a request to a server's MCP endpoint whose credentials were refused with `error`.
-    pub fn mcp_challenge(&self, server: &str, error: &Error) -> Challenged {
+    /// The challenge for a request to an MCP endpoint whose credentials were refused with `error`.
+    pub fn mcp_challenge(&self, endpoint: &Audience, error: &Error) -> Challenged {
         let refusal = match error {
             Error::Refused(refusal) => refusal,
             Error::Fault(fault) => {
@@ -59,7 +59,7 @@ impl Control {
                 (StatusCode::UNAUTHORIZED, ErrorCode::InvalidToken)
             }
         };
-        let path = protected_resource_path(&Audience::Mcp(server.to_owned()).to_string());
+        let path = protected_resource_path(&endpoint.to_string());
         let metadata = format!("{}{path}", self.settings().issuer());
         // Without credentials there is nothing wrong with them (RFC 6750, section 3.1).
         let missing = refusal.code == MISSING;

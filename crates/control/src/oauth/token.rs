@@ -82,12 +82,12 @@ impl Control {
             (Some(resource), _) | (None, Some(resource)) => resource,
             (None, None) => {
                 return Err(refuse(format!(
-                    "`resource` is missing; set it to the URL the token is for, for example {issuer}/mcp/SERVER"
+                    "`resource` is missing; set it to the URL the token is for, for example {issuer}/mcp/SERVER, or {issuer}/mcp for all servers"
                 )));
             }
         };
         Audience::of(resource, &issuer, &asking.known).ok_or_else(|| {
-            refuse(format!("`resource` is no MCP server and no API of this issuer; use {issuer}/mcp/SERVER or {issuer}/api/v1"))
+            refuse(format!("`resource` is no MCP server and no API of this issuer; use {issuer}/mcp/SERVER, {issuer}/mcp or {issuer}/api/v1"))
         })
     }
 

@@ -74,7 +74,7 @@ pub enum TokenHolder {
 }
 
 impl Control {
-    /// Who calls a server's MCP endpoint, as the headers of one HTTP request prove it. `url` is the endpoint's public
+    /// Who calls an MCP endpoint, as the headers of one HTTP request prove it. `url` is the endpoint's public
     /// URL without query.
     ///
     /// The proof of possession that came along is in [`Caller::proof`] and must be used up before anything happens.
@@ -83,12 +83,11 @@ impl Control {
         headers: &HeaderMap,
         method: &Method,
         url: &str,
-        server: &str,
+        endpoint: &Audience,
         now: Timestamp,
     ) -> Result<Caller, Error> {
         let presented = Presented::of(headers, method.as_str(), url)?;
-        let audience = Audience::Mcp(server.to_owned());
-        match self.holder_of(&presented, &audience, &TenantId::first(), now)? {
+        match self.holder_of(&presented, endpoint, &TenantId::first(), now)? {
             (TokenHolder::Agent(mut caller), proof) => {
                 caller.proof = proof;
                 Ok(*caller)
@@ -245,6 +244,7 @@ fn agent_stands(
             kid: believed.kid.clone(),
             credential: claims.credential.clone(),
             is_bound: claims.thumbprint.is_some(),
+            audience: claims.audience.clone(),
         }),
         standing: Standing::default(),
     };

@@ -50,6 +50,7 @@ async fn resources_have_documents_at_their_paths() {
     each_database(|app| async move {
         app.populate().await;
         for (path, resource) in [
+            ("/.well-known/oauth-protected-resource/mcp", "https://writ.example/mcp"),
             ("/.well-known/oauth-protected-resource/mcp/crm", "https://writ.example/mcp/crm"),
             ("/.well-known/oauth-protected-resource/api/v1", "https://writ.example/api/v1"),
         ] {
@@ -73,7 +74,6 @@ async fn everything_else_is_missing_in_json() {
             "/.well-known",
             "/.well-known/",
             "/.well-known/oauth-protected-resource",
-            "/.well-known/oauth-protected-resource/mcp",
             "/.well-known/oauth-protected-resource/mcp/nope",
             "/.well-known/oauth-protected-resource/mcp/crm/more",
             "/.well-known/oauth-authorization-server/mcp/crm",

@@ -13,8 +13,16 @@ const CRM: &str = "https://writ.example/mcp/crm";
 /// What an agent reads that calls with this token.
 fn answered(app: &App, token: &str) -> String {
     let now = app.control.now();
-    let called = app.control.verify_mcp_token(&bearer(token), &http::Method::POST, CRM, "crm", now);
-    let challenged = app.control.mcp_challenge("crm", &called.expect_err("a dead token"));
+    let called = app.control.verify_mcp_token(
+        &bearer(token),
+        &http::Method::POST,
+        CRM,
+        &control::oauth::Audience::Mcp("crm".into()),
+        now,
+    );
+    let challenged = app
+        .control
+        .mcp_challenge(&control::oauth::Audience::Mcp("crm".into()), &called.expect_err("a dead token"));
     String::from_utf8(challenged.body.to_vec()).unwrap()
 }
 

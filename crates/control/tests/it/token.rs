@@ -128,7 +128,15 @@ async fn a_proof_binds_the_token_to_its_key() {
         assert_eq!(claims(&token)["cnf"]["jkt"], key.public().thumbprint());
         let post = http::Method::POST;
         let shown = |proof: &str| headers(&[("authorization", &format!("DPoP {token}")), ("dpop", proof)]);
-        let verify = |headers| app.control.verify_mcp_token(&headers, &post, CRM, "crm", app.control.now());
+        let verify = |headers| {
+            app.control.verify_mcp_token(
+                &headers,
+                &post,
+                CRM,
+                &control::oauth::Audience::Mcp("crm".into()),
+                app.control.now(),
+            )
+        };
         let caller = verify(shown(&proof_for(&app, &key, &post, CRM, &token))).expect("bound and proven");
         assert!(caller.proof.is_some(), "the proof is to be used up by the call");
         // What a thief has: the token, and no key.

@@ -10,7 +10,13 @@ use crate::{
 };
 
 fn verify(app: &App, headers: &HeaderMap) -> Result<control::decide::Caller, base::Error> {
-    app.control.verify_mcp_token(headers, &Method::POST, CRM, "crm", app.control.now())
+    app.control.verify_mcp_token(
+        headers,
+        &Method::POST,
+        CRM,
+        &control::oauth::Audience::Mcp("crm".into()),
+        app.control.now(),
+    )
 }
 
 fn code(app: &App, headers: &HeaderMap) -> &'static str {
@@ -168,7 +174,7 @@ async fn the_challenge_is_what_clients_can_read() {
         app.populate().await;
         let challenge = |headers: &HeaderMap| {
             let error = verify(&app, headers).unwrap_err();
-            let challenged = app.control.mcp_challenge("crm", &error);
+            let challenged = app.control.mcp_challenge(&control::oauth::Audience::Mcp("crm".into()), &error);
             let lines: Vec<String> =
                 challenged.challenges.iter().map(|line| line.to_str().unwrap().to_owned()).collect();
             let body: serde_json::Value = serde_json::from_slice(&challenged.body).unwrap();
@@ -196,7 +202,7 @@ async fn the_challenge_is_what_clients_can_read() {
         // Another scheme is no credential at all.
         let (status, lines, _) = challenge(&headers(&[("authorization", "Basic cmV4Ong=")]));
         assert_eq!((status, lines[0].contains("error=")), (401, false));
-        let replayed = app.control.mcp_challenge("crm", &control::oauth::ProofReplayed.into());
+        let replayed = app.control.mcp_challenge(&control::oauth::Audience::Mcp("crm".into()), &control::oauth::ProofReplayed.into());
         assert!(replayed.challenges[1].to_str().unwrap().contains("error=\"invalid_dpop_proof\""));
     })
     .await;

@@ -44,8 +44,13 @@ impl App {
     /// Who calls a server with a bearer token.
     pub(crate) fn caller(&self, token: &str, server: &str) -> Result<Caller, String> {
         let url = format!("https://writ.example/mcp/{server}");
-        let called =
-            self.control.verify_mcp_token(&bearer(token), &Method::POST, &url, server, self.control.now());
+        let called = self.control.verify_mcp_token(
+            &bearer(token),
+            &Method::POST,
+            &url,
+            &control::oauth::Audience::Mcp(server.to_owned()),
+            self.control.now(),
+        );
         called.map_err(|error| match error {
             base::Error::Refused(refusal) => refusal.code.to_owned(),
             base::Error::Fault(fault) => panic!("{fault}"),

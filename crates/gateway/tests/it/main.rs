@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that fails is a test that fails")]
 
 mod acts;
+mod aggregate;
 mod crossing;
 mod elder;
 mod generations;
@@ -15,6 +16,7 @@ mod parked;
 mod plane;
 mod proofs;
 mod resume;
+mod rights;
 mod room;
 mod rounds;
 mod servers;

@@ -11,7 +11,7 @@ use std::{
 use base::{Actor, AgentId, Clock, Dice, Position, Receipt, TaskId, Timestamp};
 use gateway::{
     Asked, Authorized, Holder, Item, Outcome, Plane, Presented, Refused, Request, ToolDefinition,
-    Unauthorized, Upstream,
+    Unauthorized, Upstream, View,
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use policy::{
@@ -86,6 +86,11 @@ pub(crate) struct TestPlane {
     pub(crate) schemas: Mutex<HashMap<String, Json>>,
     /// Items that nobody gets to see.
     pub(crate) hidden: Mutex<HashSet<String>>,
+    /// Servers that nobody may know of.
+    pub(crate) unknown_servers: Mutex<HashSet<String>>,
+    pub(crate) rights: watch::Sender<Position>,
+    /// What callers may use, by server; under none, of all of them.
+    pub(crate) view: Mutex<HashMap<Option<String>, View>>,
     pub(crate) told: Mutex<Vec<Told>>,
     outcomes: watch::Sender<usize>,
     pub(crate) dead: Mutex<HashSet<String>>,
@@ -133,6 +138,9 @@ impl TestPlane {
             denials: Mutex::default(),
             schemas: Mutex::default(),
             hidden: Mutex::default(),
+            unknown_servers: Mutex::default(),
+            rights: watch::Sender::new(Position(1)),
+            view: Mutex::default(),
             told: Mutex::default(),
             outcomes: watch::Sender::new(0),
             dead: Mutex::default(),
@@ -145,6 +153,10 @@ impl TestPlane {
             positions: AtomicI64::new(1),
             proofs: Mutex::default(),
         }
+    }
+
+    pub(crate) fn caller(&self, token: &str) -> TestCaller {
+        self.callers[token].clone()
     }
 
     pub(crate) fn deny(&self, name: &str, refused: Refused) {
@@ -257,7 +269,8 @@ impl Plane for TestPlane {
     type Caller = TestCaller;
 
     fn authenticate(&self, presented: &Presented<'_>) -> Result<TestCaller, Unauthorized> {
-        assert_eq!(presented.url, format!("https://writ.example/mcp/{}", presented.server));
+        let path = presented.server.map_or_else(|| "/mcp".to_owned(), |server| format!("/mcp/{server}"));
+        assert_eq!(presented.url, format!("https://writ.example{path}"));
         let mut headers = presented.headers.get_all(header::AUTHORIZATION).iter();
         let (Some(value), None) = (headers.next(), headers.next()) else { return Err(unauthorized()) };
         let token = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
@@ -275,7 +288,14 @@ impl Plane for TestPlane {
     }
 
     fn upstream(&self, _caller: &TestCaller, server: &str) -> Option<Arc<Upstream>> {
-        self.upstreams.get(server).cloned()
+        let is_hidden = self.unknown_servers.lock().unwrap().contains(server);
+        self.upstreams.get(server).filter(|_| !is_hidden).cloned()
+    }
+
+    fn upstreams(&self, caller: &TestCaller) -> Vec<Arc<Upstream>> {
+        let mut all: Vec<_> = self.upstreams.keys().filter_map(|name| self.upstream(caller, name)).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
     }
 
     async fn authorize(&self, caller: &TestCaller, asked: Asked<'_>) -> Result<Authorized, Refused> {
@@ -312,7 +332,7 @@ impl Plane for TestPlane {
     async fn deny_unknown(
         &self,
         caller: &TestCaller,
-        _upstream: &Upstream,
+        _upstream: Option<&Upstream>,
         method: &str,
     ) -> Result<(), Refused> {
         self.use_proof(caller)?;
@@ -357,11 +377,11 @@ impl Plane for TestPlane {
         self.outcomes.send_modify(|count| *count += 1);
     }
 
-    fn is_live(&self, caller: &TestCaller, _upstream: &Upstream) -> bool {
+    fn is_live(&self, caller: &TestCaller, _upstream: Option<&Upstream>) -> bool {
         !self.dead.lock().unwrap().contains(&caller.token)
     }
 
-    fn may_return(&self, holder: &Holder, _upstream: &Upstream) -> bool {
+    fn may_return(&self, holder: &Holder, _upstream: Option<&Upstream>) -> bool {
         let dead = self.dead.lock().unwrap();
         self.callers.values().any(|caller| caller.task == holder.task && !dead.contains(&caller.token))
     }
@@ -376,6 +396,19 @@ impl Plane for TestPlane {
 
     fn revocations(&self) -> watch::Receiver<Position> {
         self.revocations.lock().unwrap().as_ref().expect("the plane is there").subscribe()
+    }
+
+    fn rights(&self) -> watch::Receiver<Position> {
+        self.rights.subscribe()
+    }
+
+    fn view(&self, _caller: &TestCaller, upstream: Option<&Upstream>) -> View {
+        *self
+            .view
+            .lock()
+            .unwrap()
+            .get(&upstream.map(|upstream| upstream.name.clone()))
+            .unwrap_or(&View::default())
     }
 
     fn deadline(&self, _caller: &TestCaller) -> Timestamp {

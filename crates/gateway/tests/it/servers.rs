@@ -107,6 +107,9 @@ async fn answer(server: &Server, method: &str, id: &str, message: &Json) -> Resp
             }
             response
         }
+        "tools/list" if message.pointer("/params/cursor").and_then(Json::as_str) == Some("c2") => {
+            json(result(r#"{"tools":[{"name":"last","inputSchema":{}}]}"#))
+        }
         "tools/list" => json(result(
             r#"{"tools":[{"name":"echo","inputSchema":{},"x-new":1.50},{"name":"secret","inputSchema":{}}],"nextCursor":"c2","_meta":{"k":1}}"#,
         )),

@@ -63,7 +63,8 @@ pub(super) struct Services {
 
 impl Services {
     async fn answer(self, request: Request<Incoming>) -> Response {
-        if request.uri().path().starts_with("/mcp/") {
+        let path = request.uri().path();
+        if path == "/mcp" || path.starts_with("/mcp/") {
             return panics::guarded(self.gateway.serve(request.map(Body::new))).await;
         }
         match self.router.oneshot(request).boxed().await {

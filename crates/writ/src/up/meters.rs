@@ -35,6 +35,7 @@ const METERS: [(&str, Kind, &str); 18] = [
     ),
     ("writ_mcp_acts_total", Counter, "acts that were forwarded, by how they ended"),
     ("writ_mcp_denials_total", Counter, "acts that were denied, by code"),
+    ("writ_mcp_left_out_total", Counter, "servers that did not answer in a list over all servers"),
     ("writ_mcp_stray_answers_total", Counter, "messages of servers that answered no question of ours"),
     (
         "writ_outcomes_left_to_the_sweeper_total",

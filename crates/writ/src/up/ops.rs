@@ -41,6 +41,7 @@ async fn front() -> Response {
     Json(json!({
         "what": "Writ: identity and access management for AI agents",
         "mcp": "/mcp/{server}",
+        "mcp_all": "/mcp",
         "api": "/api/v1/openapi.json",
         "authorization_server": "/.well-known/oauth-authorization-server",
         "log": "/log/checkpoint",

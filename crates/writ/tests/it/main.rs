@@ -15,6 +15,7 @@ mod upstream;
 mod web;
 mod world;
 
+mod aggregate;
 mod asynchronous;
 mod attacks;
 mod authz;

@@ -41,9 +41,19 @@ impl Mcp {
         Self::try_open(server, pass).await.unwrap()
     }
 
+    /// A client in a session with all servers.
+    pub(crate) async fn open_all(server: &str, pass: Pass) -> Self {
+        let mcp = Self { url: format!("{server}/mcp"), ..Self::new(server, pass) };
+        mcp.opened().await.unwrap()
+    }
+
     /// The same with a server that may die over it.
     pub(crate) async fn try_open(server: &str, pass: Pass) -> Result<Self, String> {
-        let mut mcp = Self::new(server, pass);
+        Self::new(server, pass).opened().await
+    }
+
+    async fn opened(self) -> Result<Self, String> {
+        let mut mcp = self;
         let answer = mcp.opening().attempt().await?;
         assert_eq!(answer.status, 200, "{}", answer.text());
         mcp.session = answer.headers.get("mcp-session-id").map(|id| id.to_str().unwrap().to_owned());

@@ -29,6 +29,7 @@ const CLIENT_METHODS: [&str; 3] = ["private_key_jwt", "client_secret_basic", "cl
 pub(super) fn routes(control: &Control) -> Router<Control> {
     let mut routes = Router::new()
         .route(&protected_resource_path(&Audience::Api.to_string()), get(api))
+        .route(&protected_resource_path(&Audience::AllServers.to_string()), get(all_servers))
         .route(&protected_resource_path("/mcp/{server}"), get(mcp_server))
         .route("/.well-known", any(nowhere))
         .route("/.well-known/", any(nowhere))
@@ -67,6 +68,10 @@ async fn server(State(control): State<Control>) -> Response {
 
 async fn api(State(control): State<Control>) -> Response {
     resource(&control, &Audience::Api, "Writ API".to_owned())
+}
+
+async fn all_servers(State(control): State<Control>) -> Response {
+    resource(&control, &Audience::AllServers, "all MCP servers behind Writ".to_owned())
 }
 
 async fn mcp_server(State(control): State<Control>, Path(server): Path<String>) -> Response {
