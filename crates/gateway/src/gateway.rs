@@ -61,7 +61,7 @@ impl<P: Plane> Gateway<P> {
         Ok(Arc::new(Self {
             plane,
             sessions: Sessions::new(Arc::clone(&config.dice), config.limits),
-            client: Client::new()?,
+            client: Client::new(Arc::clone(&config.local))?,
             errands: Arc::new(Semaphore::new(config.limits.errands_max)),
             closings: Arc::new(Semaphore::new(config.limits.closings_max)),
             parked: Lot::new(Arc::clone(&config.dice)),

@@ -56,4 +56,4 @@ pub use plane::{
     ToolDefinition, Unauthorized, Upstream,
 };
 pub use request::{List, Request};
-pub use upstream::Discovered;
+pub use upstream::{Discovered, Local, NotStarted, Pipes};

@@ -4,9 +4,10 @@ mod api_client;
 mod cli;
 mod demo;
 mod edge;
+mod local;
 mod plane;
 mod up;
 
 fn main() -> std::process::ExitCode {
-    cli::main()
+    local::stage().unwrap_or_else(cli::main)
 }

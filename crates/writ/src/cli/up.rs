@@ -18,7 +18,7 @@ const LISTEN_DEFAULT: &str = "127.0.0.1:8420";
 #[derive(Debug, Args)]
 #[command(
     before_help = "$ writ up --data .writ",
-    after_help = "Flags win over WRIT_DATABASE, and both over the configuration file. The file is TOML with the keys listen, public_url, tls_cert, tls_key, database and apply, and the tables connections and bodies: see docs/reference/configuration.md."
+    after_help = "Flags win over WRIT_DATABASE, and both over the configuration file. The file is TOML with the keys listen, public_url, tls_cert, tls_key, database and apply, and the tables connections, bodies and local: see docs/reference/configuration.md."
 )]
 pub(crate) struct Up {
     /// The folder for everything that this node keeps; made when it is not there
@@ -104,6 +104,7 @@ impl Up {
             ready_file: self.ready_file,
             connections: file.connections,
             bodies: file.bodies,
+            local: file.local,
         })
     }
 }
