@@ -64,8 +64,11 @@ run_sse() {
 
 run_stdio() {
     through_writ "$1" stdio://everything
-    if pgrep -f "$work/mark" >/dev/null; then die "a process of the server is still there"; fi
+    wait_until 10 "the end of the server's processes" has_no_process
 }
+
+# The server's arguments hold this mark.
+has_no_process() { ! grep -qsF "$work/mark" /proc/[0-9]*/cmdline; }
 
 through_writ() {
     writ_start
@@ -97,9 +100,9 @@ local_call() {
 
 # The servers that Writ starts, as an operator writes them.
 local_configure() {
-    local packages=$cache/mcp-ts/node_modules/@modelcontextprotocol node py1 py2
+    local packages=$cache/mcp-ts/node_modules/@modelcontextprotocol node py2
     node=$(readlink -f "$(command -v node)")
-    py1=$cache/mcp-py1/bin/python py2=$cache/mcp-py2/bin/python
+    py2=$cache/mcp-py2/bin/python
     mkdir -p "$work/shared"
     echo conformance >"$work/shared/note.txt"
     git -C "$work/shared" init -q
@@ -108,7 +111,7 @@ local_configure() {
         local_server everything "$node" "$packages/server-everything/dist/index.js" stdio "$work/mark"
         local_server files "$node" "$packages/server-filesystem/dist/index.js" "$work/shared"
         local_server git "$py2" -m mcp_server_git --repository "$work/shared"
-        local_server sqlite "$py1" -m mcp_server_sqlite --db-path "$work/shared/notes.db"
+        local_server sqlite "$cache/mcp-py1/bin/mcp-server-sqlite" --db-path "$work/shared/notes.db"
         local_server time "$py2" -m mcp_server_time --local-timezone UTC
     } >"$work/writ.toml"
     writ_config=(--config "$work/writ.toml")

@@ -51,6 +51,7 @@ impl Stage {
             ready_file: None,
             connections: Connections::default(),
             bodies: HeldMax::default(),
+            local: std::collections::BTreeMap::new(),
         };
         let mut server = Server::start(&options).await.context("starting the server")?;
         let admin_token = server

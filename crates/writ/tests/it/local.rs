@@ -61,7 +61,7 @@ async fn local() -> (World, tempfile::TempDir) {
     let shell = std::fs::canonicalize("/bin/sh").unwrap();
     let config = format!(
         "[local.notes]\ncommand = '{}'\nsha256 = '{}'\nargs = ['{script}']\npins = {{ '{script}' = '{}' }}\n\
-         env = {{ PATH = '/usr/bin:/bin', KEY = 'hunter2' }}\nfolder = '{}'\nfiles_max = 77\nprocesses_max = 2\n",
+         env = {{ PATH = '/usr/bin:/bin', KEY = 'hunter2' }}\nfolder = '{}'\nfiles_max = 77\nprocesses_max = 4\n",
         shell.display(),
         sha256(&shell),
         sha256(&script),
@@ -72,7 +72,7 @@ async fn local() -> (World, tempfile::TempDir) {
     let admin = node.admin();
     let mut all = documents("https://notes.example/mcp");
     let server = all.iter_mut().find(|document| document["kind"] == "Server").unwrap();
-    server["spec"] = json!({ "url": "stdio://notes", "timeout_seconds": 5 });
+    server["spec"] = json!({ "url": "stdio://notes", "timeout_seconds": 10 });
     admin.post("apply", &json!({ "documents": all })).await.done();
     admin.act("servers/notes/discover").await.done();
     admin.put("tools/notes/read_note/label", &json!({ "effect": "read" })).await.done();
@@ -175,7 +175,7 @@ async fn nothing_of_a_server_outlives_its_session_its_right_or_writ() {
     // The end of the server in the catalogue.
     let (_, mcp) = session(&world).await;
     let watched = Watched::new(&told(&mcp, "forks").await);
-    world.admin.put("servers/notes", &json!({ "url": "stdio://notes", "timeout_seconds": 5, "state": "stopped" })).await.done();
+    world.admin.put("servers/notes", &json!({ "url": "stdio://notes", "timeout_seconds": 10, "state": "stopped" })).await.done();
     watched.are_over();
     world.admin.act("servers/notes/start").await.done();
     // A stop of Writ, and its death.

@@ -85,7 +85,7 @@ impl Links {
     /// SECURITY: by both: a server that gives its HTTP sessions the names of ours gets at its own alone.
     pub(super) fn find(&self, id: &HeaderValue, upstream: &Upstream) -> Option<Arc<Link>> {
         let all = lock(&self.0.all);
-        let link = all.get(id.to_str().ok()?)?;
+        let link = all.get(id.to_str().ok()?).filter(|link| !link.is_closing())?;
         (link.upstream.id == upstream.id && link.upstream.url == upstream.url).then(|| Arc::clone(link))
     }
 
@@ -141,15 +141,17 @@ impl Links {
             Err(NotStarted::Crowded) => {}
             started => return started.map_err(Trouble::Launch),
         }
-        let quietest = {
+        {
             let all = lock(&self.0.all);
-            let own = all.values().filter(|link| link.upstream.url == upstream.url);
-            let quiet = own.filter_map(|link| Some((link.quiet_since()?, Arc::clone(link))));
-            let ended = quiet.filter(|(since, _)| since.elapsed() >= ROOM_AFTER);
-            ended.min_by_key(|(since, _)| *since).map(|(_, link)| link)
-        };
-        let Some(link) = quietest else { return Err(Trouble::Launch(NotStarted::Crowded)) };
-        link.close();
+            let own = || all.values().filter(|link| link.upstream.url == upstream.url);
+            // One may be on its way out already.
+            if !own().any(|link| link.is_closing()) {
+                let quiet = own().filter_map(|link| Some((link.quiet_since()?, link)));
+                let rested = quiet.filter(|(since, _)| since.elapsed() >= ROOM_AFTER);
+                let quietest = rested.min_by_key(|(since, _)| *since);
+                quietest.ok_or(Trouble::Launch(NotStarted::Crowded))?.1.close();
+            }
+        }
         drop(tokio::time::timeout(END_WAIT, gone.changed()).await);
         self.0.local.start(name).map_err(Trouble::Launch)
     }
@@ -253,16 +255,16 @@ impl Links {
             not_started = known;
             end = None;
         }
-        lock(&self.0.all).remove(&id);
         tracing::debug!(server = %link.upstream.name, %why, "a conversation is over");
-        link.end(not_started.map_or(why, Trouble::Launch));
         link.close();
+        link.end(not_started.map_or(why, Trouble::Launch));
         link.writer.close().await;
         drop(tokio::time::timeout(STOP_WAIT, source.discard()).await);
         drop(source);
         if let Some(end) = end {
             drop(tokio::time::timeout(END_WAIT, end).await);
         }
+        lock(&self.0.all).remove(&id);
         self.0.gone.send_modify(|gone| *gone += 1);
     }
 }

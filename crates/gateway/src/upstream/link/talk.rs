@@ -77,6 +77,11 @@ impl Link {
         self.closing.send_replace(true);
     }
 
+    /// Whether the end was asked for, or has come.
+    pub(super) fn is_closing(&self) -> bool {
+        *self.closing.borrow()
+    }
+
     /// Resolves when the end was asked for.
     pub(super) async fn closed(&self) {
         // The sender is here: this ends in no other way.
