@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Real MCP clients against a real MCP server: four SDK versions, each without and with Writ in between.
+# Real MCP clients against real MCP servers: four SDK versions, each without and with Writ in between.
 #
-#   tests/conformance/run.sh [direct] [writ] [all]      nothing named: each of them
+#   tests/conformance/run.sh [direct] [writ] [all] [stdio] [sse] [local]      nothing named: each of them
 #
 # `direct` proves that the drivers can tell right from wrong: no gateway, and the stop is the death of the server.
 # `writ` puts Writ in between: the denial is a policy's, and the stop is `kill` of the task.
 # `all` is the same at the endpoint of all servers.
+# `stdio` and `sse` are the same with the server as a process of Writ's, and over HTTP+SSE (2024-11-05).
+# `local` calls well-known servers that speak on standard input and output alone: files, git, SQLite, time.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -24,13 +26,14 @@ long_call=(--long trigger-long-running-operation --long-args '{"duration": 60, "
 allowed_call=(--allow echo --allow-args '{"message": "conformance"}' --expect conformance)
 
 main() {
-    (($#)) || set -- direct writ all
+    (($#)) || set -- direct writ all stdio sse local
     "../../scripts/setup.sh" clients
     # Node looks for packages beside the program.
     cp ts/client.mjs "$cache/mcp-ts/"
+    local_configure
     local mode client
     for mode in "$@"; do
-        [[ $mode == direct || $mode == writ || $mode == all ]] || die "unknown mode \`$mode\`: choose among direct, writ, all"
+        [[ " direct writ all stdio sse local " == *" $mode "* ]] || die "unknown mode \`$mode\`: choose among direct, writ, all, stdio, sse, local"
         for client in "${clients[@]}"; do
             # No `||` behind this call: bash would then go on after a failed command within it.
             now="client \`$client\` in mode \`$mode\`"
@@ -50,13 +53,84 @@ run_direct() {
 
 run_writ() {
     upstream_start
+    through_writ "$1" "$upstream_url"
+    upstream_stop
+}
+
+run_sse() {
+    upstream_start sse
+    through_writ "$1" "$upstream_url"
+    upstream_stop
+}
+
+run_stdio() {
+    through_writ "$1" stdio://everything
+    wait_until 10 "the end of the server's processes" has_no_process
+}
+
+# The server's arguments hold this mark.
+has_no_process() { ! grep -qsF "$work/mark" /proc/[0-9]*/cmdline; }
+
+through_writ() {
     writ_start
     writ_prepare
-    writ_admit "$upstream_url"
+    writ_admit "$2"
     drive "$1" --url "$writ_mcp_url" --token-file "$writ_token_file" "${allowed_call[@]}" "${long_call[@]}" \
         --deny get-env --deny-hidden --deny-says "$writ_denial" --stop "$writ_kill"
     writ_stop
-    upstream_stop
+}
+
+run_local() {
+    local client=$1
+    writ_start
+    writ_prepare
+    local_call "$client" files read_text_file "{\"path\": \"$work/shared/note.txt\"}" conformance
+    local_call "$client" git git_log "{\"repo_path\": \"$work/shared\"}" conformance
+    local_call "$client" sqlite read_query '{"query": "select 40 + 2 as answer"}' 42
+    local_call "$client" time convert_time \
+        '{"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo"}' 21:00
+    writ_stop
+}
+
+# local_call CLIENT SERVER TOOL ARGUMENTS EXPECTED: lists, calls, and is denied what nobody knows.
+local_call() {
+    writ_admit_all "$2" "stdio://$2"
+    drive "$1" --url "$writ_mcp_url" --token-file "$writ_token_file" --allow "$3" --allow-args "$4" --expect "$5" \
+        --deny no-such-tool --deny-hidden --deny-says no-such-tool
+}
+
+# The servers that Writ starts, as an operator writes them.
+local_configure() {
+    local packages=$cache/mcp-ts/node_modules/@modelcontextprotocol node py2
+    node=$(readlink -f "$(command -v node)")
+    py2=$cache/mcp-py2/bin/python
+    mkdir -p "$work/shared"
+    echo conformance >"$work/shared/note.txt"
+    git -C "$work/shared" init -q
+    git -C "$work/shared" -c user.name=c -c user.email=c@example.com commit -q --allow-empty -m conformance
+    {
+        local_server everything "$node" "$packages/server-everything/dist/index.js" stdio "$work/mark"
+        local_server files "$node" "$packages/server-filesystem/dist/index.js" "$work/shared"
+        local_server git "$py2" -m mcp_server_git --repository "$work/shared"
+        local_server sqlite "$cache/mcp-py1/bin/mcp-server-sqlite" --db-path "$work/shared/notes.db"
+        local_server time "$py2" -m mcp_server_time --local-timezone UTC
+    } >"$work/writ.toml"
+    writ_config=(--config "$work/writ.toml")
+}
+
+# local_server NAME COMMAND ARGUMENT...
+local_server() {
+    local name=$1 command=$2
+    shift 2
+    echo "[local.$name]"
+    echo "command = '$command'"
+    echo "sha256 = '$(sha256sum "$command" | cut -c1-64)'"
+    printf "args = ["
+    printf "'%s', " "$@"
+    echo "]"
+    if [[ -f $1 ]]; then echo "pins = { '$1' = '$(sha256sum "$1" | cut -c1-64)' }"; fi
+    # The server for git calls it, and git wants a home.
+    echo "env = { PATH = '/usr/local/bin:/usr/bin:/bin', HOME = '$work' }"
 }
 
 run_all() {
@@ -84,18 +158,19 @@ drive() {
     esac
 }
 
-# Starts server-everything on a free port and waits until it listens. It takes its port from the environment and
+# upstream_start [sse]: starts server-everything on a free port and waits until it listens. It takes its port from the environment and
 # cannot choose a free one itself, so a port that was free a moment ago may be taken: then another one is tried.
 upstream_start() {
-    local port attempt
+    local port attempt how=${1:-streamableHttp} path=/mcp
+    if [[ $how == sse ]]; then path=/sse; fi
     for attempt in 1 2 3 4 5; do
         port=$(free_port)
         PORT=$port node "$cache/mcp-ts/node_modules/@modelcontextprotocol/server-everything/dist/index.js" \
-            streamableHttp >"$work/upstream.log" 2>&1 &
+            "$how" >"$work/upstream.log" 2>&1 &
         upstream_pid=$!
         # Its death is part of the run; bash need not announce it.
         disown "$upstream_pid"
-        upstream_url=http://127.0.0.1:$port/mcp
+        upstream_url=http://127.0.0.1:$port$path
         if wait_until 20 "the upstream server" upstream_listens; then return; fi
         upstream_stop
     done
@@ -104,7 +179,7 @@ upstream_start() {
 }
 
 upstream_listens() {
-    kill -0 "$upstream_pid" 2>/dev/null && grep -q 'listening on port' "$work/upstream.log"
+    kill -0 "$upstream_pid" 2>/dev/null && grep -qE '(listening|running) on port' "$work/upstream.log"
 }
 
 upstream_stop() {

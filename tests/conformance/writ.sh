@@ -12,6 +12,8 @@
 # shellcheck shell=bash disable=SC2034,SC2154  # the variables are those of the scripts
 
 writ_pid='' writ_mcp_url='' writ_token_file='' writ_denial='' writ_kill='' writ_task=''
+# Further arguments of `writ up`.
+writ_config=()
 
 writ=${WRIT_BIN:-${CARGO_TARGET_DIR:-$cache/target}/debug/writ}
 
@@ -19,7 +21,7 @@ writ_start() {
     local data=$work/writ
     [[ -x $writ ]] || die "there is no \`$writ\`: run \`cargo build --package writ\`, or name it in WRIT_BIN"
     rm -rf "$data"
-    "$writ" up --data "$data" --listen 127.0.0.1:0 --ready-file "$work/ready.json" >"$work/writ.log" 2>&1 &
+    "$writ" up --data "$data" --listen 127.0.0.1:0 --ready-file "$work/ready.json" "${writ_config[@]}" >"$work/writ.log" 2>&1 &
     writ_pid=$!
     if ! wait_until 30 "writ" writ_is_ready; then
         cat "$work/writ.log" >&2

@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 use base::{Bodies, Clock, SharedDice, limit};
 use url::Url;
 
+use crate::Local;
+
 /// Where the gateway stands and what it may use.
 #[derive(Clone)]
 pub struct Config {
@@ -19,6 +21,8 @@ pub struct Config {
     pub dice: SharedDice,
     /// The room for messages of clients; shared with everything else in the process that reads bodies.
     pub bodies: Bodies,
+    /// Starts the servers of this machine; `()` where there are none.
+    pub local: Arc<dyn Local>,
     /// Bounds.
     pub limits: Limits,
 }

@@ -66,7 +66,7 @@ impl<P: Plane> Gateway<P> {
             plane,
             sessions: Sessions::new(Arc::clone(&config.dice), config.limits),
             wholes: Wholes::new(config.limits),
-            client: Client::new()?,
+            client: Client::new(Arc::clone(&config.local))?,
             errands: Arc::new(Semaphore::new(config.limits.errands_max)),
             closings: Arc::new(Semaphore::new(config.limits.closings_max)),
             parked: Lot::new(Arc::clone(&config.dice)),

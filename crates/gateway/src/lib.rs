@@ -58,4 +58,4 @@ pub use plane::{
     ToolDefinition, Unauthorized, Upstream, View,
 };
 pub use request::{List, Request};
-pub use upstream::Discovered;
+pub use upstream::{Discovered, Local, NotStarted, Pipes};

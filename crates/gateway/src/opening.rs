@@ -91,8 +91,16 @@ pub(crate) async fn initialize<P: Plane>(
         Err(refused) => return call::refusal(&Front::Session, id, &Request::Open, refused),
     };
     let Some(opened) = attempt.opened else { return Ok(reply::message(&attempt.response)) };
+    let mut answer = attempt.response;
     let (revision, answer) = match &opened.tongue {
-        Tongue::Session { revision, .. } => (*revision, attempt.response),
+        Tongue::Session { revision: Revision::V20241105, .. } => {
+            // Later revisions add to it what is optional: a client of any of them hears nothing that it does not know.
+            if let Ok(Json::Object(result)) = &mut answer.outcome {
+                result.insert("protocolVersion", hello.revision.as_str());
+            }
+            (hello.revision, answer)
+        }
+        Tongue::Session { revision, .. } => (*revision, answer),
         Tongue::Stateless => {
             let told = opened.offer.to_initialize(hello.revision, &visit.upstream.name);
             (hello.revision, mcp::Response::result(id.clone(), told))

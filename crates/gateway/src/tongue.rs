@@ -38,7 +38,7 @@ impl Offer {
     /// Reads the result of `initialize`, and leaves in it only what the gate carries: the rest of it passes.
     pub(crate) fn of_initialize(result: &mut Json, passes: Passes) -> Result<(Revision, Self), Trouble> {
         let members = result.as_object_mut().ok_or(Trouble::Garbage("a result that is no object"))?;
-        let revision = members.get("protocolVersion").and_then(Json::as_str).and_then(Revision::parse);
+        let revision = members.get("protocolVersion").and_then(Json::as_str).and_then(Revision::parse_of_server);
         let revision = revision.ok_or(Trouble::Revision)?;
         let offer = Self::read(members, passes)?;
         let info = members.get("serverInfo").cloned();
@@ -203,7 +203,7 @@ mod tests {
             Offer::of_initialize(&mut json(text), Passes { logging: true, ..Passes::default() }).unwrap();
         assert!(offer.capabilities.contains("logging"));
         for (text, trouble) in [
-            (r#"{"protocolVersion":"2024-11-05","capabilities":{}}"#, Some(Trouble::Revision)),
+            (r#"{"protocolVersion":"2024-10-07","capabilities":{}}"#, Some(Trouble::Revision)),
             (r#"{"protocolVersion":"2025-06-18"}"#, None),
         ] {
             let read = Offer::of_initialize(&mut json(text), Passes::default());

@@ -29,6 +29,7 @@ impl<P: Plane> Gateway<P> {
             let over = self.without_authority(self.sessions.all());
             self.forget(over);
             self.forget_wholes();
+            self.client.hang_up_unless(|upstream, inject| self.plane.is_current(upstream, inject));
             drop(self.parked.take_over(self.config.clock.now()));
             tokio::select! {
                 changed = revocations.changed() => if changed.is_err() { return },
@@ -78,8 +79,9 @@ impl<P: Plane> Gateway<P> {
     /// Ends sessions that were dropped here on their servers' side, in the background. When too many wait for that,
     /// they are left to their servers.
     pub(crate) fn end_upstream(self: &Arc<Self>, sessions: Vec<Arc<Session>>) {
+        let sessions = sessions.into_iter().filter(|session| !self.client.hang_up(session));
         let with_turns =
-            sessions.into_iter().filter(|session| session.is_kept_by_server()).map_while(|session| {
+            sessions.filter(|session| session.is_kept_by_server()).map_while(|session| {
                 let turn = Arc::clone(&self.closings).try_acquire_owned().ok()?;
                 Some((session, turn))
             });

@@ -4,6 +4,7 @@ mod api_client;
 mod cli;
 mod demo;
 mod edge;
+mod local;
 mod plane;
 mod up;
 
@@ -12,5 +13,5 @@ mod up;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    cli::main()
+    local::stage().unwrap_or_else(cli::main)
 }

@@ -154,6 +154,8 @@ async def main(options):
             await check_list(client, options)
             await check_allowed(client, options)
             await check_denied(client, options)
+            if not options.stop:
+                return say("done")
             await check_cut(client, options)
             was_cut = True
             words = await check_refused_after(client, options)
@@ -177,9 +179,9 @@ def arguments():
     parser.add_argument("--deny-args", default="{}", metavar="JSON")
     parser.add_argument("--deny-says", default="")
     parser.add_argument("--deny-hidden", action="store_true")
-    parser.add_argument("--long", required=True, metavar="TOOL")
+    parser.add_argument("--long", metavar="TOOL")
     parser.add_argument("--long-args", default="{}", metavar="JSON")
-    parser.add_argument("--stop", required=True)
+    parser.add_argument("--stop")
     parser.add_argument("--cut-ms", type=int, default=1000)
     return parser.parse_args()
 

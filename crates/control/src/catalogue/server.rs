@@ -45,7 +45,7 @@ pub enum Pass {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerSpec {
-    /// The address of its MCP endpoint (streamable HTTP).
+    /// The address of its MCP endpoint: `https`, or `stdio://NAME` for a server of the node's configuration file.
     pub url: String,
     /// What it is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -114,7 +114,16 @@ pub struct ServerBody {
     pub state: ServerState,
 }
 
+/// The scheme of servers that a node starts by itself, by the name under which they stand in its configuration file.
+const LOCAL: &str = "stdio";
+
 impl ServerBody {
+    /// The address as an operator writes it.
+    fn address(&self) -> String {
+        let text = self.url.as_str();
+        if self.url.scheme() == LOCAL { text.trim_end_matches('/').to_owned() } else { text.to_owned() }
+    }
+
     /// The header that proves Writ to the server, from the vault. A server whose secret has no value gets no call.
     pub fn lease(&self, known: &Snapshot) -> Result<Option<(http::HeaderName, http::HeaderValue)>, Fault> {
         let Some(credential) = &self.credential else { return Ok(None) };
@@ -154,8 +163,16 @@ impl Kind for Server {
         }
         let description =
             if spec.description.is_empty() { String::new() } else { line("description", &spec.description)? };
+        let url = endpoint(&spec.url)?;
+        if url.scheme() == LOCAL && (spec.credential.is_some() || spec.tls_ca.is_some()) {
+            return Err(CatalogueRefusal::Url {
+                url: spec.url.chars().take(200).collect(),
+                why: "is no HTTP, so neither `credential` nor `tls_ca` goes with it; a local server gets its secrets from `env_file` in the configuration of the node",
+            }
+            .into());
+        }
         Ok(ServerBody {
-            url: endpoint(&spec.url)?,
+            url,
             description,
             credential: spec
                 .credential
@@ -170,7 +187,7 @@ impl Kind for Server {
 
     fn spec(body: &ServerBody, known: &Snapshot) -> ServerSpec {
         ServerSpec {
-            url: body.url.to_string(),
+            url: body.address(),
             description: body.description.clone(),
             credential: body.credential.as_ref().map(|credential| ServerCredential {
                 secret: known.secrets.name_of(&credential.secret),
@@ -216,12 +233,21 @@ fn endpoint(text: &str) -> Result<Url, CatalogueRefusal> {
     if url.fragment().is_some() {
         return Err(refuse("has a fragment"));
     }
+    if url.scheme() == LOCAL {
+        // SECURITY: a name and nothing else; what it stands for is known to the node alone (threat class 23).
+        let is_name = host.parse::<base::Name>().is_ok();
+        let rest = text.strip_prefix("stdio://").and_then(|rest| rest.strip_prefix(host));
+        if !is_name || !matches!(rest, Some("" | "/")) {
+            return Err(refuse("is no `stdio://NAME`; NAME is that of a table `local.NAME` in the node's configuration"));
+        }
+        return Url::parse(&format!("{LOCAL}://{host}/")).map_err(|_| refuse("is not an absolute URL"));
+    }
     let loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
     match url.scheme() {
         "https" => Ok(url),
         "http" if loopback => Ok(url),
         "http" => Err(refuse("is not encrypted; use https, plain http is for this machine only")),
-        _ => Err(refuse("is neither http nor https")),
+        _ => Err(refuse("is neither https nor `stdio://NAME`")),
     }
 }
 

@@ -23,7 +23,11 @@ use rustls::{
 use tokio::time::Instant;
 use wire::mcp::{Revision, STATELESS};
 
-use super::{Outbound, Trouble, breaker::Breaker};
+use super::{
+    Outbound, Trouble,
+    breaker::Breaker,
+    link::{Body, Links, Local, NotStarted, may_be_elder},
+};
 use crate::{
     Upstream,
     front::Route,
@@ -89,21 +93,24 @@ const AUTHORITIES_MAX: usize = 1000;
 
 type Http = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-/// Connections to all servers.
+/// Connections to all servers. Clones share them.
+#[derive(Clone)]
 pub(crate) struct Client {
     /// With the authorities that everybody trusts.
     http: Http,
     /// With a private authority alone, by its certificates as text.
-    private: Mutex<HashMap<Arc<str>, Http>>,
-    breaker: Breaker,
+    private: Arc<Mutex<HashMap<Arc<str>, Http>>>,
+    breaker: Arc<Breaker>,
+    /// Conversations with servers that are not reached by streamable HTTP.
+    links: Links,
 }
 
 impl Client {
     /// Fails only when the platform's cryptography offers no usable version of TLS.
-    pub(crate) fn new() -> Result<Self, rustls::Error> {
+    pub(crate) fn new(local: Arc<dyn Local>) -> Result<Self, rustls::Error> {
         let builder = HttpsConnectorBuilder::new()
             .with_provider_and_webpki_roots(rustls::crypto::aws_lc_rs::default_provider())?;
-        Ok(Self { http: http(builder), private: Mutex::default(), breaker: Breaker::default() })
+        Ok(Self { http: http(builder), private: Arc::default(), breaker: Arc::default(), links: Links::new(local) })
     }
 
     /// The connections by which a server is reached: it is trusted by its own authority alone, where it has one.
@@ -131,7 +138,7 @@ impl Client {
         inject: Vec<(HeaderName, HeaderValue)>,
         outbound: &Outbound,
         way: Way<'_>,
-    ) -> (Standing, Result<Response<Incoming>, Trouble>) {
+    ) -> (Standing, Result<Response<Body>, Trouble>) {
         let standing = Standing::new(inject);
         if permit.digest() != outbound.digest() {
             tracing::error!(intent = %permit.intent(), "a permit was given for another message; nothing was sent");
@@ -158,7 +165,7 @@ impl Client {
         standing: &Standing,
         outbound: &Outbound,
         way: Way<'_>,
-    ) -> Result<Response<Incoming>, Trouble> {
+    ) -> Result<Response<Body>, Trouble> {
         let message = (outbound.body().clone(), outbound.headers());
         self.send(Method::POST, message, standing, &way).await
     }
@@ -168,7 +175,7 @@ impl Client {
         &self,
         standing: &Standing,
         way: Way<'_>,
-    ) -> Result<Response<Incoming>, Trouble> {
+    ) -> Result<Response<Body>, Trouble> {
         self.send(Method::GET, (Bytes::new(), &HeaderMap::new()), standing, &way).await
     }
 
@@ -178,7 +185,7 @@ impl Client {
         standing: &Standing,
         way: Way<'_>,
         event: &str,
-    ) -> Result<Response<Incoming>, Trouble> {
+    ) -> Result<Response<Body>, Trouble> {
         let mut headers = HeaderMap::new();
         let event =
             HeaderValue::from_str(event).map_err(|_| Trouble::Garbage("an id that no header holds"))?;
@@ -191,7 +198,53 @@ impl Client {
         Ok(self.send(Method::DELETE, (Bytes::new(), &HeaderMap::new()), standing, &way).await?.status())
     }
 
+    /// Ends a session that is a conversation here; whether it is one. Nothing is sent.
+    pub(crate) fn hang_up(&self, session: &Session) -> bool {
+        let Tongue::Session { id: Some(id), .. } = &session.tongue else { return false };
+        let link = self.links.find(id, &session.upstream);
+        link.is_some_and(|link| {
+            link.close();
+            true
+        })
+    }
+
+    /// Ends the conversations with servers that are no longer at work, or get another credential by now.
+    pub(crate) fn hang_up_unless(&self, is_current: impl Fn(&Upstream, &[(HeaderName, HeaderValue)]) -> bool) {
+        self.links.retain(|upstream, standing| is_current(upstream, standing.headers()));
+    }
+
     pub(super) async fn send(
+        &self,
+        method: Method,
+        message: (Bytes, &HeaderMap),
+        standing: &Standing,
+        way: &Way<'_>,
+    ) -> Result<Response<Body>, Trouble> {
+        let is_opening = way.tongue.is_none() && method == Method::POST;
+        let is_local = is_opening && way.upstream.url.scheme_str() == Some("stdio");
+        if is_local && !self.breaker.admits(&way.upstream.id, Instant::now()) {
+            return Err(Trouble::Resting);
+        }
+        let text = message.0.clone();
+        if let Some(sent) = Box::pin(self.links.serve(self, &method, &text, standing, way)).await {
+            if is_local && !matches!(sent, Err(Trouble::Launch(NotStarted::Crowded))) {
+                // One that dies before its first words is left alone for a while, like one that is not there.
+                let is_there = !matches!(&sent, Err(Trouble::Broken | Trouble::Launch(_)));
+                self.breaker.note(&way.upstream.id, is_there, Instant::now());
+            }
+            return sent;
+        }
+        let answer = self.send_http(method, message, standing, way).await?;
+        if is_opening && may_be_elder(answer.status()) {
+            let begun = Box::pin(self.links.begin_elder(self, &text, standing, way.upstream)).await;
+            if let Some(begun) = begun {
+                return begun;
+            }
+        }
+        Ok(answer.map(Body::Http))
+    }
+
+    pub(super) async fn send_http(
         &self,
         method: Method,
         (body, repeated): (Bytes, &HeaderMap),

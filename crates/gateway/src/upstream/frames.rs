@@ -5,14 +5,13 @@ use std::{collections::VecDeque, time::Duration};
 use bytes::Bytes;
 use http::{Response, StatusCode, header};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 use wire::{
     mcp::Message,
     sse::{Decoder, Event},
 };
 
-use super::Trouble;
+use super::{Trouble, link::Body};
 use crate::Upstream;
 
 /// How much of a stream may follow the answer before the connection is given up instead of kept.
@@ -20,7 +19,7 @@ const REMNANT_BYTES_MAX: usize = 64 * 1024;
 
 /// The messages in the body of an answer: one JSON text, or the events of a stream. Each is read strictly.
 pub(crate) struct Frames {
-    body: Incoming,
+    body: Body,
     form: Form,
     ready: VecDeque<Event>,
     /// How long to wait for the next piece; listening streams may be silent forever.
@@ -58,7 +57,7 @@ const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 impl Frames {
     /// The messages of the answer to one request.
     pub(crate) fn of_answer(
-        answer: Response<Incoming>,
+        answer: Response<Body>,
         upstream: &Upstream,
         in_session: bool,
     ) -> Result<Self, Trouble> {
@@ -78,7 +77,7 @@ impl Frames {
     }
 
     /// The messages of a listening stream; `None` when the server offers none.
-    pub(crate) fn of_listening(answer: Response<Incoming>, upstream: &Upstream) -> Option<Self> {
+    pub(crate) fn of_listening(answer: Response<Body>, upstream: &Upstream) -> Option<Self> {
         let is_stream = answer.status() == StatusCode::OK
             && media_type(&answer).is_some_and(|media_type| media_type == "text/event-stream");
         let form = Form::Stream(Decoder::new(upstream.answer_bytes_max));
@@ -86,12 +85,12 @@ impl Frames {
     }
 
     /// The messages of a subscription's stream (2026-07-28). It may be silent for long, and hold any number of them.
-    pub(crate) fn of_subscription(answer: Response<Incoming>, upstream: &Upstream) -> Result<Self, Trouble> {
+    pub(crate) fn of_subscription(answer: Response<Body>, upstream: &Upstream) -> Result<Self, Trouble> {
         let frames = Self::of_answer(answer, upstream, false)?;
         Ok(if frames.is_stream() { Self { idle: None, limit: None, ..frames } } else { frames })
     }
 
-    fn new(body: Incoming, form: Form, idle: Option<Duration>, limit: Option<usize>) -> Self {
+    fn new(body: Body, form: Form, idle: Option<Duration>, limit: Option<usize>) -> Self {
         Self { body, form, ready: VecDeque::new(), idle, waiting_since: None, limit, bytes: 0, ended: false }
     }
 
@@ -163,10 +162,7 @@ impl Frames {
             self.waiting_since = None;
             match frame {
                 None => return Ok(None),
-                Some(Err(error)) => {
-                    tracing::debug!(%error, "the server's answer broke off");
-                    return Err(Trouble::Broken);
-                }
+                Some(Err(trouble)) => return Err(trouble),
                 // Trailers carry nothing in MCP.
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {

@@ -2,6 +2,7 @@
 
 use wire::mcp::{RpcError, code};
 
+use super::NotStarted;
 use crate::Ending;
 
 /// A way in which a server, or the way to it, failed one request.
@@ -14,6 +15,10 @@ pub(crate) enum Trouble {
     Unreachable,
     #[error("the server could not be reached several times in a row and is left alone for a moment")]
     Resting,
+    #[error("{0}")]
+    Launch(NotStarted),
+    #[error("too many requests or sessions of the server are open; try again later")]
+    Crowded,
     #[error("the certificates of the server's own authority cannot be read")]
     Authority,
     #[error("the server did not begin to answer in time")]
@@ -50,6 +55,10 @@ impl Trouble {
             Self::Unreachable => "upstream_unreachable",
             Self::Resting => "upstream_resting",
             Self::Authority => "upstream_authority",
+            Self::Launch(NotStarted::Unknown) => "upstream_unknown",
+            Self::Launch(NotStarted::Changed) => "upstream_changed",
+            Self::Launch(NotStarted::Failed) => "upstream_unreachable",
+            Self::Launch(NotStarted::Crowded) | Self::Crowded => "upstream_crowded",
             Self::Silent => "upstream_timeout",
             Self::Stalled => "upstream_stalled",
             Self::Broken => "upstream_broken",
@@ -72,6 +81,8 @@ impl Trouble {
             | Self::Unreachable
             | Self::Resting
             | Self::Authority
+            | Self::Launch(_)
+            | Self::Crowded
             | Self::Status(_)
             | Self::SessionGone
             | Self::Revision

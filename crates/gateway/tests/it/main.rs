@@ -10,6 +10,7 @@ mod generations;
 mod headers;
 mod hostile;
 mod input;
+mod links;
 mod listen;
 mod live;
 mod parked;

@@ -86,7 +86,7 @@ async fn servers_that_ask_are_answered_and_do_not_reach_the_client() {
 async fn a_server_of_another_revision_or_without_manners_opens_nothing() {
     let world = world().await;
     for (greeting, code) in [
-        (GREETING.replace("2025-06-18", "2024-11-05"), "upstream_revision"),
+        (GREETING.replace("2025-06-18", "2024-10-07"), "upstream_revision"),
         (GREETING.replace("2025-06-18", "2026-07-28"), "upstream_revision"),
         ("{}".to_owned(), "upstream_revision"),
         (r#"{"protocolVersion":"2025-06-18"}"#.to_owned(), "upstream_invalid"),

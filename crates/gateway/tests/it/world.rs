@@ -7,7 +7,7 @@ use std::{
 
 use axum::{Router, body::Body, response::Response};
 use bytes::Bytes;
-use gateway::{Config, Gateway, Limits, Passes, Patience, Upstream};
+use gateway::{Config, Gateway, Limits, Local, Passes, Patience, Upstream};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
@@ -76,12 +76,23 @@ pub(crate) fn world_over(plane: TestPlane, server: Arc<Server>, limits: Limits) 
 }
 
 pub(crate) fn gate(plane: &Arc<TestPlane>, clock: &Arc<SetClock>, limits: Limits) -> Arc<Gateway<TestPlane>> {
+    gate_with(plane, clock, limits, Arc::new(()))
+}
+
+/// The same with servers of this machine.
+pub(crate) fn gate_with(
+    plane: &Arc<TestPlane>,
+    clock: &Arc<SetClock>,
+    limits: Limits,
+    local: Arc<dyn Local>,
+) -> Arc<Gateway<TestPlane>> {
     let config = Config {
         public_url: "https://writ.example/".parse().unwrap(),
         hosts: Vec::new(),
         clock: Arc::clone(clock) as _,
         dice: Arc::new(CountingDice::new()),
         bodies: base::Bodies::default(),
+        local,
         limits,
     };
     Gateway::new(Arc::clone(plane), config).unwrap()

@@ -70,7 +70,7 @@ pub(crate) enum ServerCommand {
 pub(crate) struct Add {
     /// The server's name, as in /mcp/NAME
     name: String,
-    /// The address of its MCP endpoint (streamable HTTP)
+    /// The address of its MCP endpoint (streamable HTTP, or HTTP+SSE of 2024-11-05), or stdio://NAME for a server of `local.NAME` in the configuration file
     endpoint: String,
     /// What it is, in one line
     #[arg(long, value_name = "TEXT")]

@@ -52,6 +52,7 @@ impl Stage {
             connections: Connections::default(),
             bodies: HeldMax::default(),
             asynchronous_reads: false,
+            local: std::collections::BTreeMap::new(),
         };
         let mut server = Server::start(&options).await.context("starting the server")?;
         let admin_token = server

@@ -32,6 +32,7 @@ use url::Url;
 
 use crate::{
     edge::{SystemClock, SystemDice},
+    local::LocalServers,
     plane::ControlPlane,
 };
 use connection::Services;
@@ -82,7 +83,7 @@ impl Server {
         upkeep::run(&control, &mut loops);
 
         let bodies = Bodies::new(options.bodies.shares());
-        let gateway = make_gateway(&control, &url, (clock, dice, bodies.clone()))?;
+        let gateway = make_gateway(&control, &url, (clock, dice, bodies.clone()), LocalServers::new(&options.local))?;
         loops.spawn(gateway.clone().tend());
         let router = routes(&control, bodies);
         let services = Services { gateway, router };
@@ -177,6 +178,7 @@ fn make_gateway(
     control: &Control,
     url: &Url,
     (clock, dice, bodies): (Arc<SystemClock>, SharedDice, Bodies),
+    local: LocalServers,
 ) -> anyhow::Result<Arc<gateway::Gateway<ControlPlane>>> {
     let plane = Arc::new(ControlPlane::new(control.clone()));
     let config = gateway::Config {
@@ -185,6 +187,7 @@ fn make_gateway(
         clock: clock as Arc<dyn Clock>,
         dice,
         bodies,
+        local: Arc::new(local),
         limits: gateway::Limits::default(),
     };
     let gateway = gateway::Gateway::new(plane, config)?;

@@ -1,6 +1,6 @@
 //! What `writ up` is told.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use anyhow::{Context as _, bail};
 use base::Secret;
@@ -8,6 +8,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{Connections, HeldMax};
+use crate::local::LocalServer;
 
 /// How to run the server.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct Options {
     pub(crate) bodies: HeldMax,
     /// Whether confirmed reads go on before their intents are durable.
     pub(crate) asynchronous_reads: bool,
+    /// The servers on this machine, by name.
+    pub(crate) local: BTreeMap<String, LocalServer>,
 }
 
 /// The configuration file. Flags win over it; unknown keys are refused.
@@ -51,6 +54,8 @@ pub(crate) struct File {
     pub(crate) bodies: HeldMax,
     #[serde(default)]
     pub(crate) asynchronous_reads: bool,
+    #[serde(default)]
+    pub(crate) local: BTreeMap<String, LocalServer>,
 }
 
 impl File {
@@ -76,6 +81,9 @@ impl Options {
         }
         self.connections.check()?;
         self.bodies.check()?;
+        for (name, server) in &self.local {
+            server.check(name)?;
+        }
         let encrypted =
             self.tls.is_some() || self.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
         if !self.listen.ip().is_loopback() && !encrypted {
@@ -91,7 +99,7 @@ impl Options {
 
 #[cfg(test)]
 mod tests {
-    use super::{Connections, File, HeldMax, Options};
+    use super::{BTreeMap, Connections, File, HeldMax, Options};
 
     fn options(listen: &str, public_url: Option<&str>) -> Options {
         Options {
@@ -105,6 +113,7 @@ mod tests {
             connections: Connections::default(),
             bodies: HeldMax::default(),
             asynchronous_reads: false,
+            local: BTreeMap::new(),
         }
     }
 

@@ -25,6 +25,7 @@ mod documents;
 mod gate;
 mod kill;
 mod left;
+mod local;
 mod mutations;
 mod openapi;
 mod operator;

@@ -108,6 +108,13 @@ impl Mcp {
         ask.header("mcp-session-id", self.session.as_deref().expect("a session"))
     }
 
+    /// Ends the session.
+    pub(crate) fn close(&self) -> Ask {
+        let Pass::Bearer(token) = &self.pass else { panic!("this needs a bearer token here") };
+        let ask = Ask::new("DELETE", &self.url).bearer(token);
+        ask.header("mcp-session-id", self.session.as_deref().expect("a session"))
+    }
+
     pub(crate) fn call(&self, tool: &str, arguments: &Value) -> Ask {
         self.request(
             "tools/call",

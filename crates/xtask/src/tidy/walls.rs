@@ -40,7 +40,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("hyper", &["writ-gateway", "writ"], "only the data plane and the command line open connections"),
     ("cedar-policy", &["writ-policy"], "the engine is replaceable behind `policy`"),
     ("jsonwebtoken", &["writ-wire"], "one strict verifier; the library checks neither `crit` nor `typ`"),
-    ("rustix", &["writ"], "the limits of the process are the binary's matter"),
+    ("rustix", &["writ"], "processes and their limits are the binary's matter"),
     ("clap", &["writ"], "configuration is read in the binary and handed down"),
 ];
 
