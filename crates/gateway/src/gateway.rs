@@ -10,7 +10,7 @@ use std::{
 };
 
 use axum::{Router, extract::State, response::Response, routing::any};
-use base::{HeldBody, Name, Position, ServerId, TraceId};
+use base::{Name, Position, ServerId, TraceId};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, request::Parts};
 use tokio::sync::Semaphore;
 use wire::{
@@ -22,13 +22,16 @@ use crate::{
     Asked, Ending, Holder, Plane, Presented, Refused, Request, Upstream,
     account::Account,
     config::Config,
+    delivered::Delivered,
     door::Door,
     known::Known,
     leash::Leash,
+    openings::Openings,
     outgoing::{self, Outgoing},
     parked::{Left, Lot, Parked},
     post,
     reply::{self, Stop},
+    room::{Places, Room},
     session::{Client as Party, Session},
     sessions::Sessions,
     stateless,
@@ -48,6 +51,9 @@ pub struct Gateway<P: Plane> {
     pub(crate) errands: Arc<Semaphore>,
     pub(crate) closings: Arc<Semaphore>,
     pub(crate) parked: Lot<P>,
+    pub(crate) delivered: Delivered,
+    pub(crate) openings: Openings,
+    pub(crate) places: Arc<Places>,
     pub(crate) tongues: Mutex<HashMap<(ServerId, Uri), Known>>,
     door: Door,
     numbers: AtomicI64,
@@ -65,6 +71,9 @@ impl<P: Plane> Gateway<P> {
             errands: Arc::new(Semaphore::new(config.limits.errands_max)),
             closings: Arc::new(Semaphore::new(config.limits.closings_max)),
             parked: Lot::new(Arc::clone(&config.dice)),
+            delivered: Delivered::default(),
+            openings: Openings::default(),
+            places: Arc::default(),
             tongues: Mutex::default(),
             door: Door::new(&config.public_url, &config.hosts),
             numbers: AtomicI64::new(1),
@@ -154,7 +163,7 @@ pub(crate) struct Visit<P: Plane> {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) leash: Leash<P>,
     /// The room that the message takes, until it is served.
-    pub(crate) held: Option<HeldBody>,
+    pub(crate) held: Option<Room>,
 }
 
 impl<P: Plane> Visit<P> {
@@ -249,7 +258,9 @@ impl<P: Plane> Visit<P> {
         })?;
         let Self { gate, upstream, leash, .. } = self;
         let (wishes, account) = (session.subscribed.subscribe(), ListeningAccount(account));
-        let listener = Listener { gate, upstream, session, leash, wishes, _place: place, _account: account };
+        let asked = Vec::new();
+        let listener =
+            Listener { gate, upstream, session, leash, wishes, asked, _place: place, _account: account };
         Ok(stream::of_listener(listener))
     }
 
@@ -264,16 +275,17 @@ impl<P: Plane> Visit<P> {
                 matches!(&parked.left, Left::Stream(tail) if id.is_some_and(|(_, number)| tail.has(number)));
             goes_on && of.is_some_and(|of| Arc::ptr_eq(of, session))
         };
-        let found = id.and_then(|(stream, number)| {
-            Some((self.gate.parked.fetch(stream, &self.holder, now, is_its)?, number))
-        });
-        let resumed = found.and_then(|(parked, number)| Outgoing::again(parked, number, self));
-        let resumed = resumed.ok_or_else(|| {
-            reply::bad_request(
-                "`Last-Event-ID` names no event that can be gone on from; ask again without it",
-            )
-        })?;
-        Ok(resumed.into_response())
+        let nothing = || {
+            let why = "`Last-Event-ID` names no event that can be gone on from; ask again without it";
+            reply::bad_request(why)
+        };
+        let (stream, number) = id.ok_or_else(nothing)?;
+        if let Some(rest) = self.gate.delivered.behind(stream, number, session, now) {
+            return Ok(outgoing::rest(rest));
+        }
+        let parked = self.gate.parked.fetch(stream, &self.holder, now, is_its);
+        let resumed = parked.and_then(|parked| Outgoing::again(parked, number, self));
+        Ok(resumed.ok_or_else(nothing)?.into_response())
     }
 
     /// Listening is an act: what the server says on its own reaches the client only with a decision on record.
@@ -299,6 +311,7 @@ impl<P: Plane> Visit<P> {
         let session = self.session(headers)?;
         self.be_admitted().await?;
         self.gate.sessions.close(&session);
+        self.gate.leave_nothing_of(&session);
         if session.is_kept_by_server() {
             let way = Way::within(&self.upstream, &session);
             // Ended on our side whatever the server says; it may refuse to end sessions (405).

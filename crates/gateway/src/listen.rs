@@ -27,6 +27,7 @@ use crate::{
     opening::{self, NoWay},
     reply::{self, Stop},
     request::Generation,
+    room::Place,
     session::{Listening, Session},
     stream::event,
     upstream::{Form, Frames, Outbound, Trouble, Way},
@@ -61,7 +62,7 @@ pub(crate) fn unmark(notification: &mut Notification) {
 
 /// Serves `subscriptions/listen`.
 pub(crate) async fn serve<P: Plane>(
-    visit: Visit<P>,
+    mut visit: Visit<P>,
     told: Box<Told>,
     request: mcp::Request,
 ) -> Result<Response, Stop> {
@@ -88,7 +89,11 @@ pub(crate) async fn serve<P: Plane>(
         Err(no_way) => Err(no_way),
     };
     match served {
-        Ok(relay) => Ok(relay.into_response()),
+        Ok(mut relay) => {
+            // The stream keeps its place, not the message.
+            relay.place = visit.held.take().and_then(|room| room.place);
+            Ok(relay.into_response())
+        }
         Err(NoWay::Refused(refused)) => call::refusal(&front, id, &Request::Listen, refused),
         Err(NoWay::Failed(error)) => refuse(error),
     }
@@ -137,6 +142,7 @@ async fn alone<P: Plane>(
             honoured: wanted,
             ready: Vec::new(),
             is_over: false,
+            place: None,
         }),
         Err(trouble) => {
             account.end(trouble.ending(), Some(trouble.code()), None);
@@ -182,6 +188,7 @@ async fn within<P: Plane>(visit: &Visit<P>, own: Own<P>, id: Id, wanted: Filter)
         honoured,
         ready: vec![acknowledged.to_bytes()],
         is_over: false,
+        place: None,
     })
 }
 
@@ -246,6 +253,8 @@ struct Relay<P: Plane> {
     honoured: Filter,
     ready: Vec<Vec<u8>>,
     is_over: bool,
+    /// Given back with the stream.
+    place: Option<Place>,
 }
 
 enum Source<P: Plane> {

@@ -25,6 +25,7 @@ use crate::{
     opening,
     reply::{self, Stop},
     request::Generation,
+    room::Room,
     session::Session,
     state, stateless,
     tasks::Ids,
@@ -51,7 +52,7 @@ pub(crate) async fn serve<P: Plane>(
     let mut held = read(&visit, headers, body).await?;
     let message = Message::parse(&held.take())
         .map_err(|invalid| reply::refusal_to(StatusCode::BAD_REQUEST, invalid.id, invalid.error))?;
-    visit.held = Some(held);
+    visit.held = Some(Room::of(held));
     if stateless::is_meant(headers, &message) {
         return stateless::serve(visit, headers, message).await;
     }
@@ -170,7 +171,7 @@ async fn serve_request<P: Plane>(
     let ids = Ids::new(&*visit.gate.plane, &visit.holder, &visit.upstream);
     let offers_tasks = session.as_ref().is_some_and(|session| session.offer.capabilities.contains("tasks"));
     let objection = match asked {
-        Request::Tasks if !offers_tasks => Err(RpcError::method_not_found(&request.method)),
+        Request::Tasks { .. } if !offers_tasks => Err(RpcError::method_not_found(&request.method)),
         _ if session.as_ref().is_some_and(|session| session.tongue == Tongue::Stateless)
             && state::is_again(&request) =>
         {
@@ -186,9 +187,15 @@ async fn serve_request<P: Plane>(
             return Ok(reply::message(&mcp::Response::error(Some(request.id), error)));
         }
     };
-    if let Some(session) = &session {
-        session.made.note(opened.as_ref());
-    }
+    let asked = match opened {
+        Some(task) => {
+            if let Some(session) = &session {
+                session.made.note(&task.id, task.sealed);
+            }
+            asked.about(task.of)
+        }
+        None => asked,
+    };
     match session {
         Some(session) if session.tongue == Tongue::Stateless && is_kept_here(&asked) => {
             keep_wish(&visit, &session, asked, request).await

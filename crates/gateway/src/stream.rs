@@ -34,6 +34,8 @@ pub(crate) struct Listener<P: Plane> {
     pub(crate) wishes: watch::Receiver<BTreeSet<String>>,
     /// Uncounts the stream with the listener.
     pub(crate) _place: Listening,
+    /// The questions that were asked on it.
+    pub(crate) asked: Vec<i64>,
     /// Concludes the act with the listener.
     pub(crate) _account: ListeningAccount<P>,
 }
@@ -126,7 +128,7 @@ async fn connect<P: Plane>(gate: &Gateway<P>, upstream: &Upstream, session: &Ses
 
 impl<P: Plane> Listener<P> {
     /// What the client gets to hear of a message.
-    fn hear(&self, message: Message) -> Option<Vec<u8>> {
+    fn hear(&mut self, message: Message) -> Option<Vec<u8>> {
         match message {
             Message::Notification(mut notification) => {
                 let notice = Notice::parse(&notification.method)?;
@@ -134,17 +136,27 @@ impl<P: Plane> Listener<P> {
                     is_carried_unasked(notice) || (notice == Notice::Message && self.upstream.passes.logging);
                 listen::unmark(&mut notification);
                 let ids = Ids::new(&*self.gate.plane, &self.session.holder, &self.upstream);
-                ids.seal_in_notice(&mut notification, Some(&self.session.made))?;
+                let sees = |tool: &str| self.leash.sees_what_came_of(tool);
+                ids.seal_in_notice(&mut notification, Some(&self.session.made), sees)?;
                 (passes && self.leash.lets_hear(&notification)).then(|| notification.to_bytes())
             }
             // In 2026-07-28 servers ask in their results alone.
             Message::Request(_) if self.session.tongue == Tongue::Stateless => None,
             Message::Request(question) => {
-                self.gate.ask_client(&self.upstream, &self.session, question).map(|(_, text)| text)
+                let (number, text) = self.gate.ask_client(&self.upstream, &self.session, question)?;
+                self.session.asked.keep_waiting(&mut self.asked);
+                self.asked.push(number);
+                Some(text)
             }
             // Answers come on the stream of their request.
             Message::Response(_) => None,
         }
+    }
+}
+
+impl<P: Plane> Drop for Listener<P> {
+    fn drop(&mut self) {
+        self.session.asked.leave(&self.asked);
     }
 }
 

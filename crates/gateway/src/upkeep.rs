@@ -28,7 +28,9 @@ impl<P: Plane> Gateway<P> {
         loop {
             let over = self.without_authority(self.sessions.all());
             self.forget(over);
-            drop(self.parked.take_over(self.config.clock.now()));
+            let now = self.config.clock.now();
+            drop(self.parked.take_over(now));
+            self.delivered.forget(now, |session| !self.plane.may_return(&session.holder, &session.upstream));
             tokio::select! {
                 changed = revocations.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
@@ -59,6 +61,12 @@ impl<P: Plane> Gateway<P> {
             !*asked.entry(key).or_insert_with(|| self.plane.may_return(&session.holder, upstream))
         };
         sessions.into_iter().filter(|session| is_over(session)).collect()
+    }
+
+    /// Lets go of what waits for a client to come back to a session that is over.
+    pub(crate) fn leave_nothing_of(&self, session: &Arc<Session>) {
+        drop(self.parked.take_of(session));
+        self.delivered.forget(self.config.clock.now(), |of| std::ptr::eq(of, &**session));
     }
 
     fn forget(self: &Arc<Self>, sessions: Vec<Arc<Session>>) {

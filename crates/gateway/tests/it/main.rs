@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that fails is a test that fails")]
 
 mod acts;
+mod bounds;
 mod crossing;
 mod elder;
 mod generations;

@@ -79,7 +79,7 @@ pub(crate) struct TestPlane {
     engine: Engine,
     dice: CountingDice,
     callers: HashMap<String, TestCaller>,
-    pub(crate) upstreams: HashMap<String, Arc<Upstream>>,
+    pub(crate) upstreams: Mutex<HashMap<String, Arc<Upstream>>>,
     /// Denials by tool name, URI or prompt name.
     pub(crate) denials: Mutex<HashMap<String, Refused>>,
     /// Schemas of tools' arguments.
@@ -129,7 +129,7 @@ impl TestPlane {
             engine: Engine::compile(&catalogue, &[policy]).unwrap(),
             dice,
             callers,
-            upstreams,
+            upstreams: Mutex::new(upstreams),
             denials: Mutex::default(),
             schemas: Mutex::default(),
             hidden: Mutex::default(),
@@ -228,7 +228,8 @@ pub(crate) fn name_of(request: &Request) -> &str {
         Request::Open => "open",
         Request::Listen => "listen",
         Request::Answer => "answer",
-        Request::Tasks => "tasks",
+        Request::Tasks { of: None } => "tasks",
+        Request::Tasks { of: Some(of) } => name_of(of),
         Request::SetLogLevel { .. } => "log level",
         Request::List(list) => list.member(),
         Request::CallTool { name, .. }
@@ -275,7 +276,7 @@ impl Plane for TestPlane {
     }
 
     fn upstream(&self, _caller: &TestCaller, server: &str) -> Option<Arc<Upstream>> {
-        self.upstreams.get(server).cloned()
+        self.upstreams.lock().unwrap().get(server).cloned()
     }
 
     async fn authorize(&self, caller: &TestCaller, asked: Asked<'_>) -> Result<Authorized, Refused> {
@@ -330,7 +331,10 @@ impl Plane for TestPlane {
                     ));
                     &definition.name
                 }
-                Item::Resource(name) | Item::ResourceTemplate(name) | Item::Prompt(name) => name,
+                Item::Resource(name)
+                | Item::ResourceTemplate(name)
+                | Item::Prompt(name)
+                | Item::Called(name) => name,
             };
         !self.hidden.lock().unwrap().contains(name)
     }

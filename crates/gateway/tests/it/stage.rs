@@ -38,7 +38,7 @@ type Behaviour = Box<dyn Fn(Arc<Scripted>, Seen) -> Behaving + Send + Sync>;
 
 /// A server over HTTP that does what a function says, and remembers what reached it.
 pub(crate) struct Scripted {
-    address: std::net::SocketAddr,
+    pub(crate) address: std::net::SocketAddr,
     seen: watch::Sender<Vec<Seen>>,
     /// How many answers the other side has let go of before their end.
     left: watch::Sender<usize>,
