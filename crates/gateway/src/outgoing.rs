@@ -204,8 +204,13 @@ impl<P: Plane> Drop for Outgoing<P> {
     fn drop(&mut self) {
         let (Some(exchange), Some(tail)) = (self.exchange.take(), self.tail.take()) else { return };
         let gate = std::sync::Arc::clone(&exchange.gate);
+        let session = exchange.route.session().cloned();
         // Where there is no room, the stream is over.
         drop(gate.parked.leave(exchange, Left::Stream(tail)));
+        // The end of the session may have come before it was known here that the stream was left.
+        if let Some(session) = session.filter(|session| !gate.sessions.has(session)) {
+            drop(gate.parked.take_of(&session));
+        }
     }
 }
 

@@ -93,22 +93,35 @@ async fn ends_of_streams_make_room_for_later_ones() {
     assert_eq!(stage.get("alice", &session, Some(&first[1])).await.status(), StatusCode::OK);
 }
 
+const TALKS: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"talks","_meta":{"progressToken":"p"}}}"#;
+
 #[tokio::test]
 async fn the_end_of_a_session_lets_go_of_its_streams() {
     let stage = stage(elder().await);
     let session = stage.open("alice", "2025-11-25", "{}").await;
     let other = stage.open("alice", "2025-11-25", "{}").await;
     for session in [&session, &other] {
-        let message = r#"{"jsonrpc":"2.0","id":"c","method":"tools/call","params":{"name":"talks","_meta":{"progressToken":"p"}}}"#;
-        let mut left = Stream::of(stage.send(post("alice", Some(session), message)).await);
+        let mut left = Stream::of(stage.send(post("alice", Some(session), TALKS)).await);
         left.next().await.unwrap();
     }
-    let mut end = post("alice", Some(&session), Body::empty());
-    *end.method_mut() = http::Method::DELETE;
-    assert_eq!(stage.send(end).await.status(), StatusCode::NO_CONTENT);
+    let end = |session: &str| {
+        let mut end = post("alice", Some(session), Body::empty());
+        *end.method_mut() = http::Method::DELETE;
+        end
+    };
+    assert_eq!(stage.send(end(&session)).await.status(), StatusCode::NO_CONTENT);
     stage.server.was_left(1).await;
-    let outcomes = stage.plane.outcomes();
-    assert_eq!(outcomes.iter().filter(|outcome| outcome.code == Some("client_left")).count(), 1);
+    let left = || stage.plane.outcomes().iter().filter(|outcome| outcome.code == Some("client_left")).count();
+    assert_eq!(left(), 1);
+    // The same where the end of the session comes first.
+    let second = TALKS.replace(r#""id":1"#, r#""id":2"#);
+    let mut stream = Stream::of(stage.send(post("alice", Some(&other), second)).await);
+    stream.next().await.unwrap();
+    assert_eq!(stage.send(end(&other)).await.status(), StatusCode::NO_CONTENT);
+    stage.server.was_left(2).await;
+    drop(stream);
+    stage.server.was_left(3).await;
+    assert_eq!(left(), 3);
 }
 
 #[tokio::test]

@@ -40,8 +40,8 @@ const GROWTH_KIB_MAX: u64 = 16 * 1024;
 const CLEARING_TIME_MAX: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_thousand_calls_leave_nothing_behind() {
-    soak(20_000, 50).await;
+async fn five_thousand_calls_leave_nothing_behind() {
+    soak(5000, 50).await;
 }
 
 /// Of an optimised build; an unoptimised one takes an hour, which is how long a token lives.
@@ -94,18 +94,24 @@ async fn soak(calls: usize, clients: usize) {
     let (pid, before) = (world.node.pid(), descriptors(world.node.pid()));
 
     let tally = Arc::new(Tally::default());
+    let mut ready = Vec::new();
+    for part in parts {
+        ready.push(Client::open(part, Arc::clone(&tally)).await);
+    }
     let mut running = JoinSet::new();
-    for (number, part) in parts.into_iter().enumerate() {
-        let client = Client::open(part, Arc::clone(&tally)).await;
+    for (number, client) in ready.into_iter().enumerate() {
         running.spawn(client.run(calls / clients + usize::from(number < calls % clients)));
     }
     let mut looks = Vec::new();
     let mut counted = tally.calls.subscribe();
     for look in 1..=LOOKS {
         let until = calls * look / LOOKS;
-        tokio::select! {
-            reached = counted.wait_for(|calls| *calls >= until) => drop(reached.unwrap()),
-            ended = running.join_next() => ended.into_iter().for_each(|ended| ended.unwrap()),
+        // Clients that end before the others are asked how they ended; one that failed ends the test.
+        loop {
+            tokio::select! {
+                reached = counted.wait_for(|calls| *calls >= until) => break drop(reached.unwrap()),
+                Some(ended) = running.join_next() => ended.unwrap(),
+            }
         }
         looks.push(memory(pid));
     }
@@ -145,7 +151,7 @@ async fn admit(world: &World, hostile: &Hostile) {
         vec![document("Blueprint", "notes", &json!({ "description": "keeps notes", "limits": limits }))];
     for server in ["elder", "young"] {
         let url = format!("{}/{server}", hostile.url);
-        documents.push(document("Server", server, &json!({ "url": url, "timeout_seconds": 1 })));
+        documents.push(document("Server", server, &json!({ "url": url, "timeout_seconds": 3 })));
         for to in ["person/maya", "blueprint/notes"] {
             let name = format!("{}-{server}", to.replace('/', "-"));
             let on = format!("server/{server}");
