@@ -152,8 +152,7 @@ pub(crate) async fn route<P: Plane>(visit: &Visit<P>, envelope: &Envelope) -> Re
     if let Some(route) = open_way(visit, envelope) {
         return Ok(route);
     }
-    let mut turn =
-        visit.gate.openings.turn(&visit.holder, &visit.upstream, &envelope.capabilities).await;
+    let mut turn = visit.gate.openings.turn(&visit.holder, &visit.upstream, &envelope.capabilities).await;
     // Somebody else may have opened one meanwhile, or found that there is none.
     if let Some(route) = open_way(visit, envelope) {
         return Ok(route);

@@ -100,7 +100,10 @@ impl Inner {
         if !matches!(emptied, Ok(true)) {
             self.has_erased.store(true, Ordering::SeqCst);
             let error = emptied.err().map(|fault| fault.to_string());
-            tracing::warn!(error, "what was erased may still stand in the write-ahead log; it is emptied later");
+            tracing::warn!(
+                error,
+                "what was erased may still stand in the write-ahead log; it is emptied later"
+            );
         }
     }
 

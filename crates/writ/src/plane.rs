@@ -161,7 +161,9 @@ impl Plane for ControlPlane {
             Item::Resource(uri) | Item::ResourceTemplate(uri) => ActKind::Resource { uri: uri.to_owned() },
             Item::Prompt(name) => ActKind::Prompt { name: name.to_owned() },
             Item::Called(tool) => {
-                let Some(tool) = known.tools.named(&format!("{}/{tool}", upstream.name)) else { return false };
+                let Some(tool) = known.tools.named(&format!("{}/{tool}", upstream.name)) else {
+                    return false;
+                };
                 tool_kind(&tool.body)
             }
         };

@@ -10,7 +10,10 @@ use wire::json::Json;
 use crate::{
     elder::{self, elder},
     servers::Seen,
-    stage::{Scripted, Stream, call, header, json, modern, modern_post, result_of, roomy, stage, stage_with, status},
+    stage::{
+        Scripted, Stream, call, header, json, modern, modern_post, result_of, roomy, stage, stage_with,
+        status,
+    },
     world::{answer, post},
     young::{refused, young},
 };
@@ -88,9 +91,8 @@ async fn what_clients_say_of_themselves_is_bounded() {
             r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"2025-11-25","capabilities":{{"elicitation":{{"x":"{capability}"}}}},"clientInfo":{{"name":"{name}","version":"1"}}}}}}"#
         )
     };
-    let meta = |name: &str| {
-        format!(r#""io.modelcontextprotocol/clientInfo":{{"name":"{name}","version":"1"}}"#)
-    };
+    let meta =
+        |name: &str| format!(r#""io.modelcontextprotocol/clientInfo":{{"name":"{name}","version":"1"}}"#);
     let modern = |capability: &str, name: &str| {
         let capabilities = format!(r#"{{"elicitation":{{"x":"{capability}"}}}}"#);
         modern(1, "tools/call", r#"{"name":"echo"}"#, &capabilities, &meta(name))
@@ -113,7 +115,8 @@ async fn stranger(_server: Arc<Scripted>, seen: Seen) -> http::Response<axum::bo
     if !seen.body.contains("\"initialize\"") {
         return refused(&seen, -32601, 404);
     }
-    let greeting = r#"{"protocolVersion":"1999-01-01","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#;
+    let greeting =
+        r#"{"protocolVersion":"1999-01-01","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#;
     let mut response = json(result_of(&seen, greeting));
     response.headers_mut().insert("mcp-session-id", "unwanted".parse().unwrap());
     response

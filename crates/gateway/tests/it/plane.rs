@@ -322,20 +322,20 @@ impl Plane for TestPlane {
     }
 
     fn visible(&self, _caller: &TestCaller, _upstream: &Upstream, item: Item<'_>) -> bool {
-        let name =
-            match item {
-                Item::Tool(definition) => {
-                    // What is judged must have been reported before.
-                    assert!(self.told().iter().any(
+        let name = match item {
+            Item::Tool(definition) => {
+                // What is judged must have been reported before.
+                assert!(
+                    self.told().iter().any(
                         |told| matches!(told, Told::Observed(names) if names.contains(&definition.name))
-                    ));
-                    &definition.name
-                }
-                Item::Resource(name)
-                | Item::ResourceTemplate(name)
-                | Item::Prompt(name)
-                | Item::Called(name) => name,
-            };
+                    )
+                );
+                &definition.name
+            }
+            Item::Resource(name) | Item::ResourceTemplate(name) | Item::Prompt(name) | Item::Called(name) => {
+                name
+            }
+        };
         !self.hidden.lock().unwrap().contains(name)
     }
 

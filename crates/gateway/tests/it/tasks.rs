@@ -91,7 +91,8 @@ async fn within_sessions_a_right_that_ends_hides_what_came_of_it() {
     let stage = stage(elder().await);
     let (session, own) = opened(&stage, "alice").await;
     let list = r#"{"jsonrpc":"2.0","id":3,"method":"tasks/list"}"#;
-    let listed = async || stage.ask("alice", &session, list).await.last().pointer("/result/tasks").unwrap().to_text();
+    let listed =
+        async || stage.ask("alice", &session, list).await.last().pointer("/result/tasks").unwrap().to_text();
     assert!(listed().await.contains(own.as_str().unwrap()));
     stage.plane.deny("task", denial());
     stage.plane.hidden.lock().unwrap().insert("task".into());

@@ -261,7 +261,8 @@ async fn the_result_of_a_call_is_refused_once_the_call_would_be() {
         let answer = message(&mcp.request("tools/call", &call).send().await);
         answer["result"]["task"]["taskId"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
     };
-    let result = async |id: &str| message(&mcp.request("tasks/result", &json!({ "taskId": id })).send().await);
+    let result =
+        async |id: &str| message(&mcp.request("tasks/result", &json!({ "taskId": id })).send().await);
     let (to_noah, to_mallory) = (made("noah").await, made("mallory").await);
     for id in [&to_noah, &to_mallory] {
         let answer = result(id).await;
@@ -270,8 +271,11 @@ async fn the_result_of_a_call_is_refused_once_the_call_would_be() {
     let shown = world.maya.get(&format!("tasks/{task}")).await.done();
     assert_eq!(shown["calls_used"], 2, "to ask for a result is no call: {shown}");
 
-    let policy =
-        document("Policy", "known-recipients", &json!({ "description": "no mail to mallory", "text": POLICY }));
+    let policy = document(
+        "Policy",
+        "known-recipients",
+        &json!({ "description": "no mail to mallory", "text": POLICY }),
+    );
     world.admin.post("apply", &json!({ "documents": [policy] })).await.done();
     let before = world.upstream.messages();
     let refused = result(&to_mallory).await;

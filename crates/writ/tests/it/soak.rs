@@ -132,7 +132,12 @@ async fn soak(calls: usize, clients: usize) {
         descriptors(pid),
     );
     let crossed = tally.crossed.lock().unwrap();
-    assert!(crossed.is_empty(), "{} answers crossed: {:#?}", crossed.len(), &crossed[..crossed.len().min(20)]);
+    assert!(
+        crossed.is_empty(),
+        "{} answers crossed: {:#?}",
+        crossed.len(),
+        &crossed[..crossed.len().min(20)]
+    );
     let objections = tally.objections.lock().unwrap();
     let count = tally.objected.load(Ordering::SeqCst);
     assert!(objections.is_empty(), "{count} calls were not answered as they must be: {objections:#?}");
@@ -146,7 +151,8 @@ async fn soak(calls: usize, clients: usize) {
 
 /// Lets the agents use the servers.
 async fn admit(world: &World, hostile: &Hostile) {
-    let limits = json!({ "calls_max": 100_000_000, "bytes_max": 1_000_000_000_000_i64, "token_seconds": 3600 });
+    let limits =
+        json!({ "calls_max": 100_000_000, "bytes_max": 1_000_000_000_000_i64, "token_seconds": 3600 });
     let mut documents =
         vec![document("Blueprint", "notes", &json!({ "description": "keeps notes", "limits": limits }))];
     for server in ["elder", "young"] {
@@ -204,7 +210,12 @@ fn account_for(node: &Node) -> usize {
         }
     }
     outcomes.sort_unstable();
-    assert!(intents == outcomes, "{} intents, {} outcomes, and not one for each", intents.len(), outcomes.len());
+    assert!(
+        intents == outcomes,
+        "{} intents, {} outcomes, and not one for each",
+        intents.len(),
+        outcomes.len()
+    );
     intents.len()
 }
 

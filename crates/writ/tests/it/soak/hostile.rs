@@ -46,7 +46,8 @@ struct Shared {
 
 impl Hostile {
     pub(crate) fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let shared = Arc::new(Shared {
             sessions: AtomicUsize::new(0),
             last_id: AtomicI64::new(0),
@@ -89,7 +90,12 @@ fn tools() -> Value {
     json!([{ "name": "soak", "description": "echoes", "inputSchema": { "type": "object" } }])
 }
 
-async fn elder(State(server): State<Arc<Shared>>, method: Method, headers: HeaderMap, body: Bytes) -> Response {
+async fn elder(
+    State(server): State<Arc<Shared>>,
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     match method {
         Method::DELETE => return StatusCode::OK.into_response(),
         Method::POST => {}
