@@ -11,9 +11,11 @@ export CARGO_TARGET_DIR ?= $(WRIT_CACHE)/target
 # nextest is quicker and prints better; it does not run documentation tests, so those follow.
 RUN_TESTS := $(shell command -v cargo-nextest >/dev/null && echo 'nextest run --no-fail-fast' || echo 'test --lib --bins --tests')
 
-# The same with those of full size.
-RUN_ALL_TESTS := $(shell command -v cargo-nextest >/dev/null && echo 'nextest run --no-fail-fast --workspace --run-ignored all' \
-	|| echo 'test --workspace --lib --bins --tests -- --include-ignored')
+# The same with those of full size, but for those that take an optimised build; then these.
+RUN_ALL_TESTS := $(shell command -v cargo-nextest >/dev/null \
+	&& echo "nextest run --no-fail-fast --workspace --run-ignored all -E 'not test(/^soak::/)'" \
+	|| echo 'test --workspace --lib --bins --tests -- --include-ignored --skip soak::')
+RUN_SOAK_TESTS := test --release --package writ --test it -- --ignored --nocapture --test-threads 1 soak::
 
 .PHONY: help setup demo install run test verify bench tidy fmt fmt-check lint unit clients docs
 
@@ -40,8 +42,9 @@ run: ## run the server on http://127.0.0.1:8420 with its data in .writ/
 test: setup tidy fmt-check lint unit demo clients conformance docs ## everything that must be green before a commit is pushed
 	@echo "make test: tidy, format, lints, tests, demo, real clients, conformance and documents are green"
 
-verify: test ## the same and the long tests at full size: crash rounds, mutations, more property cases
+verify: test ## the same and the long tests at full size: crash rounds, mutations, more property cases, a million calls
 	PROPTEST_CASES=4096 cargo $(RUN_ALL_TESTS)
+	cargo $(RUN_SOAK_TESTS)
 	@echo "make verify: the long tests are green"
 
 bench: ## micro-benchmarks, then the load run next to its reference points

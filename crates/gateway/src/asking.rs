@@ -1,14 +1,14 @@
 //! What a server asks of a client while it works: elicitation always, sampling and roots where they pass.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex},
 };
 
 use tokio::sync::oneshot;
 use wire::{
     json::{Json, Object},
-    mcp::{Ask, Id, Request as Question, Response, RpcError},
+    mcp::{Ask, Id, Request as Question, Response, RpcError, code},
 };
 
 use crate::{
@@ -46,17 +46,33 @@ pub(crate) enum Waiting {
     Round(oneshot::Sender<Response>),
 }
 
-/// The questions of one session that the client has not answered, by the ids that the gate gave them.
+/// The questions of one session that the client has not answered.
 #[derive(Default)]
-pub(crate) struct Asked(Mutex<HashMap<i64, Waiting>>);
+pub(crate) struct Asked(Mutex<Questions>);
+
+#[derive(Default)]
+struct Questions {
+    /// By the ids that the gate gave them; those ids grow.
+    waiting: HashMap<i64, Waiting>,
+    /// Those whose stream has ended. The client may have read them, so they may still be answered, until their places are
+    /// needed.
+    left: BTreeSet<i64>,
+}
+
+impl Questions {
+    fn remove(&mut self, number: i64) -> Option<Waiting> {
+        self.left.remove(&number);
+        self.waiting.remove(&number)
+    }
+}
 
 impl Asked {
     /// Remembers a question; false when too many wait.
     pub(crate) fn ask(&self, number: i64, waiting: Waiting) -> bool {
-        let mut asked = lock(&self.0);
-        let has_room = asked.len() < ASKED_MAX;
+        let waits = &mut lock(&self.0).waiting;
+        let has_room = waits.len() < ASKED_MAX;
         if has_room {
-            asked.insert(number, waiting);
+            waits.insert(number, waiting);
         }
         has_room
     }
@@ -70,28 +86,57 @@ impl Asked {
     /// Whether it is the server itself that waits for this answer.
     pub(crate) fn is_by_server(&self, id: Option<&Id>) -> bool {
         let Some(Id::Number(number)) = id else { return false };
-        matches!(lock(&self.0).get(number), Some(Waiting::Server(_)))
+        matches!(lock(&self.0).waiting.get(number), Some(Waiting::Server(_)))
     }
 
     /// Who waits for this answer. Each question is answered once.
     pub(crate) fn answer(&self, id: Option<&Id>) -> Option<Waiting> {
         let Some(Id::Number(number)) = id else { return None };
-        lock(&self.0).remove(number)
+        lock(&self.0).remove(*number)
+    }
+
+    /// Takes out those that wait no longer.
+    pub(crate) fn keep_waiting(&self, numbers: &mut Vec<i64>) {
+        let asked = lock(&self.0);
+        numbers.retain(|number| asked.waiting.contains_key(number));
+    }
+
+    /// The stream on which these were asked has ended.
+    pub(crate) fn leave(&self, numbers: &[i64]) {
+        let mut asked = lock(&self.0);
+        let unanswered = numbers.iter().copied().filter(|number| asked.waiting.contains_key(number));
+        let unanswered: Vec<i64> = unanswered.collect();
+        asked.left.extend(unanswered);
+    }
+
+    /// Makes room for one more where the places are taken, by the oldest question whose stream has ended; under which id
+    /// its server waits for an answer.
+    fn make_room(&self) -> Option<Id> {
+        let mut asked = lock(&self.0);
+        if asked.waiting.len() < ASKED_MAX {
+            return None;
+        }
+        let oldest = asked.left.pop_first()?;
+        match asked.waiting.remove(&oldest)? {
+            Waiting::Server(id) => Some(id),
+            Waiting::Round(_) => None,
+        }
     }
 
     /// The gate's number of a question that its server takes back.
     pub(crate) fn take_back(&self, id: &Id) -> Option<i64> {
         let mut asked = lock(&self.0);
         let is_it = |waiting: &Waiting| matches!(waiting, Waiting::Server(known) if known == id);
-        let number = asked.iter().find(|(_, waiting)| is_it(waiting)).map(|(number, _)| *number)?;
-        asked.remove(&number);
+        let number = asked.waiting.iter().find(|(_, waiting)| is_it(waiting)).map(|(number, _)| *number)?;
+        asked.remove(number);
         Some(number)
     }
 
     /// Forgets questions whose exchange is over.
     pub(crate) fn forget(&self, numbers: &[i64]) {
-        if !numbers.is_empty() {
-            lock(&self.0).retain(|number, _| !numbers.contains(number));
+        let mut asked = lock(&self.0);
+        for number in numbers {
+            asked.remove(*number);
         }
     }
 }
@@ -105,6 +150,10 @@ impl<P: Plane> Gateway<P> {
         session: &Arc<Session>,
         mut question: Question,
     ) -> Option<(i64, Vec<u8>)> {
+        if let Some(forgotten) = session.asked.make_room() {
+            let error = RpcError::new(code::INTERNAL_ERROR, "the client left and did not answer");
+            self.errand(upstream, session, Response::error(Some(forgotten), error).to_bytes());
+        }
         let number = self.number();
         let is_asked = askable(&question.method, &session.envelope.capabilities).is_some()
             && session.asked.ask(number, Waiting::Server(question.id.clone()));

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use base::HeldBody;
 use http::HeaderValue;
 use wire::{
     json::{Json, Object},
@@ -22,6 +21,7 @@ use crate::{
     reply::{self, Stop},
     request::Generation,
     resume::Stops,
+    room::Room,
     session::{InFlight, Session},
     state, stream,
     upstream::{Form, Frames, Outbound, SESSION_ID, Standing, Trouble, Way},
@@ -35,7 +35,7 @@ pub(crate) enum Served {
     Answer(Response),
     /// The server does not know the session of the route any more, and nothing was executed. The room that the message
     /// takes comes back for another attempt.
-    Gone(Option<HeldBody>),
+    Gone(Option<Room>),
 }
 
 /// What came of sending an act.

@@ -44,6 +44,8 @@ pub struct Limits {
     pub session_idle_seconds: i64,
     /// How many requests of one session may wait for their answers.
     pub in_flight_max: usize,
+    /// How many requests without a session one holder may have under way, streams that listen included.
+    pub in_flight_alone_max: usize,
     /// How many listening streams one session may have.
     pub listeners_max: usize,
     /// How often an idle stream shows a sign of life; also how long an answer is waited for before a stream begins.
@@ -64,6 +66,7 @@ impl Default for Limits {
             sessions_per_agent_max: 1000,
             session_idle_seconds: 3600,
             in_flight_max: 64,
+            in_flight_alone_max: 256,
             listeners_max: 4,
             keep_alive: Duration::from_secs(15),
             errands_max: 64,

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use base::HeldBody;
 use tokio::sync::Notify;
 use wire::{
     json::Json,
@@ -10,7 +9,7 @@ use wire::{
 };
 
 use crate::{
-    Ending, Gateway, Plane, Request, Upstream,
+    Ending, Gateway, Item, Plane, Request, Upstream,
     account::Account,
     aggregate::Naming,
     asking::askable,
@@ -21,6 +20,7 @@ use crate::{
     reply,
     request::Generation,
     resume::{self, Pause, Resuming, Stops},
+    room::Room,
     round::{self, Round},
     session::InFlight,
     state,
@@ -59,7 +59,7 @@ pub(crate) struct Exchange<P: Plane> {
     /// Forgets the request with the exchange.
     pub(crate) _in_flight: Option<InFlight>,
     /// The message is kept as long as the exchange.
-    pub(crate) held: Option<HeldBody>,
+    pub(crate) held: Option<Room>,
     pub(crate) frames: Option<Frames>,
     /// In which form the server answered.
     pub(crate) form: AnswerForm,
@@ -283,7 +283,7 @@ impl<P: Plane> Exchange<P> {
     fn carry(&self, mut notification: Notification) -> Option<Vec<u8>> {
         let notice = Notice::parse(&notification.method)?;
         let made = self.route.session().map(|session| &session.made);
-        self.ids().seal_in_notice(&mut notification, made)?;
+        self.ids().seal_in_notice(&mut notification, made, |tool| self.leash.sees_what_came_of(tool))?;
         let is_stateless = self.front.generation() == Generation::Stateless;
         match notice {
             Notice::Progress => {
@@ -388,7 +388,9 @@ impl<P: Plane> Exchange<P> {
         }
         if let Ok(result) = &mut response.outcome {
             let made = self.route.session().map(|session| &session.made);
-            self.ids().seal_in(result, &self.request, made);
+            let (plane, caller) = (&self.gate.plane, &self.caller);
+            let sees = |tool: &str| plane.visible(caller, &self.upstream, Item::Called(tool));
+            self.ids().seal_in(result, &self.request, made, sees);
         }
         translate::answer(&mut response, &self.request, self.route.generation(), self.front.generation());
         self.naming.answer(&mut response, &self.request, &self.upstream.name);

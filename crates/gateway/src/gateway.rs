@@ -1,7 +1,7 @@
 //! The gateway, and the doors of `/mcp/{server}` and `/mcp`.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicI64, Ordering},
@@ -10,7 +10,8 @@ use std::{
 };
 
 use axum::{Router, extract::State, response::Response, routing::any};
-use base::{HeldBody, Name, Place, ServerId, TraceId};
+use base::{Name, Place, ServerId, TraceId};
+use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, request::Parts};
 use tokio::sync::Semaphore;
@@ -24,14 +25,17 @@ use crate::{
     account::Account,
     aggregate::{self, Aggregate, Naming, Wholes},
     config::Config,
+    delivered::Delivered,
     door::Door,
     known::Known,
     leash::Leash,
+    openings::Openings,
     outgoing::{self, Outgoing},
     parked::{Left, Lot, Parked},
     post,
     reply::{self, Stop},
     rights::Rights,
+    room::{Places, Room},
     session::{Client as Party, Session},
     sessions::Sessions,
     stateless,
@@ -52,6 +56,9 @@ pub struct Gateway<P: Plane> {
     pub(crate) errands: Arc<Semaphore>,
     pub(crate) closings: Arc<Semaphore>,
     pub(crate) parked: Lot<P>,
+    pub(crate) delivered: Delivered,
+    pub(crate) openings: Openings,
+    pub(crate) places: Arc<Places>,
     pub(crate) tongues: Mutex<HashMap<(ServerId, Uri), Known>>,
     door: Door,
     numbers: AtomicI64,
@@ -70,6 +77,9 @@ impl<P: Plane> Gateway<P> {
             errands: Arc::new(Semaphore::new(config.limits.errands_max)),
             closings: Arc::new(Semaphore::new(config.limits.closings_max)),
             parked: Lot::new(Arc::clone(&config.dice)),
+            delivered: Delivered::default(),
+            openings: Openings::default(),
+            places: Arc::default(),
             tongues: Mutex::default(),
             door: Door::new(&config.public_url, &config.hosts),
             numbers: AtomicI64::new(1),
@@ -190,7 +200,7 @@ pub(crate) struct Visit<P: Plane> {
     pub(crate) naming: Naming,
     pub(crate) leash: Leash<P>,
     /// The room that the message takes, until it is served.
-    pub(crate) held: Option<HeldBody>,
+    pub(crate) held: Option<Room>,
 }
 
 impl<P: Plane> Visit<P> {
@@ -280,7 +290,11 @@ impl<P: Plane> Visit<P> {
     /// Goes on with the stream of an answer. Its act was decided and recorded when it was asked for.
     async fn resume(self, session: &Arc<Session>, event: &HeaderValue) -> Result<Response, Stop> {
         self.be_admitted().await?;
-        let found = self.gate.left(&self.holder, event, |of| Arc::ptr_eq(of, session));
+        let is_its = |of: &Arc<Session>| Arc::ptr_eq(of, session);
+        if let Some(rest) = self.gate.rest_of(event, is_its) {
+            return Ok(outgoing::rest(rest));
+        }
+        let found = self.gate.left(&self.holder, event, is_its);
         let resumed = found.and_then(|(parked, number)| Outgoing::again(parked, number, self));
         Ok(resumed.ok_or_else(not_resumable)?.into_response())
     }
@@ -308,6 +322,7 @@ impl<P: Plane> Visit<P> {
         let session = self.session(headers)?;
         self.be_admitted().await?;
         self.gate.sessions.close(&session);
+        self.gate.leave_nothing_of(&session);
         if session.is_kept_by_server() {
             let way = Way::within(&self.upstream, &session);
             // Ended on our side whatever the server says; it may refuse to end sessions (405).
@@ -322,6 +337,16 @@ impl<P: Plane> Visit<P> {
 }
 
 impl<P: Plane> Gateway<P> {
+    /// What came behind this event of a stream that has brought its answer, if it was within a session that is `its`.
+    pub(crate) fn rest_of(
+        &self,
+        event: &HeaderValue,
+        is_its: impl Fn(&Arc<Session>) -> bool,
+    ) -> Option<VecDeque<Bytes>> {
+        let event = event.to_str().ok().and_then(outgoing::read_id)?;
+        self.delivered.behind(event, is_its, self.config.clock.now())
+    }
+
     /// The stream that a client has left at this event, if it was within a session that is `its`.
     pub(crate) fn left(
         &self,

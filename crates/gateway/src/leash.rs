@@ -100,6 +100,11 @@ impl<P: Plane> Leash<P> {
         Self { upstream: Some(Arc::clone(upstream)), ..self.again() }
     }
 
+    /// Whether the caller gets to see what came of calling a tool.
+    pub(crate) fn sees_what_came_of(&self, tool: &str) -> bool {
+        self.plane.visible(&self.caller, &self.upstream, Item::Called(tool))
+    }
+
     /// The same leash for another message of the same request.
     pub(crate) fn again(&self) -> Self {
         Self {

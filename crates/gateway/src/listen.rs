@@ -29,6 +29,7 @@ use crate::{
     reply::{self, Stop},
     request::Generation,
     rights::{Changed, Rights},
+    room::Place,
     session::{Listening, Session},
     stream::event,
     upstream::{Form, Frames, Outbound, Trouble, Way},
@@ -63,7 +64,7 @@ pub(crate) fn unmark(notification: &mut Notification) {
 
 /// Serves `subscriptions/listen`.
 pub(crate) async fn serve<P: Plane>(
-    visit: Visit<P>,
+    mut visit: Visit<P>,
     told: Box<Told>,
     request: mcp::Request,
 ) -> Result<Response, Stop> {
@@ -79,7 +80,11 @@ pub(crate) async fn serve<P: Plane>(
         }
     };
     match open(&visit, &told, request, wanted).await {
-        Ok(relay) => Ok(relay.into_response()),
+        Ok(mut relay) => {
+            // The stream keeps its place, not the message.
+            relay.place = visit.held.take().and_then(|room| room.place);
+            Ok(relay.into_response())
+        }
         Err(NoWay::Refused(refused)) => call::refusal(&Front::Stateless(told), id, &Request::Listen, refused),
         Err(NoWay::Failed(error)) => refuse(error),
     }
@@ -237,6 +242,8 @@ pub(crate) struct Relay<P: Plane> {
     honoured: Filter,
     ready: Vec<Vec<u8>>,
     is_over: bool,
+    /// Given back with the stream.
+    place: Option<Place>,
 }
 
 enum Source<P: Plane> {
@@ -300,6 +307,7 @@ impl<P: Plane> Relay<P> {
             honoured,
             ready: Vec::new(),
             is_over: false,
+            place: None,
         }
     }
 

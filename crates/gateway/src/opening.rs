@@ -12,7 +12,7 @@ use wire::{
 };
 
 use crate::{
-    Passes, Plane, Refused, Request, Upstream, call,
+    Gateway, Passes, Plane, Refused, Request, Upstream, call,
     exchange::{End, Exchange, Step},
     front::{Front, Route, Told},
     gateway::Visit,
@@ -21,9 +21,9 @@ use crate::{
     request::Generation,
     session::{Client, Opened, Session},
     sessions::Opening,
-    tongue::{Offer, Tongue, carried_of_client, spoken_versions, wants_once_more},
+    tongue::{Offer, Tongue, carried_of_client, check_introduction, spoken_versions, wants_once_more},
     translate,
-    upstream::{Form, Outbound, Trouble, Way, ourselves},
+    upstream::{Form, Outbound, Standing, Trouble, Way, ourselves},
 };
 
 /// There is no place for another session.
@@ -62,6 +62,7 @@ impl Hello {
         if client_info.is_none() {
             return Err(invalid("clientInfo", "object"));
         }
+        check_introduction(&capabilities, client_info.as_ref())?;
         params.insert("protocolVersion", revision.as_str());
         params.insert("capabilities", capabilities.clone());
         Ok(Self { revision, envelope: Envelope { capabilities, client_info, log_level: None } })
@@ -161,18 +162,38 @@ pub(crate) enum NoWay {
 
 /// The way to the server for a client that knows no sessions: by itself, or within a session that is kept for it.
 pub(crate) async fn route<P: Plane>(visit: &Visit<P>, envelope: &Envelope) -> Result<Route, NoWay> {
-    let (gate, upstream) = (&visit.gate, &visit.upstream);
-    match gate.speaks(upstream, Generation::Stateless) {
-        Some(Generation::Stateless) => return Ok(Route::Alone),
-        Some(Generation::Sessions) => {
-            let now = gate.config.clock.now();
-            let kept = gate.sessions.kept(&visit.holder, upstream, &envelope.capabilities, now);
-            if let Some(session) = kept {
-                return Ok(Route::Within(session));
-            }
-        }
-        None => {}
+    if let Some(route) = open_way(visit, envelope) {
+        return Ok(route);
     }
+    let mut turn = visit.gate.openings.turn(&visit.holder, &visit.upstream, &envelope.capabilities).await;
+    // Somebody else may have opened one meanwhile, or found that there is none.
+    if let Some(route) = open_way(visit, envelope) {
+        return Ok(route);
+    }
+    if let Some(error) = turn.failure() {
+        return Err(NoWay::Failed(error));
+    }
+    let opened = open(visit, envelope).await;
+    if let Err(NoWay::Failed(error)) = &opened {
+        turn.fail(error);
+    }
+    opened
+}
+
+/// A way that is open already.
+fn open_way<P: Plane>(visit: &Visit<P>, envelope: &Envelope) -> Option<Route> {
+    let (gate, upstream) = (&visit.gate, &visit.upstream);
+    match gate.speaks(upstream, Generation::Stateless)? {
+        Generation::Stateless => Some(Route::Alone),
+        Generation::Sessions => {
+            let now = gate.config.clock.now();
+            gate.sessions.kept(&visit.holder, upstream, &envelope.capabilities, now).map(Route::Within)
+        }
+    }
+}
+
+/// Opens the way to the server.
+async fn open<P: Plane>(visit: &Visit<P>, envelope: &Envelope) -> Result<Route, NoWay> {
     let message = question("server/discover", Object::new());
     let attempt =
         first_words(visit, envelope, message, Generation::Stateless).await.map_err(NoWay::Refused)?;
@@ -304,7 +325,7 @@ async fn by_initialize<P: Plane>(
         Ok(spoken) => spoken,
         Err(attempt) => return Ok(attempt),
     };
-    let id = spoken.session_id.clone();
+    let id = spoken.unclaimed.id();
     let read = |result: &mut Json, passes| {
         let (revision, offer) = Offer::of_initialize(result, passes)?;
         Ok((Tongue::Session { revision, id }, offer))
@@ -330,8 +351,45 @@ async fn by_discover<P: Plane>(
 struct Spoken<P: Plane> {
     exchange: Exchange<P>,
     last: Result<mcp::Response, End>,
-    standing: Option<crate::upstream::Standing>,
-    session_id: Option<http::HeaderValue>,
+    standing: Option<Standing>,
+    unclaimed: Unclaimed<P>,
+}
+
+/// A session that a server has opened and nobody has taken: it is ended there, unless somebody does.
+struct Unclaimed<P: Plane>(Option<(Arc<Gateway<P>>, Arc<Session>)>);
+
+impl<P: Plane> Unclaimed<P> {
+    fn new(exchange: &Exchange<P>, id: Option<http::HeaderValue>, standing: &Standing) -> Self {
+        let Some(id) = id else { return Self(None) };
+        let gate = &exchange.gate;
+        let opened = Opened {
+            // No revision is agreed on, and the first one says so by saying nothing.
+            tongue: Tongue::Session { revision: Revision::V20250326, id: Some(id) },
+            offer: Offer::default(),
+            envelope: Envelope::default(),
+            standing: standing.clone(),
+        };
+        let (holder, now) = (gate.plane.holder(&exchange.caller), gate.config.clock.now());
+        let upstream = Arc::clone(&exchange.upstream);
+        let session = Session::new(String::new(), holder, Client::Stream, opened, upstream, now);
+        Self(Some((Arc::clone(gate), Arc::new(session))))
+    }
+
+    /// What the server calls it.
+    fn id(&self) -> Option<http::HeaderValue> {
+        match &self.0.as_ref()?.1.tongue {
+            Tongue::Session { id, .. } => id.clone(),
+            Tongue::Stateless => None,
+        }
+    }
+}
+
+impl<P: Plane> Drop for Unclaimed<P> {
+    fn drop(&mut self) {
+        if let Some((gate, session)) = self.0.take() {
+            gate.end_upstream(vec![session]);
+        }
+    }
 }
 
 impl<P: Plane> Spoken<P> {
@@ -359,6 +417,9 @@ impl<P: Plane> Spoken<P> {
             Err(_) => false,
         };
         let response = self.exchange.settle(self.last).await;
+        if opened.is_some() {
+            self.unclaimed.0 = None;
+        }
         Attempt { response, opened, is_foreign }
     }
 }
@@ -381,16 +442,23 @@ async fn ask<P: Plane>(
     // The answer is read as the server gives it; what the client gets of it is made from that.
     let (mut exchange, permitted) =
         Exchange::begin(visit, Front::Session, route, Request::Open, outbound, authorized, None);
-    let (standing, session_id) = match exchange.send(permitted).await {
-        Ok((standing, session_id)) => (Some(standing), session_id),
-        Err(end) => return Ok(Ok(Spoken { exchange, last: Err(end), standing: None, session_id: None })),
+    let (standing, unclaimed) = match exchange.send(permitted).await {
+        Ok((standing, id)) => {
+            let id = id.filter(|_| matches!(exchange.route, Route::Opening));
+            let unclaimed = Unclaimed::new(&exchange, id, &standing);
+            (Some(standing), unclaimed)
+        }
+        Err(end) => {
+            let unclaimed = Unclaimed(None);
+            return Ok(Ok(Spoken { exchange, last: Err(end), standing: None, unclaimed }));
+        }
     };
     let last = loop {
         if let Step::Last(last) = exchange.step().await {
             break last;
         }
     };
-    Ok(Ok(Spoken { exchange, last, standing, session_id }))
+    Ok(Ok(Spoken { exchange, last, standing, unclaimed }))
 }
 
 /// Keeps what was opened as a session; `None` when there is no room.

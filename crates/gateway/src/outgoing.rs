@@ -59,13 +59,18 @@ impl Tail {
         text
     }
 
+    /// How much of it is kept.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether it can be gone on with behind this event.
     pub(crate) fn has(&self, number: u64) -> bool {
         self.behind(number).is_some()
     }
 
     /// The events behind this one; `None` when some of them are no longer kept.
-    fn behind(&self, number: u64) -> Option<VecDeque<Bytes>> {
+    pub(crate) fn behind(&self, number: u64) -> Option<VecDeque<Bytes>> {
         let oldest = self.kept.front().map_or(self.next, |(oldest, _)| *oldest);
         let is_whole = number < self.next && number + 1 >= oldest;
         let rest = self.kept.iter().filter(|(kept, _)| *kept > number);
@@ -165,8 +170,9 @@ impl<P: Plane> Outgoing<P> {
                 }
                 Ok(Step::Last(last)) => {
                     let answer = exchange.settle(last).await;
-                    self.exchange = None;
+                    let exchange = self.exchange.take()?;
                     self.end(&answer.to_bytes());
+                    self.keep_end(&exchange);
                 }
             }
         }
@@ -175,6 +181,14 @@ impl<P: Plane> Outgoing<P> {
     fn end(&mut self, answer: &[u8]) {
         self.push(answer);
         self.is_over = true;
+    }
+
+    /// The client may lose the stream before it has read the answer.
+    fn keep_end(&mut self, exchange: &Exchange<P>) {
+        if let (Some(tail), Some(session)) = (self.tail.take(), exchange.route.session()) {
+            let now = exchange.gate.config.clock.now();
+            exchange.gate.delivered.keep(tail, std::sync::Arc::clone(session), now);
+        }
     }
 
     fn push(&mut self, message: &[u8]) {
@@ -190,9 +204,19 @@ impl<P: Plane> Drop for Outgoing<P> {
     fn drop(&mut self) {
         let (Some(exchange), Some(tail)) = (self.exchange.take(), self.tail.take()) else { return };
         let gate = std::sync::Arc::clone(&exchange.gate);
+        let session = exchange.route.session().cloned();
         // Where there is no room, the stream is over.
         drop(gate.parked.leave(exchange, Left::Stream(tail)));
+        // The end of the session may have come before it was known here that the stream was left.
+        if let Some(session) = session.filter(|session| !gate.sessions.has(session)) {
+            drop(gate.parked.take_of(&session));
+        }
     }
+}
+
+/// A stream of events that were sent before.
+pub(crate) fn rest(events: VecDeque<Bytes>) -> Response {
+    reply::stream(Body::from_stream(stream::iter(events.into_iter().map(Ok::<_, Infallible>))))
 }
 
 /// How long to stay away, as a stream says it.

@@ -6,12 +6,22 @@
 //! SECURITY: an exchange goes on only for its holder: with the same act, or within the same session; and once. It is kept
 //! in this process alone, so a retry that reaches another node finds nothing and nothing is executed.
 
-use std::{collections::HashMap, mem, sync::Mutex};
+use std::{
+    collections::HashMap,
+    mem,
+    sync::{Arc, Mutex},
+};
 
 use base::{SharedDice, Timestamp};
 use wire::mcp::Request;
 
-use crate::{Holder, Plane, exchange::Exchange, leash::Cut, outgoing::Tail, session::lock};
+use crate::{
+    Holder, Plane,
+    exchange::Exchange,
+    leash::Cut,
+    outgoing::Tail,
+    session::{Session, lock},
+};
 
 /// How many exchanges of one holder may wait, of each kind: streams that were left must not keep questions from being asked.
 const PARKED_OF_HOLDER_MAX: usize = 16;
@@ -22,7 +32,7 @@ const PARKED_MAX: usize = 1024;
 /// How long an exchange waits for an answer, in seconds: a person has to give it.
 const QUESTION_SECONDS: i64 = 600;
 /// How long a stream waits to be gone on with, in seconds.
-const STREAM_SECONDS: i64 = 60;
+pub(crate) const STREAM_SECONDS: i64 = 60;
 
 /// What an exchange was left with.
 pub(crate) enum Left {
@@ -89,6 +99,14 @@ impl<P: Plane> Lot<P> {
         let parked = places.get(ticket)?;
         let is_found = parked.holder == *holder && parked.until > now && is_its(parked);
         if is_found { places.remove(ticket) } else { None }
+    }
+
+    /// Takes out the streams of a session that is over: nobody can come back to them.
+    pub(crate) fn take_of(&self, session: &Arc<Session>) -> Vec<Parked<P>> {
+        self.take_if(|parked| {
+            matches!(parked.left, Left::Stream(_))
+                && parked.exchange.route.session().is_some_and(|of| Arc::ptr_eq(of, session))
+        })
     }
 
     /// Takes out those whose time or authority is over, and tells the servers of those whose authority is. Dropping

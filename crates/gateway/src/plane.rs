@@ -278,6 +278,8 @@ pub enum Item<'a> {
     ResourceTemplate(&'a str),
     /// A prompt, by name.
     Prompt(&'a str),
+    /// What came of calling a tool, by the tool's name.
+    Called(&'a str),
 }
 
 /// A tool as its server describes it just now.

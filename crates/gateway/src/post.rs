@@ -25,6 +25,7 @@ use crate::{
     opening,
     reply::{self, Stop},
     request::Generation,
+    room::Room,
     session::Session,
     state, stateless,
     tasks::Ids,
@@ -39,7 +40,7 @@ pub(crate) async fn serve<P: Plane>(
     body: Body,
 ) -> Result<Response, Stop> {
     let (message, held) = receive(&visit.gate, &visit.holder, headers, body).await?;
-    visit.held = Some(held);
+    visit.held = Some(Room::of(held));
     if stateless::is_meant(headers, &message) {
         return stateless::serve(visit, headers, message).boxed().await;
     }
@@ -203,7 +204,7 @@ pub(crate) async fn within<P: Plane>(
     let ids = Ids::new(&*visit.gate.plane, &visit.holder, &visit.upstream);
     let offers_tasks = session.as_ref().is_some_and(|session| session.offer.capabilities.contains("tasks"));
     let objection = match asked {
-        Request::Tasks if !offers_tasks => Err(RpcError::method_not_found(&request.method)),
+        Request::Tasks { .. } if !offers_tasks => Err(RpcError::method_not_found(&request.method)),
         _ if session.as_ref().is_some_and(|session| session.tongue == Tongue::Stateless)
             && state::is_again(&request) =>
         {
@@ -220,9 +221,15 @@ pub(crate) async fn within<P: Plane>(
             return Ok(Served::Answer(reply::message(&answer)));
         }
     };
-    if let Some(session) = &session {
-        session.made.note(opened.as_ref());
-    }
+    let asked = match opened {
+        Some(task) => {
+            if let Some(session) = &session {
+                session.made.note(&task.id, task.sealed);
+            }
+            asked.about(task.of)
+        }
+        None => asked,
+    };
     match session {
         Some(session) if session.tongue == Tongue::Stateless && is_kept_here(&asked) => {
             keep_wish(&visit, &session, asked, request).boxed().await.map(Served::Answer)

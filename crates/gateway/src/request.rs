@@ -62,7 +62,10 @@ pub enum Request {
     /// Answers what the server asked in the course of another act.
     Answer,
     /// Asks about, answers or ends tasks of the server that came of the caller's own acts.
-    Tasks,
+    Tasks {
+        /// The call that the task came of, where that is known. Its arguments are `null` where they were too many to keep.
+        of: Option<Box<Self>>,
+    },
     /// Says how much of the server's log the client wants to see.
     SetLogLevel {
         /// The lowest level.
@@ -144,12 +147,26 @@ impl Request {
                 | Method::TasksList
                 | Method::TasksCancel
                 | Method::TasksUpdate,
-            ) => Self::Tasks,
+            ) => Self::Tasks { of: None },
             Some(Method::LoggingSetLevel) if passes.logging => Self::SetLogLevel { level: text("level")? },
             Some(Method::Ping | Method::LoggingSetLevel) | None => {
                 return Err(RpcError::method_not_found(&message.method));
             }
         })
+    }
+}
+
+impl Request {
+    /// The same about a task that came of this act.
+    pub(crate) fn about(self, of: Option<Self>) -> Self {
+        match self {
+            Self::Tasks { .. } => Self::Tasks { of: of.map(Box::new) },
+            other => other,
+        }
+    }
+
+    pub(crate) const fn is_about_tasks(&self) -> bool {
+        matches!(self, Self::Tasks { .. })
     }
 }
 

@@ -98,7 +98,8 @@ impl Session {
             upstream,
             client,
             tongue: opened.tongue,
-            offer: opened.offer,
+            // The client has been told; nobody asks for them again.
+            offer: Offer { instructions: None, ..opened.offer },
             envelope: opened.envelope,
             asked: Asked::default(),
             subscribed: watch::Sender::default(),

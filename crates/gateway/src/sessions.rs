@@ -155,6 +155,11 @@ impl Sessions {
         is_open
     }
 
+    /// Whether a session is still there.
+    pub(crate) fn has(&self, session: &Arc<Session>) -> bool {
+        lock(&self.ledger).by_id.get(&session.id).is_some_and(|known| Arc::ptr_eq(known, session))
+    }
+
     /// Forgets a session; whether it was there.
     pub(crate) fn close(&self, session: &Session) -> bool {
         lock(&self.ledger).remove(&session.id).is_some()

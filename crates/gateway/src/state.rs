@@ -120,7 +120,7 @@ pub(crate) fn foreign() -> RpcError {
 /// Whether everything that a result asks may be asked of a client of these capabilities. A task asks with how it stands.
 pub(crate) fn check_questions(result: &Json, asked: &Act, capabilities: &Object) -> Result<(), Trouble> {
     let needs_input = result.get("resultType").and_then(Json::as_str) == Some("input_required");
-    if !needs_input && *asked != Act::Tasks {
+    if !needs_input && !asked.is_about_tasks() {
         return Ok(());
     }
     let questions = match result.get("inputRequests") {

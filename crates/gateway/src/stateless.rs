@@ -25,7 +25,7 @@ use crate::{
     request::Generation,
     state::{self, Again, Bound, State},
     tasks::{self, Ids},
-    tongue::{carried_of_client, spoken_versions},
+    tongue::{carried_of_client, check_introduction, spoken_versions},
     upstream::{METHOD, NAME, PROTOCOL_VERSION, SESSION_ID, Trouble},
 };
 
@@ -92,18 +92,26 @@ pub(crate) fn request_of(headers: &HeaderMap, message: Message) -> Result<Option
 
 /// Serves a request whose headers were compared with its body.
 pub(crate) async fn serve_request<P: Plane>(
-    visit: Visit<P>,
+    mut visit: Visit<P>,
     headers: &HeaderMap,
     envelope: Envelope,
     mut request: mcp::Request,
 ) -> Result<Response, Stop> {
     let id = request.id.clone();
+    let place = visit.gate.places.take(&visit.holder, visit.gate.config.limits.in_flight_alone_max);
+    let Some(place) = place else {
+        visit.be_admitted().await?;
+        let why = "too many requests of this agent and task are under way; wait for an answer";
+        return Err(reply::busy(Some(id), why));
+    };
+    if let Some(room) = &mut visit.held {
+        room.place = Some(place);
+    }
     let refuse = |error| refuse(Some(id.clone()), error);
     let envelope = passing(envelope, visit.upstream.passes);
     // Tasks are answered with a method of their own, which takes what is elsewhere part of asking again.
     let act = Request::read(&request, Generation::Stateless, visit.upstream.passes).and_then(|asked| {
-        let is_task = asked == Request::Tasks;
-        Ok((if is_task { Again::default() } else { Again::take(&mut request)? }, asked))
+        Ok((if asked.is_about_tasks() { Again::default() } else { Again::take(&mut request)? }, asked))
     });
     let (again, asked) = match act {
         Ok(act) => act,
@@ -114,15 +122,18 @@ pub(crate) async fn serve_request<P: Plane>(
     };
     check_params(headers, &visit, &asked).map_err(refuse)?;
     let opened = match asked {
-        Request::Tasks => tasks::undeclared(&envelope.capabilities).map_or(Ok(()), Err),
+        Request::Tasks { .. } => tasks::undeclared(&envelope.capabilities).map_or(Ok(()), Err),
         _ => Ok(()),
     };
     let ids = Ids::new(&*visit.gate.plane, &visit.holder, &visit.upstream);
-    if let Err(error) = opened.and_then(|()| ids.open_in(&mut request).map(drop)) {
-        visit.be_admitted().await?;
-        // The headers were compared with what the client knows the task by; what is wrong is what they name.
-        return Ok(reply::stateless(&mcp::Response::error(Some(id), error)));
-    }
+    let asked = match opened.and_then(|()| ids.open_in(&mut request)) {
+        Ok(task) => asked.about(task.and_then(|task| task.of)),
+        Err(error) => {
+            visit.be_admitted().await?;
+            // The headers were compared with what the client knows the task by; what is wrong is what they name.
+            return Ok(reply::stateless(&mcp::Response::error(Some(id), error)));
+        }
+    };
     let told = Box::new(Told { envelope, act: act_of(&request, &visit.upstream) });
     match asked {
         Request::Open => return opening::discover(visit, told, request).boxed().await,
@@ -161,7 +172,7 @@ async fn serve_act<P: Plane>(
             }
             Err(NoWay::Failed(error)) => return Ok(reply::stateless(&mcp::Response::error(Some(id), error))),
         };
-        if asked == Request::Tasks && route.generation() == Generation::Sessions {
+        if asked.is_about_tasks() && route.generation() == Generation::Sessions {
             // Tasks within a session are of another kind; none of them is told as one of these.
             let error = RpcError::method_not_found(&request.method);
             return Ok(reply::stateless(&mcp::Response::error(Some(id), error)));
@@ -253,7 +264,11 @@ pub(crate) fn check(headers: &HeaderMap, request: &mut mcp::Request) -> Result<E
     {
         return Err(mismatch("the header `mcp-name` is not the name or URI of the body"));
     }
-    if version == STATELESS { Ok(envelope) } else { Err(unsupported(&version)) }
+    if version != STATELESS {
+        return Err(unsupported(&version));
+    }
+    check_introduction(&envelope.capabilities, envelope.client_info.as_ref())?;
+    Ok(envelope)
 }
 
 /// Whether the headers that repeat arguments agree with them (`x-mcp-header`). Others of their kind mean nothing here.

@@ -38,6 +38,8 @@ pub(crate) struct Listener<P: Plane> {
     wishes: watch::Receiver<BTreeSet<String>>,
     /// Uncounts the stream with the listener.
     _place: Listening,
+    /// The questions that were asked on it.
+    asked: Vec<i64>,
     /// Concludes the act with the listener.
     _account: ListeningAccount<P>,
 }
@@ -46,7 +48,8 @@ impl<P: Plane> Listener<P> {
     pub(crate) fn new(visit: Visit<P>, session: Arc<Session>, place: Listening, account: Account<P>) -> Self {
         let Visit { gate, upstream, naming, leash, .. } = visit;
         let (wishes, account) = (session.subscribed.subscribe(), ListeningAccount(account));
-        Self { gate, upstream, session, leash, naming, wishes, _place: place, _account: account }
+        let asked = Vec::new();
+        Self { gate, upstream, session, leash, naming, wishes, asked, _place: place, _account: account }
     }
 }
 
@@ -146,7 +149,7 @@ async fn connect<P: Plane>(gate: &Gateway<P>, upstream: &Upstream, session: &Ses
 
 impl<P: Plane> Listener<P> {
     /// What the client gets to hear of a message.
-    fn hear(&self, message: Message) -> Option<Vec<u8>> {
+    fn hear(&mut self, message: Message) -> Option<Vec<u8>> {
         match message {
             Message::Notification(mut notification) => {
                 let notice = Notice::parse(&notification.method)?;
@@ -154,7 +157,8 @@ impl<P: Plane> Listener<P> {
                     is_carried_unasked(notice) || (notice == Notice::Message && self.upstream.passes.logging);
                 listen::unmark(&mut notification);
                 let ids = Ids::new(&*self.gate.plane, &self.session.holder, &self.upstream);
-                ids.seal_in_notice(&mut notification, Some(&self.session.made))?;
+                let sees = |tool: &str| self.leash.sees_what_came_of(tool);
+                ids.seal_in_notice(&mut notification, Some(&self.session.made), sees)?;
                 let is_heard = passes && self.leash.lets_hear(&notification);
                 self.naming.notice(&mut notification, &self.upstream.name);
                 is_heard.then(|| notification.to_bytes())
@@ -162,11 +166,20 @@ impl<P: Plane> Listener<P> {
             // In 2026-07-28 servers ask in their results alone.
             Message::Request(_) if self.session.tongue == Tongue::Stateless => None,
             Message::Request(question) => {
-                self.gate.ask_client(&self.upstream, &self.session, question).map(|(_, text)| text)
+                let (number, text) = self.gate.ask_client(&self.upstream, &self.session, question)?;
+                self.session.asked.keep_waiting(&mut self.asked);
+                self.asked.push(number);
+                Some(text)
             }
             // Answers come on the stream of their request.
             Message::Response(_) => None,
         }
+    }
+}
+
+impl<P: Plane> Drop for Listener<P> {
+    fn drop(&mut self) {
+        self.session.asked.leave(&self.asked);
     }
 }
 

@@ -14,33 +14,61 @@ use wire::{
 
 use crate::{Holder, Plane, Request, Upstream, session::lock};
 
-/// How many tasks of one session are known; the oldest make room.
+/// How many tasks of one session are known, and how many bytes of their ids; the oldest make room.
 const MADE_MAX: usize = 1024;
+const MADE_BYTES_MAX: usize = 256 * 1024;
 
-/// The tasks that one session made or named, by the server's ids.
+/// How many bytes of a call's arguments a task's id carries. It is repeated in a header, and those are not long.
+const ARGUMENTS_BYTES_MAX: usize = 4 * 1024;
+
+/// The tasks that one session made or named: the server's ids, and the clients'.
 #[derive(Default)]
-pub(crate) struct Made(Mutex<VecDeque<String>>);
+pub(crate) struct Made(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    ids: VecDeque<(String, String)>,
+    bytes: usize,
+}
 
 impl Made {
     /// Takes note of an id that is known to be the client's.
-    pub(crate) fn note(&self, id: Option<&Json>) {
-        let Some(id) = id.and_then(Json::as_str) else { return };
-        let mut made = lock(&self.0);
-        if made.iter().any(|known| known == id) {
+    pub(crate) fn note(&self, id: &Json, sealed: String) {
+        let Some(id) = id.as_str() else { return };
+        let mut known = lock(&self.0);
+        if known.ids.iter().any(|(known, _)| known == id) {
             return;
         }
-        if made.len() >= MADE_MAX {
-            made.pop_front();
+        known.bytes += id.len() + sealed.len();
+        known.ids.push_back((id.to_owned(), sealed));
+        while known.ids.len() > MADE_MAX || known.bytes > MADE_BYTES_MAX {
+            let Some((id, sealed)) = known.ids.pop_front() else { break };
+            known.bytes -= id.len() + sealed.len();
         }
-        made.push_back(id.to_owned());
     }
 
-    fn has(&self, id: Option<&Json>) -> bool {
-        id.and_then(Json::as_str).is_some_and(|id| lock(&self.0).iter().any(|known| known == id))
+    /// What the client calls a task.
+    fn sealed(&self, id: &Json) -> Option<String> {
+        let id = id.as_str()?;
+        let known = lock(&self.0);
+        known.ids.iter().find(|(known, _)| known == id).map(|(_, sealed)| sealed.clone())
     }
 }
 
+/// A task that a client named.
+pub(crate) struct Task {
+    /// The server's id.
+    pub(crate) id: Json,
+    /// The client's.
+    pub(crate) sealed: String,
+    /// The call that it came of, where that is known.
+    pub(crate) of: Option<Request>,
+}
+
 /// Seals and opens the ids for one holder and one server.
+///
+/// SECURITY: with the id goes the call that the task came of, so that asking for its result is decided as that call: whose
+/// right to it has ended does not get it as a task's result either.
 pub(crate) struct Ids<'a, P: Plane> {
     plane: &'a P,
     bound: Vec<u8>,
@@ -52,11 +80,11 @@ impl<'a, P: Plane> Ids<'a, P> {
         Self { plane, bound: format!("server task\0{actor}\0{task}\0{}", upstream.id).into_bytes() }
     }
 
-    /// Puts the server's ids into a request; gives the one of the task that it is about. Fails with `-32602` where one is
-    /// not this client's.
+    /// Puts the server's ids into a request; gives the task that it is about. Fails with `-32602` where one is not this
+    /// client's.
     ///
     /// SECURITY: what is given was sealed for this client. An id that the client only wrote is none.
-    pub(crate) fn open_in(&self, message: &mut Message) -> Result<Option<Json>, RpcError> {
+    pub(crate) fn open_in(&self, message: &mut Message) -> Result<Option<Task>, RpcError> {
         let names_task = matches!(
             Method::parse(&message.method),
             Some(Method::TasksGet | Method::TasksResult | Method::TasksCancel | Method::TasksUpdate)
@@ -67,59 +95,79 @@ impl<'a, P: Plane> Ids<'a, P> {
         let mut opened = None;
         if names_task {
             let id = params.get_mut(ID).ok_or_else(unknown)?;
-            self.open(id)?;
-            opened = Some(id.clone());
+            let task = self.open(id).ok_or_else(unknown)?;
+            *id = task.id.clone();
+            opened = Some(task);
         }
         if let Some(id) = related(params) {
-            self.open(id)?;
+            *id = self.open(id).ok_or_else(unknown)?.id;
         }
         Ok(opened)
     }
 
-    fn open(&self, id: &mut Json) -> Result<(), RpcError> {
-        let opened = id.as_str().and_then(|sealed| self.plane.unseal(sealed, &self.bound));
-        let opened = opened.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(unknown)?;
-        *id = Json::String(opened);
-        Ok(())
+    fn open(&self, id: &Json) -> Option<Task> {
+        let sealed = id.as_str()?;
+        let parts = Json::parse(&self.plane.unseal(sealed, &self.bound)?).ok()?;
+        let (id, rest) = parts.as_array()?.split_first()?;
+        let of = rest.first().and_then(Json::as_str).map(|name| Request::CallTool {
+            name: name.to_owned(),
+            arguments: rest.get(1).cloned().unwrap_or_default(),
+        });
+        Some(Task { id: id.clone(), sealed: sealed.to_owned(), of })
     }
 
-    /// Puts the client's ids into a result.
-    pub(crate) fn seal_in(&self, result: &mut Json, asked: &Request, made: Option<&Made>) {
+    /// Puts the client's ids into a result. `sees` says of a tool's name whether the client gets to see what came of it.
+    pub(crate) fn seal_in(
+        &self,
+        result: &mut Json,
+        asked: &Request,
+        made: Option<&Made>,
+        sees: impl Fn(&str) -> bool,
+    ) {
         let Some(members) = result.as_object_mut() else { return };
         let is_task = members.get("resultType").and_then(Json::as_str) == Some("task");
-        if is_task || *asked == Request::Tasks {
-            self.seal_member(members);
+        if (is_task || asked.is_about_tasks())
+            && let Some(id) = members.get_mut(ID)
+        {
+            self.seal(id, asked);
         }
         // 2025-11-25: a call that became a task answers with it; a list holds many.
         let is_created = members.get("content").is_none();
-        if is_created && let Some(task) = members.get_mut("task").and_then(Json::as_object_mut) {
-            if let Some(made) = made {
-                made.note(task.get(ID));
+        if is_created
+            && let Some(task) = members.get_mut("task").and_then(Json::as_object_mut)
+            && let Some(id) = task.get_mut(ID)
+        {
+            let own = id.clone();
+            self.seal(id, asked);
+            if let (Some(made), Some(sealed)) = (made, id.as_str()) {
+                made.note(&own, sealed.to_owned());
             }
-            self.seal_member(task);
         }
-        if *asked == Request::Tasks
+        if asked.is_about_tasks()
             && let Some(Json::Array(tasks)) = members.get_mut("tasks")
         {
-            tasks.retain(|task| made.is_some_and(|made| made.has(task.get(ID))));
-            for task in tasks.iter_mut().filter_map(Json::as_object_mut) {
-                self.seal_member(task);
-            }
+            tasks.retain_mut(|task| {
+                let id = task.as_object_mut().and_then(|members| members.get_mut(ID));
+                id.is_some_and(|id| self.seal_known(id, made, &sees).is_some())
+            });
         }
         self.seal_related(members, made);
     }
 
-    /// Puts the client's ids into a notification; `None` where it is about a task that is not known to be the client's.
-    pub(crate) fn seal_in_notice(&self, notification: &mut Notification, made: Option<&Made>) -> Option<()> {
+    /// Puts the client's ids into a notification; `None` where it is about a task that is not known to be the client's, or
+    /// that came of something that it does not get to see any more.
+    pub(crate) fn seal_in_notice(
+        &self,
+        notification: &mut Notification,
+        made: Option<&Made>,
+        sees: impl Fn(&str) -> bool,
+    ) -> Option<()> {
         let is_status = Notice::parse(&notification.method) == Some(Notice::TasksStatus);
         let Some(params) = notification.params.as_mut().and_then(Json::as_object_mut) else {
             return Some(());
         };
         if is_status {
-            if !made.is_some_and(|made| made.has(params.get(ID))) {
-                return None;
-            }
-            self.seal_member(params);
+            self.seal_known(params.get_mut(ID)?, made, &sees)?;
         }
         self.seal_related(params, made);
         Some(())
@@ -135,29 +183,48 @@ impl<'a, P: Plane> Ids<'a, P> {
     /// Puts the server's ids into a client's answer. One that is not this client's goes.
     pub(crate) fn open_in_answer(&self, result: &mut Json) {
         let Some(members) = result.as_object_mut() else { return };
-        if related(members).is_some_and(|id| self.open(id).is_err()) {
-            forget_related(members);
+        let Some(id) = related(members) else { return };
+        match self.open(id) {
+            Some(task) => *id = task.id,
+            None => forget_related(members),
         }
     }
 
-    fn seal(&self, id: &mut Json) {
-        if let Json::String(id) = id {
-            *id = self.plane.seal(id.as_bytes(), &self.bound);
+    /// Seals the id of a task that came of `asked`, or that `asked` is about.
+    fn seal(&self, id: &mut Json, asked: &Request) {
+        if !matches!(id, Json::String(_)) {
+            return;
         }
+        let of = match asked {
+            Request::Tasks { of: Some(of) } => &**of,
+            other => other,
+        };
+        let mut parts = vec![id.clone()];
+        if let Request::CallTool { name, arguments } = of {
+            parts.push(Json::from(name.as_str()));
+            let kept = Some(arguments).filter(|arguments| arguments.to_text().len() <= ARGUMENTS_BYTES_MAX);
+            parts.extend(kept.cloned());
+        }
+        *id = Json::String(self.plane.seal(Json::Array(parts).to_text().as_bytes(), &self.bound));
     }
 
-    fn seal_member(&self, members: &mut Object) {
-        if let Some(id) = members.get_mut(ID) {
-            self.seal(id);
+    /// The id as the client knows it, where it does and gets to see what the task came of.
+    fn seal_known(&self, id: &mut Json, made: Option<&Made>, sees: &impl Fn(&str) -> bool) -> Option<()> {
+        let sealed = Json::String(made?.sealed(id)?);
+        if let Some(Request::CallTool { name, .. }) = self.open(&sealed)?.of
+            && !sees(&name)
+        {
+            return None;
         }
+        *id = sealed;
+        Some(())
     }
 
     fn seal_related(&self, members: &mut Object, made: Option<&Made>) {
         let Some(id) = related(members) else { return };
-        if made.is_some_and(|made| made.has(Some(id))) {
-            self.seal(id);
-        } else {
-            forget_related(members);
+        match made.and_then(|made| made.sealed(id)) {
+            Some(sealed) => *id = Json::String(sealed),
+            None => forget_related(members),
         }
     }
 }

@@ -8,6 +8,27 @@ use wire::{
 
 use crate::{Passes, upstream::Trouble};
 
+/// How long the capabilities, and the name and version, of a client or a server may be, in bytes; and a server's
+/// instructions. They are kept with each session, and told in every request of 2026-07-28.
+pub(crate) const INTRODUCTION_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const INSTRUCTIONS_BYTES_MAX: usize = 64 * 1024;
+
+/// Whether what a client says of itself is short enough.
+pub(crate) fn check_introduction(capabilities: &Object, info: Option<&Json>) -> Result<(), RpcError> {
+    let capabilities = Json::Object(capabilities.clone());
+    for (what, said) in [("the client's capabilities are", Some(&capabilities)), ("`clientInfo` is", info)] {
+        if said.is_some_and(|said| is_longer(said, INTRODUCTION_BYTES_MAX)) {
+            let why = format!("{what} longer than {INTRODUCTION_BYTES_MAX} bytes");
+            return Err(RpcError::invalid_params(why));
+        }
+    }
+    Ok(())
+}
+
+fn is_longer(said: &Json, bytes_max: usize) -> bool {
+    said.to_text().len() > bytes_max
+}
+
 /// How a server is spoken to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Tongue {
@@ -18,7 +39,7 @@ pub(crate) enum Tongue {
 }
 
 /// What a server offers, as far as the gate carries it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Offer {
     pub(crate) capabilities: Object,
     /// Name and version, as the server says.
@@ -42,7 +63,7 @@ impl Offer {
         let revision = revision.ok_or(Trouble::Revision)?;
         let offer = Self::read(members, passes)?;
         let info = members.get("serverInfo").cloned();
-        Ok((revision, Self { info, ..offer }))
+        Ok((revision, Self { info, ..offer }.bounded()?))
     }
 
     /// Reads the result of `server/discover` in the same way.
@@ -56,7 +77,16 @@ impl Offer {
         }
         let offer = Self::read(members, passes)?;
         let info = members.get("_meta").and_then(|meta| meta.get(meta::SERVER_INFO)).cloned();
-        Ok(Self { info, ..offer })
+        Self { info, ..offer }.bounded()
+    }
+
+    fn bounded(self) -> Result<Self, Trouble> {
+        let is_over = |said: &Option<Json>, max| said.as_ref().is_some_and(|said| is_longer(said, max));
+        let capabilities = Json::Object(self.capabilities.clone());
+        let is_too_long = is_longer(&capabilities, INTRODUCTION_BYTES_MAX)
+            || is_over(&self.info, INTRODUCTION_BYTES_MAX)
+            || is_over(&self.instructions, INSTRUCTIONS_BYTES_MAX);
+        if is_too_long { Err(Trouble::Garbage("an introduction that is too long")) } else { Ok(self) }
     }
 
     fn read(members: &mut Object, passes: Passes) -> Result<Self, Trouble> {

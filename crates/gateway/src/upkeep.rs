@@ -30,7 +30,10 @@ impl<P: Plane> Gateway<P> {
             self.forget(over);
             self.forget_wholes();
             self.client.hang_up_unless(|upstream, inject| self.plane.is_current(upstream, inject));
-            drop(self.parked.take_over(self.config.clock.now()));
+            let now = self.config.clock.now();
+            drop(self.parked.take_over(now));
+            let is_over = |session: &Session| !self.plane.may_return(&session.holder, Some(&session.upstream));
+            self.delivered.forget(now, is_over);
             tokio::select! {
                 changed = revocations.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
@@ -69,6 +72,12 @@ impl<P: Plane> Gateway<P> {
         for whole in self.wholes.all().into_iter().filter(is_over) {
             self.close_whole(&whole);
         }
+    }
+
+    /// Lets go of what waits for a client to come back to a session that is over.
+    pub(crate) fn leave_nothing_of(&self, session: &Arc<Session>) {
+        drop(self.parked.take_of(session));
+        self.delivered.forget(self.config.clock.now(), |of| std::ptr::eq(of, &**session));
     }
 
     pub(crate) fn forget(self: &Arc<Self>, sessions: Vec<Arc<Session>>) {

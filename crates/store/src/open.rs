@@ -2,7 +2,10 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, Weak, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::Duration,
 };
 
@@ -90,10 +93,13 @@ impl Store {
             unrecorded: Default::default(),
             usages: Arc::default(),
             recent_leaves: RecentLeaves::default(),
+            // The run before may have ended in the middle of it.
+            has_erased: AtomicBool::new(true),
             left_to_the_sweeper: AtomicU64::default(),
             promises_late: AtomicU64::default(),
             claim: Mutex::new(Some(claim)),
         });
+        inner.forget_erased().await;
         sweep::own_intents(&inner, now).await?;
 
         let queue = batch::start(&inner)?;

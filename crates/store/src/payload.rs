@@ -3,7 +3,8 @@
 //! Each has a random salt of its own, kept beside it. Of the salt and one root key, which is sealed under the KEK, two keys
 //! derive: one seals the content, one keys the digest that the record carries. Erasing destroys the salt, and with it
 //! both the content and all that the digest could tell of it: without the salt nobody can test a guess, not even who holds
-//! the root.
+//! the root. What was erased stands in no file of SQLite afterwards: freed bytes are overwritten, and the write-ahead log is
+//! emptied, at the latest by the next sweep or start.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -89,6 +90,7 @@ impl Tx {
     pub async fn erase_payload(&mut self, position: Position, id: &PayloadId) -> Result<bool, Fault> {
         const SQL: &str = "update payload set salt = null, ciphertext = null \
                            where position = $1 and id = $2 and salt is not null";
+        self.erases = true;
         Ok(self.exec(SQL, &[position.into(), id.into()]).await? == 1)
     }
 }

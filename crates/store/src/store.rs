@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use base::{Ctx, Fault, Position, SharedDice, Timestamp};
@@ -63,6 +63,8 @@ pub(crate) struct Inner {
     pub(crate) usages: Arc<Usages>,
     /// Leaves of the tree that need not be read again.
     pub(crate) recent_leaves: RecentLeaves,
+    /// Whether something was erased that the write-ahead log may still hold.
+    pub(crate) has_erased: AtomicBool,
     /// Outcomes that could not be kept.
     pub(crate) left_to_the_sweeper: AtomicU64,
     /// Promised intents that took longer than promised.
@@ -93,6 +95,22 @@ impl Inner {
             reached.map_err(|fault| Fault::new("committing", SqlUndecided::because(fault.to_string())))?;
         }
         Ok(())
+    }
+
+    /// Takes what was erased out of the write-ahead log too. What cannot be done now is left to the next sweep.
+    pub(crate) async fn forget_erased(&self) {
+        if !self.has_erased.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        let emptied = self.engine.empty_log().await;
+        if !matches!(emptied, Ok(true)) {
+            self.has_erased.store(true, Ordering::SeqCst);
+            let error = emptied.err().map(|fault| fault.to_string());
+            tracing::warn!(
+                error,
+                "what was erased may still stand in the write-ahead log; it is emptied later"
+            );
+        }
     }
 
     pub(crate) fn count_unrecorded(&self, reason: Unrecorded) {

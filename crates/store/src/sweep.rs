@@ -59,6 +59,7 @@ impl Store {
             "select o.position, r.tenant, r.subject, r.task from open_intent o ",
             "join record r on r.position = o.position where o.at < $1 order by o.position limit $2"
         );
+        self.inner().forget_erased().await;
         let unknown = end_intents(self.inner(), SQL, &[older_than.into(), CHUNK.into()], now).await?;
 
         let mut proofs = 0;

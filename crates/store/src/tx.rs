@@ -2,7 +2,7 @@
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -30,6 +30,8 @@ pub struct Tx {
     view: View,
     origin: Origin,
     inner: Arc<Inner>,
+    /// Whether it destroys what must not be found on the disk afterwards.
+    pub(crate) erases: bool,
 }
 
 /// Why a write needs no record. Closed, and counted per reason.
@@ -66,7 +68,7 @@ impl Unrecorded {
 impl Tx {
     pub(crate) async fn begin(inner: Arc<Inner>, ctx: &Ctx) -> Result<Self, Fault> {
         let conn = inner.engine.begin_alone(Deadline::of_change(Instant::now())).await?;
-        Ok(Self { view: View { conn }, origin: Origin::from(ctx), inner })
+        Ok(Self { view: View { conn }, origin: Origin::from(ctx), inner, erases: false })
     }
 
     /// The patience counts from here: whoever writes has waited since then already.
@@ -93,7 +95,8 @@ impl Tx {
     /// A caller that goes away in the middle does not cut it in two: the commit runs to its end regardless. When that
     /// takes too long, the fault [says that it is undecided](crate::is_undecided).
     pub async fn commit(self, events: impl IntoIterator<Item = Event>) -> Result<Position, Fault> {
-        let Self { view: View { mut conn }, origin, inner } = self;
+        let Self { view: View { mut conn }, origin, inner, erases } = self;
+        let erased_in = erases.then(|| Arc::clone(&inner));
         let drafts =
             events.into_iter().map(|event| Draft::new(&origin, event)).collect::<Result<Vec<_>, _>>()?;
         if drafts.is_empty() {
@@ -103,13 +106,19 @@ impl Tx {
         let until = conn.deadline().until() + WORD_TIME;
         let work = tokio::spawn(async move {
             let written = write(&inner, conn, &drafts).await;
+            // Here, so that it is known also where nobody waits any more.
+            inner.has_erased.fetch_or(erases, Ordering::SeqCst);
             inner.engine.health().note(&written);
             written
         });
-        match tokio::time::timeout_at(until, work).await {
-            Ok(written) => written.map_err(|error| Fault::new("committing", error))?,
-            Err(_) => Err(Fault::new("committing", SqlUndecided::late())),
+        let position = match tokio::time::timeout_at(until, work).await {
+            Ok(written) => written.map_err(|error| Fault::new("committing", error))??,
+            Err(_) => return Err(Fault::new("committing", SqlUndecided::late())),
+        };
+        if let Some(inner) = &erased_in {
+            inner.forget_erased().await;
         }
+        Ok(position)
     }
 
     /// Keeps the writes without a record, for one of the few reasons for which that is right.

@@ -168,7 +168,9 @@ impl Plane for ControlPlane {
         };
         let bytes = i64::try_from(asked.bytes).unwrap_or(i64::MAX);
         let url = asked.upstream.url.to_string();
-        let message = decide::Message { server: &asked.upstream.id, url: &url, digest: *asked.digest, bytes };
+        let is_call = !matches!(asked.request, Request::Tasks { .. });
+        let message =
+            decide::Message { server: &asked.upstream.id, url: &url, digest: *asked.digest, bytes, is_call };
         let authorized = self.control.authorize(caller, &act, &message).await.map_err(refuse)?;
         let inject = authorized.credential.into_iter().collect();
         Ok(Authorized { permit: authorized.permit, inject, decision: authorized.decision })
@@ -211,6 +213,12 @@ impl Plane for ControlPlane {
             }
             Item::Resource(uri) | Item::ResourceTemplate(uri) => ActKind::Resource { uri: uri.to_owned() },
             Item::Prompt(name) => ActKind::Prompt { name: name.to_owned() },
+            Item::Called(tool) => {
+                let Some(tool) = known.tools.named(&format!("{}/{tool}", upstream.name)) else {
+                    return false;
+                };
+                tool_kind(&tool.body)
+            }
         };
         self.control.may_see(caller, &Act { server, kind, arguments: Json::Null })
     }
@@ -334,9 +342,13 @@ fn passes(thing: &Thing<Server>) -> Passes {
 fn act(known: &Snapshot, server: &str, request: &Request) -> Option<Act> {
     let name = server.parse().ok()?;
     let (kind, arguments) = match request {
-        Request::Open | Request::Listen | Request::Answer | Request::Tasks | Request::SetLogLevel { .. } => {
-            (ActKind::Open, Json::Null)
-        }
+        // What came of a call is decided as that call.
+        Request::Tasks { of: Some(of) } => return act(known, server, of),
+        Request::Open
+        | Request::Listen
+        | Request::Answer
+        | Request::Tasks { of: None }
+        | Request::SetLogLevel { .. } => (ActKind::Open, Json::Null),
         Request::List(List::Tools | List::Resources | List::ResourceTemplates | List::Prompts) => {
             (ActKind::List, Json::Null)
         }

@@ -65,6 +65,8 @@ pub struct Message<'a> {
     pub digest: [u8; 32],
     /// Its size.
     pub bytes: i64,
+    /// Whether it counts as a call, where the act is one. What asks for the result of a call does not.
+    pub is_call: bool,
 }
 
 impl Message<'_> {
@@ -142,7 +144,7 @@ impl Control {
                 ),
                 guard: snapshot.position,
                 digest,
-                debits: debits(&chain, act, bytes),
+                debits: debits(&chain, act, message),
                 proof: caller.proof.clone(),
                 payload,
             };
@@ -277,11 +279,12 @@ const fn strictness(decision: &Decision) -> u8 {
 }
 
 /// What an act takes from the limits of its task and of every ancestor: one call and the bytes that go up.
-fn debits(chain: &[&Task], act: &Act, bytes: i64) -> Vec<Debit> {
+fn debits(chain: &[&Task], act: &Act, message: &Message<'_>) -> Vec<Debit> {
     // Opening and listing are no calls, but their bytes go up all the same.
     let calls = match act.kind {
-        ActKind::Tool { .. } | ActKind::Resource { .. } | ActKind::Prompt { .. } => 1,
+        ActKind::Tool { .. } | ActKind::Resource { .. } | ActKind::Prompt { .. } => message.is_call.into(),
         ActKind::Open | ActKind::List => 0,
     };
+    let bytes = message.bytes;
     chain.iter().map(|task| Debit { task: task.id.clone(), calls, bytes }).collect()
 }

@@ -79,7 +79,8 @@ pub(crate) async fn read(app: &App, caller: &Caller, bytes: i64) -> String {
     let kind = ActKind::Resource { uri: "file:///notes".to_owned() };
     let act = Act { server: "crm".parse().unwrap(), kind, arguments: Json::Null };
     let server = app.control.snapshot().servers.named("crm").unwrap().id.clone();
-    let message = Message { server: &server, url: "https://crm.example/mcp", digest: [7; 32], bytes };
+    let message =
+        Message { server: &server, url: "https://crm.example/mcp", digest: [7; 32], bytes, is_call: true };
     match app.control.authorize(caller, &act, &message).await {
         Ok(_) => "allow".to_owned(),
         Err(Refused::Denied(answer)) => answer.code.to_owned(),

@@ -15,7 +15,6 @@ mod whole;
 use std::sync::{Arc, OnceLock};
 
 use axum::{body::Body, response::Response};
-use base::HeldBody;
 use http::{Method, request::Parts};
 use wire::mcp::{self, RpcError, code};
 
@@ -28,6 +27,7 @@ use crate::{
     leash::Leash,
     post,
     reply::{self, Stop},
+    room::Room,
     tasks::Ids,
 };
 
@@ -39,7 +39,7 @@ pub(crate) struct Aggregate<P: Plane> {
     pub(crate) proven: Arc<OnceLock<P::Caller>>,
     pub(crate) holder: Holder,
     pub(crate) leash: Leash<P>,
-    pub(crate) held: Option<HeldBody>,
+    pub(crate) held: Option<Room>,
 }
 
 /// Serves one HTTP request.
@@ -51,7 +51,7 @@ pub(crate) async fn serve<P: Plane>(
     let headers = &parts.headers;
     if parts.method == Method::POST {
         let (message, held) = post::receive(&all.gate, &all.holder, headers, body).await?;
-        all.held = Some(held);
+        all.held = Some(Room::of(held));
         return if crate::stateless::is_meant(headers, &message) {
             stateless::serve(all, headers, message).await
         } else {

@@ -192,7 +192,11 @@ pub(super) async fn listen<P: Plane>(all: Aggregate<P>, headers: &HeaderMap) -> 
     all.be_admitted().await?;
     if let Some(event) = headers.get(LAST_EVENT_ID) {
         let parts = whole.parts();
-        let found = all.gate.left(&all.holder, event, |of| parts.iter().any(|part| Arc::ptr_eq(part, of)));
+        let is_its = |of: &Arc<Session>| parts.iter().any(|part| Arc::ptr_eq(part, of));
+        if let Some(rest) = all.gate.rest_of(event, is_its) {
+            return Ok(outgoing::rest(rest));
+        }
+        let found = all.gate.left(&all.holder, event, is_its);
         let resumed = found.and_then(|(parked, number)| {
             let visit = all.server(&parked.exchange.upstream.name)?;
             Outgoing::again(parked, number, visit)

@@ -4,6 +4,7 @@
 
 mod acts;
 mod aggregate;
+mod bounds;
 mod crossing;
 mod elder;
 mod generations;

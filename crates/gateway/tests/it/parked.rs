@@ -277,3 +277,42 @@ async fn a_client_that_leaves_takes_its_request_back() {
     let outcome = stage.plane.outcomes().pop().unwrap();
     assert_eq!((outcome.result, outcome.code), (Ending::Unknown, Some("client_left")));
 }
+
+#[tokio::test]
+async fn a_server_that_has_moved_gets_no_answer_to_what_the_old_one_asked() {
+    let stage = stage(elder().await);
+    let ticket = parked(&stage, "alice", "").await;
+    let moved = elder().await;
+    let main = stage.plane.upstreams.lock().unwrap()["main"].clone();
+    let url = format!("http://{}/rpc", moved.address).parse().unwrap();
+    let there = gateway::Upstream { url, ..(*main).clone() };
+    stage.plane.upstreams.lock().unwrap().insert("main".into(), std::sync::Arc::new(there));
+    let refused = stage.unforwarded(modern_post("alice", retry(&ticket, "")), "an answer for another").await;
+    assert_eq!(refused.error_code(), Some(-32602), "{}", refused.text);
+    assert_eq!(moved.seen().len(), 0);
+    // Back at its place it is the one that asked.
+    stage.plane.upstreams.lock().unwrap().insert("main".into(), main);
+    let good = stage.modern("alice", retry(&ticket, "")).await;
+    assert!(good.text.contains("accept"), "{}", good.text);
+}
+
+#[tokio::test]
+async fn no_message_of_upkeep_goes_to_a_server_with_another_credential() {
+    let stage = stage(elder().await);
+    let leave = async |marker: &str, left: usize| {
+        let params = format!(r#"{{"name":"talks","arguments":{{"m":"{marker}"}}}}"#);
+        let message = modern(1, "tools/call", &params, "{}", r#""progressToken":"p""#);
+        let mut stream = crate::stage::Stream::of(stage.send(modern_post("alice", message)).await);
+        stream.next().await.unwrap();
+        drop(stream);
+        stage.server.was_left(left).await;
+        stage.server.saw(|seen| seen.body.contains(marker)).await.json().get("id").unwrap().clone()
+    };
+    stage.plane.is_rotated.store(true, std::sync::atomic::Ordering::SeqCst);
+    leave("rotated", 1).await;
+    stage.plane.is_rotated.store(false, std::sync::atomic::Ordering::SeqCst);
+    let id = leave("as it was", 2).await;
+    let cancelled = stage.server.saw(|seen| seen.body.contains("cancelled")).await;
+    assert_eq!(cancelled.json().pointer("/params/requestId"), Some(&id));
+    assert_eq!(stage.server.count("cancelled"), 1);
+}

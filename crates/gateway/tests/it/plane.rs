@@ -79,7 +79,7 @@ pub(crate) struct TestPlane {
     engine: Engine,
     dice: CountingDice,
     callers: HashMap<String, TestCaller>,
-    pub(crate) upstreams: HashMap<String, Arc<Upstream>>,
+    pub(crate) upstreams: Mutex<HashMap<String, Arc<Upstream>>>,
     /// Denials by tool name, URI or prompt name.
     pub(crate) denials: Mutex<HashMap<String, Refused>>,
     /// Schemas of tools' arguments.
@@ -134,7 +134,7 @@ impl TestPlane {
             engine: Engine::compile(&catalogue, &[policy]).unwrap(),
             dice,
             callers,
-            upstreams,
+            upstreams: Mutex::new(upstreams),
             denials: Mutex::default(),
             schemas: Mutex::default(),
             hidden: Mutex::default(),
@@ -240,7 +240,8 @@ pub(crate) fn name_of(request: &Request) -> &str {
         Request::Open => "open",
         Request::Listen => "listen",
         Request::Answer => "answer",
-        Request::Tasks => "tasks",
+        Request::Tasks { of: None } => "tasks",
+        Request::Tasks { of: Some(of) } => name_of(of),
         Request::SetLogLevel { .. } => "log level",
         Request::List(list) => list.member(),
         Request::CallTool { name, .. }
@@ -289,11 +290,13 @@ impl Plane for TestPlane {
 
     fn upstream(&self, _caller: &TestCaller, server: &str) -> Option<Arc<Upstream>> {
         let is_hidden = self.unknown_servers.lock().unwrap().contains(server);
-        self.upstreams.get(server).filter(|_| !is_hidden).cloned()
+        let known = self.upstreams.lock().unwrap();
+        known.get(server).filter(|_| !is_hidden).cloned()
     }
 
     fn upstreams(&self, caller: &TestCaller) -> Vec<Arc<Upstream>> {
-        let mut all: Vec<_> = self.upstreams.keys().filter_map(|name| self.upstream(caller, name)).collect();
+        let names: Vec<_> = self.upstreams.lock().unwrap().keys().cloned().collect();
+        let mut all: Vec<_> = names.iter().filter_map(|name| self.upstream(caller, name)).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }
@@ -341,17 +344,20 @@ impl Plane for TestPlane {
     }
 
     fn visible(&self, _caller: &TestCaller, _upstream: &Upstream, item: Item<'_>) -> bool {
-        let name =
-            match item {
-                Item::Tool(definition) => {
-                    // What is judged must have been reported before.
-                    assert!(self.told().iter().any(
+        let name = match item {
+            Item::Tool(definition) => {
+                // What is judged must have been reported before.
+                assert!(
+                    self.told().iter().any(
                         |told| matches!(told, Told::Observed(names) if names.contains(&definition.name))
-                    ));
-                    &definition.name
-                }
-                Item::Resource(name) | Item::ResourceTemplate(name) | Item::Prompt(name) => name,
-            };
+                    )
+                );
+                &definition.name
+            }
+            Item::Resource(name) | Item::ResourceTemplate(name) | Item::Prompt(name) | Item::Called(name) => {
+                name
+            }
+        };
         !self.hidden.lock().unwrap().contains(name)
     }
 

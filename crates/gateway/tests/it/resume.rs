@@ -64,7 +64,64 @@ async fn a_stream_that_pauses_is_fetched() {
     assert_eq!(stage.server.count("pauses"), 1, "the call was made once");
     assert_eq!(stage.authorized("pauses"), 1);
     assert_eq!(stage.plane.outcomes().pop().unwrap().result, Ending::Done);
+    // It may have been lost once more, up to its very end.
+    for token_and_session in [("alice", &second), ("bob", &bobs)] {
+        let (token, other) = token_and_session;
+        assert_eq!(stage.get(token, other, Some(&id)).await.status(), StatusCode::BAD_REQUEST);
+    }
+    assert_eq!(text(stage.get("alice", &session, Some(&id)).await).await, rest);
+    let last = text(stage.get("alice", &session, Some(&format!("{stream}1"))).await).await;
+    assert_eq!(ids(&last), [format!("{stream}2")]);
+    let end = stage.get("alice", &session, Some(&format!("{stream}2"))).await;
+    assert_eq!(end.status(), StatusCode::BAD_REQUEST, "there is nothing behind the end");
+    stage.clock.0.fetch_add(60_000, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(stage.get("alice", &session, Some(&id)).await.status(), StatusCode::BAD_REQUEST, "it is over");
+    assert_eq!(stage.server.count("pauses"), 1);
+}
+
+#[tokio::test]
+async fn ends_of_streams_make_room_for_later_ones() {
+    let stage = stage(elder().await);
+    let session = stage.open("alice", "2025-11-25", "{}").await;
+    let mut first = Vec::new();
+    for _ in 0..17 {
+        let id = ids(&called(&stage, &session, "pauses").await)[0].to_owned();
+        assert!(text(stage.get("alice", &session, Some(&id)).await).await.contains("done"));
+        first.push(id);
+    }
+    assert_eq!(stage.get("alice", &session, Some(&first[0])).await.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(stage.get("alice", &session, Some(&first[1])).await.status(), StatusCode::OK);
+}
+
+const TALKS: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"talks","_meta":{"progressToken":"p"}}}"#;
+
+#[tokio::test]
+async fn the_end_of_a_session_lets_go_of_its_streams() {
+    let stage = stage(elder().await);
+    let session = stage.open("alice", "2025-11-25", "{}").await;
+    let other = stage.open("alice", "2025-11-25", "{}").await;
+    for session in [&session, &other] {
+        let mut left = Stream::of(stage.send(post("alice", Some(session), TALKS)).await);
+        left.next().await.unwrap();
+    }
+    let end = |session: &str| {
+        let mut end = post("alice", Some(session), Body::empty());
+        *end.method_mut() = http::Method::DELETE;
+        end
+    };
+    assert_eq!(stage.send(end(&session)).await.status(), StatusCode::NO_CONTENT);
+    stage.server.was_left(1).await;
+    let left = || stage.plane.outcomes().iter().filter(|outcome| outcome.code == Some("client_left")).count();
+    assert_eq!(left(), 1);
+    // The same where the end of the session comes first.
+    let second = TALKS.replace(r#""id":1"#, r#""id":2"#);
+    let mut stream = Stream::of(stage.send(post("alice", Some(&other), second)).await);
+    stream.next().await.unwrap();
+    assert_eq!(stage.send(end(&other)).await.status(), StatusCode::NO_CONTENT);
+    stage.server.was_left(2).await;
+    drop(stream);
+    stage.server.was_left(3).await;
+    assert_eq!(left(), 3);
 }
 
 #[tokio::test]

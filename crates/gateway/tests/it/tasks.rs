@@ -1,11 +1,12 @@
 //! Ids of servers' tasks: sealed for their holder, unknown to everybody else.
 
-use gateway::Passes;
+use gateway::{Passes, Request};
 use http::StatusCode;
 use wire::json::Json;
 
 use crate::{
     elder::elder,
+    plane::{Told, denial},
     stage::{Stage, Stream, header, modern, modern_post, roomy, stage, stage_with},
     world::{post, tool},
     young::young,
@@ -58,7 +59,55 @@ async fn a_task_is_its_holders_alone() {
     let seen = stage.server.seen().pop().unwrap();
     assert_eq!(seen.json().pointer("/params/taskId"), Some(&Json::from("t-1")));
     assert_eq!(header(&seen, "mcp-name").as_deref(), Some("t-1"), "the header repeats what the body says");
-    assert_eq!(stage.authorized("tasks"), 1);
+    assert_eq!(stage.authorized("task"), 3, "made twice, and asked about once");
+}
+
+#[tokio::test]
+async fn what_came_of_a_call_is_decided_as_that_call() {
+    let stage = stage_with(young().await, Passes { sampling: true, ..Passes::default() }, roomy());
+    let text = |length: usize| "x".repeat(length);
+    for (length, kept) in [(10, true), (4000, true), (4100, false)] {
+        let params = format!(r#"{{"name":"task","arguments":{{"text":"{}"}}}}"#, text(length));
+        let answer = stage.modern("alice", modern(1, "tools/call", &params, KNOWS, "")).await;
+        let own = answer.last().pointer("/result/taskId").unwrap().clone();
+        assert_eq!(stage.modern("alice", about("tasks/get", &own)).await.error_code(), None);
+        let arguments = if kept { Json::object([("text", text(length).into())]) } else { Json::Null };
+        let call = Request::CallTool { name: "task".into(), arguments };
+        let decided = stage.plane.told().into_iter().rfind(|told| matches!(told, Told::Authorized(_)));
+        assert_eq!(decided, Some(Told::Authorized(Request::Tasks { of: Some(Box::new(call)) })));
+    }
+    let own = made(&stage, "alice").await;
+    stage.plane.deny("task", denial());
+    for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
+        let seen = stage.server.seen().len();
+        let refused = stage.modern("alice", about(method, &own)).await;
+        assert_eq!((refused.error_code(), refused.code()), (Some(-32003), "not_granted"), "{}", refused.text);
+        assert_eq!(stage.server.seen().len(), seen, "{method} reached the server");
+    }
+}
+
+#[tokio::test]
+async fn within_sessions_a_right_that_ends_hides_what_came_of_it() {
+    let stage = stage(elder().await);
+    let (session, own) = opened(&stage, "alice").await;
+    let list = r#"{"jsonrpc":"2.0","id":3,"method":"tasks/list"}"#;
+    let listed =
+        async || stage.ask("alice", &session, list).await.last().pointer("/result/tasks").unwrap().to_text();
+    assert!(listed().await.contains(own.as_str().unwrap()));
+    stage.plane.deny("task", denial());
+    stage.plane.hidden.lock().unwrap().insert("task".into());
+    for method in ["tasks/get", "tasks/result", "tasks/cancel"] {
+        let refused = stage.ask("alice", &session, within(method, &own)).await;
+        assert_eq!((refused.error_code(), refused.code()), (Some(-32003), "not_granted"), "{method}");
+    }
+    assert_eq!(stage.server.count("tasks/result"), 0);
+    assert_eq!(listed().await, "[]");
+    stage.server.tell(
+        r#"{"jsonrpc":"2.0","method":"notifications/tasks/status","params":{"taskId":"t-1","status":"completed"}}"#,
+    );
+    stage.server.tell(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
+    let heard = Stream::of(stage.get("alice", &session, None).await).next().await.unwrap();
+    assert_eq!(heard.get("method"), Some(&Json::from("notifications/tools/list_changed")));
 }
 
 #[tokio::test]

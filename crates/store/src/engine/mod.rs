@@ -153,6 +153,15 @@ impl Engine {
         Conn::begin(lent, "begin isolation level repeatable read, read only", deadline, None).await
     }
 
+    /// Takes care that what was overwritten does not stand in SQLite's write-ahead log any more; false where that has to be
+    /// tried again. PostgreSQL has its own ways (`vacuum`, its archive of the log), which are the operator's.
+    pub(crate) async fn empty_log(&self) -> Result<bool, Fault> {
+        match &self.pools {
+            Pools::Sqlite(sqlite) => sqlite.empty_log(Deadline::of_read()).await,
+            Pools::Postgres(_) => Ok(true),
+        }
+    }
+
     /// Waits for the connections in use, but not for one that went silent.
     pub(crate) async fn close(&self) {
         let closing = async {

@@ -79,6 +79,19 @@ impl Sqlite {
         Transaction::begin(pool, Place::Aside, "begin deferred", deadline).await
     }
 
+    /// Takes the whole write-ahead log into the database and empties it; false where somebody still reads what stands in it.
+    pub(super) async fn empty_log(&self, deadline: Deadline) -> Result<bool, Fault> {
+        const DOING: &str = "emptying the write-ahead log";
+        let taken = self.writer.take(deadline).await?;
+        let working = spawn_blocking(move || {
+            let session = lock(&taken.session);
+            session.end_transaction();
+            session.connection.query_row("pragma wal_checkpoint(truncate)", [], |row| row.get::<_, i64>(0))
+        });
+        let is_busy = working.await.map_err(|error| Fault::new(DOING, error))?;
+        is_busy.map(|is_busy| is_busy == 0).map_err(|error| sqlite_fault(DOING, error))
+    }
+
     /// Waits for the connections in use. The writer last: it takes the write-ahead log into the database.
     pub(super) async fn close(&self) {
         self.readers.close().await;

@@ -250,6 +250,41 @@ async fn limits_end_a_task_at_the_last_call_that_they_admit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_result_of_a_call_is_refused_once_the_call_would_be() {
+    let world = World::new(On::Sqlite).await;
+    let constraint = json!({ "server": "notes", "tool": "send_note",
+        "constraints": [{ "argument": "/to", "rule": { "one_of": ["noah", "mallory"] } }] });
+    let task = world.task(&[rule("read_note"), constraint]).await;
+    let mcp = world.session(&task).await;
+    let made = async |to: &str| {
+        let call = json!({ "name": "send_note", "arguments": { "to": to }, "task": {} });
+        let answer = message(&mcp.request("tools/call", &call).send().await);
+        answer["result"]["task"]["taskId"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    };
+    let result =
+        async |id: &str| message(&mcp.request("tasks/result", &json!({ "taskId": id })).send().await);
+    let (to_noah, to_mallory) = (made("noah").await, made("mallory").await);
+    for id in [&to_noah, &to_mallory] {
+        let answer = result(id).await;
+        assert_eq!(answer["result"]["content"][0]["text"], "what came of it", "{answer}");
+    }
+    let shown = world.maya.get(&format!("tasks/{task}")).await.done();
+    assert_eq!(shown["calls_used"], 2, "to ask for a result is no call: {shown}");
+
+    let policy = document(
+        "Policy",
+        "known-recipients",
+        &json!({ "description": "no mail to mallory", "text": POLICY }),
+    );
+    world.admin.post("apply", &json!({ "documents": [policy] })).await.done();
+    let before = world.upstream.messages();
+    let refused = result(&to_mallory).await;
+    assert_eq!(refused["error"]["data"]["code"], "forbidden", "{refused}");
+    assert_eq!(world.upstream.messages(), before, "the server was asked");
+    assert!(result(&to_noah).await["result"].is_object(), "other calls are other acts");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn malformed_messages_get_exact_answers_and_go_nowhere() {
     let world = World::new(On::Sqlite).await;
     let mcp = world.session(&world.wide_task().await).await;

@@ -30,4 +30,5 @@ mod mutations;
 mod openapi;
 mod operator;
 mod policies;
+mod soak;
 mod up;

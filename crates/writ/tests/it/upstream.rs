@@ -147,11 +147,16 @@ async fn enter(
     };
     let result = match method {
         "initialize" => json!({
-            "protocolVersion": message["params"]["protocolVersion"], "capabilities": { "tools": {} },
+            "protocolVersion": message["params"]["protocolVersion"],
+            "capabilities": { "tools": {}, "tasks": { "requests": { "tools": { "call": {} } } } },
             "serverInfo": { "name": "notes", "version": "1" },
         }),
         "tools/list" => json!({ "tools": *upstream.tools.lock().unwrap() }),
+        "tools/call" if message["params"]["task"].is_object() => {
+            json!({ "task": { "taskId": "job-1", "status": "working" } })
+        }
         "tools/call" => return upstream.call(&message, id),
+        "tasks/result" => json!({ "content": [{ "type": "text", "text": "what came of it" }] }),
         _ => json!({}),
     };
     let answer = axum::Json(json!({ "jsonrpc": "2.0", "id": id, "result": result }));
