@@ -16,7 +16,7 @@ use crate::{
     front::Front,
     gateway::{Visit, check_listening, check_version, find_session, not_resumable, too_many_streams},
     opening::{CROWDED, Hello, NoWay},
-    outgoing::Outgoing,
+    outgoing::{self, Outgoing},
     post,
     reply::{self, Stop},
     request::Generation,
