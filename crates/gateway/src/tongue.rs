@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn an_offer_of_one_generation_is_told_in_the_other() {
         let mut result = json(
-            r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"prompts":{}},"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s","version":"2"}}}"#,
+            r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"prompts":{"listChanged":true}},"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s","version":"2"}}}"#,
         );
         let offer = Offer::of_discover(&mut result, Passes::default()).unwrap();
         let told = offer.to_initialize(Revision::V20251125, "x");

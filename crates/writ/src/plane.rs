@@ -302,7 +302,7 @@ impl Plane for ControlPlane {
     }
 
     fn view(&self, caller: &Caller, upstream: Option<&Upstream>) -> View {
-        let seen = self.control.view(caller, upstream.map(|upstream| &upstream.id));
+        let seen = self.control.view_of(caller, upstream.map(|upstream| &upstream.id));
         View { tools: seen.tools, resources: seen.resources, prompts: seen.prompts }
     }
 

@@ -2,13 +2,13 @@
 
 use base::{Name, ServerId};
 use policy::{Act, ActKind};
-use sha2::{Digest, Sha256};
 use wire::json::Json;
 
 use super::{Caller, Held, tasks};
 use crate::{
     catalogue::{Server, ServerState, ToolState},
     control::Control,
+    credential::sha256,
     kind::Thing,
     snapshot::Snapshot,
     task::Task,
@@ -27,7 +27,7 @@ pub struct View {
 
 impl Control {
     /// What a caller may use of a server, or of all of them, on the present snapshot. Nothing where the caller is dead.
-    pub fn view(&self, caller: &Caller, server: Option<&ServerId>) -> View {
+    pub fn view_of(&self, caller: &Caller, server: Option<&ServerId>) -> View {
         let (known, now) = (self.snapshot(), self.now());
         let Ok(chain) = caller.alive(&known, now) else { return View::default() };
         let chain = tasks(&chain);
@@ -37,7 +37,7 @@ impl Control {
         };
         servers.retain(|server| server.body.state == ServerState::Active);
         servers.sort_by(|a, b| a.name.cmp(&b.name));
-        let (mut tools, mut resources, mut prompts) = (Sha256::new(), Sha256::new(), Sha256::new());
+        let (mut tools, mut resources, mut prompts) = (String::new(), String::new(), String::new());
         for server in servers {
             let Ok(name) = server.name.parse::<Name>() else { continue };
             let act = |kind| Act { server: name.clone(), kind, arguments: Json::Null };
@@ -46,21 +46,19 @@ impl Control {
             }
             let place = format!("{name}\0{}\0", server.body.url.as_str());
             for line in tool_lines(&known, server, |kind| Self::sees(&known, &chain, &act(kind), now)) {
-                tools.update(format!("{place}{line}"));
+                tools.push_str(&place);
+                tools.push_str(&line);
             }
             let holds = |kind| holds(&known, &chain, &act(kind), now);
             if holds(ActKind::Resource { uri: String::new() }) {
-                resources.update(&place);
+                resources.push_str(&place);
             }
             if holds(ActKind::Prompt { name: String::new() }) {
-                prompts.update(&place);
+                prompts.push_str(&place);
             }
         }
-        View {
-            tools: tools.finalize().into(),
-            resources: resources.finalize().into(),
-            prompts: prompts.finalize().into(),
-        }
+        let [tools, resources, prompts] = [tools, resources, prompts].map(|text| sha256(text.as_bytes()));
+        View { tools, resources, prompts }
     }
 }
 
