@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Brings a Debian machine to the point where `make test` runs, or says exactly what is missing.
 #
-#   scripts/setup.sh [rust] [postgres] [clients]      nothing named: all of them
+#   scripts/setup.sh [rust] [postgres] [nginx] [clients]      nothing named: all of them
 #
 # Idempotent, and quick when everything is there. Downloads land under ${WRIT_CACHE:-$HOME/.cache/writ}; only
 # Debian packages are installed into the system, and only by root. Versions are pinned in the files that are
-# named in `install_python`, `install_packages` and `install_node`; a change of those files installs anew.
+# named in `install_python`, `install_packages`, `install_node` and `install_inspector`; a change of those files installs anew.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,14 +15,15 @@ missing=()
 
 main() {
     mkdir -p "$cache"
-    (($#)) || set -- rust postgres clients
+    (($#)) || set -- rust postgres nginx clients
     local part
     for part in "$@"; do
         case $part in
             rust) check_rust ;;
             postgres) check_postgres ;;
+            nginx) check_nginx ;;
             clients) check_clients ;;
-            *) echo "setup: unknown part \`$part\`: choose among rust, postgres, clients" >&2; exit 2 ;;
+            *) echo "setup: unknown part \`$part\`: choose among rust, postgres, nginx, clients" >&2; exit 2 ;;
         esac
     done
     if ((${#missing[@]})); then
@@ -48,11 +49,17 @@ postgres_found() {
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
 }
 
+check_nginx() {
+    [[ -x /usr/sbin/nginx ]] || command -v nginx >/dev/null \
+        || install_package nginx "a reverse proxy, for the tests of what it and Writ read differently"
+}
+
 check_clients() {
     install_python 1
     install_python 2
     install_packages
     install_node
+    install_inspector
 }
 
 # One virtual environment per line of the Python SDK: the two cannot live together.
@@ -85,6 +92,11 @@ install_packages() {
 # would fetch in an install script: named directly they are pinned like everything else, and no script runs.
 install_node() {
     has_node 22 || install_with_npm "$cache/mcp-node" "$clients/node" "Node 24 for the conformance suite"
+}
+
+# It brings MCP packages of its own, of other versions. It needs the newer Node, too.
+install_inspector() {
+    install_with_npm "$cache/mcp-inspector" "$clients/inspector" "the command line of MCP Inspector"
 }
 
 has_node() {

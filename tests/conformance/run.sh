@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Real MCP clients against real MCP servers: four SDK versions, each without and with Writ in between.
+# Real MCP clients against real MCP servers: four SDK versions and MCP Inspector, each without and with Writ in between.
 #
 #   tests/conformance/run.sh [direct] [writ] [all] [stdio] [sse] [local]      nothing named: each of them
 #
@@ -39,8 +39,10 @@ main() {
             now="client \`$client\` in mode \`$mode\`"
             "run_$mode" "$client"
         done
+        now="MCP Inspector in mode \`$mode\`"
+        "inspect_$mode"
         now=''
-        echo "conformance: ${#clients[@]} clients pass in mode \`$mode\`"
+        echo "conformance: ${#clients[@]} clients and MCP Inspector pass in mode \`$mode\`"
     done
 }
 
@@ -146,6 +148,38 @@ run_all() {
         --deny "${at}get-env" --deny-hidden --deny-says "$writ_denial" --stop "$writ_kill"
     writ_stop
     upstream_stop
+}
+
+inspect_direct() {
+    upstream_start
+    inspect "$upstream_url"
+    upstream_stop
+}
+
+inspect_writ() {
+    upstream_start
+    writ_start
+    writ_prepare
+    writ_admit "$upstream_url"
+    inspect "$writ_mcp_url" --header "Authorization: Bearer $(<"$writ_token_file")"
+    # What it is not to see it does not see, and without the token it sees nothing.
+    ! grep -q get-env "$work/inspected" || die "a tool that is not covered is listed"
+    ! inspector "$writ_mcp_url" --method tools/list || die "the list is given without a token"
+    writ_stop
+    upstream_stop
+}
+
+# inspect URL OPTIONS...: one call, then the list of tools, which stays in the file `inspected`.
+inspect() {
+    inspector "$@" --method tools/call --tool-name echo --tool-arg message=conformance || die "the call fails: $(<"$work/inspected")"
+    grep -q 'Echo: conformance' "$work/inspected" || die "another answer: $(<"$work/inspected")"
+    inspector "$@" --method tools/list || die "the list fails: $(<"$work/inspected")"
+    grep -q '"name": "echo"' "$work/inspected" || die "another list: $(<"$work/inspected")"
+}
+
+# The one way for it to have a header is its command line; the token is good for this run alone.
+inspector() {
+    (use_node; "$cache/mcp-inspector/node_modules/.bin/mcp-inspector" --cli "$1" --transport http "${@:2}") >"$work/inspected" 2>&1
 }
 
 # Runs one client through all steps.

@@ -21,7 +21,7 @@ use wire::{
 };
 
 use crate::{
-    Asked, Ending, Holder, Plane, Presented, Refused, Request, Upstream,
+    Asked, Ending, Holder, Passes, Plane, Presented, Refused, Request, Upstream,
     account::Account,
     aggregate::{self, Aggregate, Naming, Wholes},
     config::Config,
@@ -108,9 +108,9 @@ impl<P: Plane> Gateway<P> {
         url: Uri,
         credential: Vec<(HeaderName, HeaderValue)>,
         authority: Option<Arc<str>>,
-        wait: Duration,
+        (wait, passes): (Duration, Passes),
     ) -> Result<Discovered, String> {
-        let question = Question::new(&self.client, url, credential, authority, wait, server);
+        let question = Question::new(&self.client, url, credential, authority, (wait, passes), server);
         question.discover().await.map_err(|trouble| trouble.to_string())
     }
 

@@ -84,11 +84,24 @@ pub(crate) fn begin<P: Plane>(
             return Err(Trouble::Garbage("too many questions at once"));
         }
         round.numbers.push(number);
-        let question = Question::new(Id::Number(number), method, params.cloned());
+        let params = params.cloned().map(|params| named(params, number));
+        let question = Question::new(Id::Number(number), method, params);
         round.to_send.push_back(question.to_bytes());
         round.awaited.push((key.to_owned(), Answer::Awaited(answer)));
     }
     Ok(round)
+}
+
+/// A question that sends the user to a URL has an id of its own in 2025-11-25, and clients refuse one without it; since
+/// 2026-07-28 it has none.
+fn named(mut params: Json, number: i64) -> Json {
+    if params.get("mode").and_then(Json::as_str) == Some("url")
+        && let Some(members) = params.as_object_mut()
+        && !members.contains("elicitationId")
+    {
+        members.insert("elicitationId", format!("writ-{number}"));
+    }
+    params
 }
 
 /// One of a server's questions: `{method, params?}`.
@@ -213,4 +226,26 @@ fn denied(refused: Refused) -> End {
         )),
     };
     End::Denied(denial)
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::json::Json;
+
+    use super::named;
+
+    #[test]
+    fn a_question_by_url_gets_the_id_that_sessions_want() {
+        for (asked, put) in [
+            (
+                r#"{"mode":"url","url":"https://a.example"}"#,
+                r#"{"mode":"url","url":"https://a.example","elicitationId":"writ-7"}"#,
+            ),
+            (r#"{"mode":"url","elicitationId":"its"}"#, r#"{"mode":"url","elicitationId":"its"}"#),
+            (r#"{"mode":"form","message":"m"}"#, r#"{"mode":"form","message":"m"}"#),
+            (r#"{"message":"m"}"#, r#"{"message":"m"}"#),
+        ] {
+            assert_eq!(named(Json::parse(asked.as_bytes()).unwrap(), 7).to_text(), put);
+        }
+    }
 }

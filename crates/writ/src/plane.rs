@@ -1,7 +1,7 @@
 //! The control plane as the gateway sees it: a translation, and nothing else.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -328,13 +328,14 @@ fn upstream(thing: &Thing<Server>) -> Upstream {
         url: thing.body.url.as_str().parse().unwrap_or_default(),
         patience: Patience { headers, ..Patience::default() },
         answer_bytes_max: ANSWER_BYTES_MAX,
-        passes: passes(thing),
+        passes: passes(&thing.body.passes),
         authority: thing.body.tls_ca.clone(),
     }
 }
 
-fn passes(thing: &Thing<Server>) -> Passes {
-    let has = |pass| thing.body.passes.contains(&pass);
+/// What passes at a server, in the gate's words.
+pub(crate) fn passes(given: &BTreeSet<Pass>) -> Passes {
+    let has = |pass| given.contains(&pass);
     Passes { sampling: has(Pass::Sampling), roots: has(Pass::Roots), logging: has(Pass::Logging) }
 }
 

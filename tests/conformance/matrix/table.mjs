@@ -24,6 +24,8 @@ const ROWS = {
   completion: 'completion',
   accept: 'elicitation by form, accepted; it is carried out once',
   decline: 'elicitation by form, declined',
+  by_url: 'elicitation by URL, accepted; it is carried out once',
+  url_first: 'a URL is wanted first: `URLElicitationRequired`',
   sampling: 'sampling, with `--pass sampling`',
   sampling_kept: 'sampling, without',
   roots: 'roots, with `--pass roots`',
@@ -40,13 +42,15 @@ const ROWS = {
 // Which part of a plan in servers.json a row needs, where it is not called the same.
 const PARTS = {
   tools: 'call', cancel: 'wait', cut: 'wait', resources: 'resource', templates: 'template', prompts: 'prompt',
-  accept: 'ask_user', decline: 'ask_user', sampling: 'ask_model', sampling_kept: 'ask_model', roots: 'ask_roots',
+  accept: 'ask_user', decline: 'ask_user', by_url: 'ask_url', url_first: 'need_url', sampling: 'ask_model', sampling_kept: 'ask_model', roots: 'ask_roots',
   roots_kept: 'ask_roots', log_kept: 'log', level_kept: 'log', updated: 'watch', changed: 'change',
 };
 
 // What one of the generations does not know.
 const FOREIGN = {
   list: ({ back }) => back === 'sessions',
+  // In 2026-07-28 it is a question like others.
+  url_first: ({ back }) => back === 'stateless',
   level_kept: ({ front }) => front === 'stateless',
 };
 
@@ -72,6 +76,13 @@ const EXCEPTIONS = [
     who: 'from `python1`',
     cell: 'isError',
     why: 'its SDK tells what a tool ran into in the result',
+  },
+  {
+    rows: ['sampling_kept'],
+    is: ({ server }) => server === 'everything',
+    who: 'from `everything`',
+    cell: 'isError',
+    why: 'it has its tool that asks for a client alone that can be asked, so it is in no catalogue then',
   },
   {
     rows: ['sampling_kept', 'roots_kept'],

@@ -1,6 +1,6 @@
 //! Comparing what servers show with what was pinned.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{collections::BTreeSet, future::Future, pin::Pin, sync::Arc};
 
 use base::{Error, EventKind, Fault, Position, ServerId};
 use policy::Effect;
@@ -9,8 +9,8 @@ use url::Url;
 use wire::json::Json;
 
 use super::{
-    CatalogueRefusal, EffectSource, LabelSetSpec, Observed, Server, Tool, ToolBody, ToolSpec, ToolState,
-    apply_labels, guess_effect,
+    CatalogueRefusal, EffectSource, LabelSetSpec, Observed, Pass, Server, Tool, ToolBody, ToolSpec,
+    ToolState, apply_labels, guess_effect,
 };
 use crate::{authority::Authority, control::Control, draft::Draft, kind::Thing};
 
@@ -29,6 +29,8 @@ pub struct Reach {
     pub authority: Option<Arc<str>>,
     /// How long it may take, in seconds.
     pub timeout_seconds: i64,
+    /// What passes between it and clients although it does not by itself.
+    pub passes: BTreeSet<Pass>,
 }
 
 /// What a server says of itself.
@@ -110,6 +112,7 @@ impl Control {
             credential: thing.body.lease(&self.snapshot())?,
             authority: thing.body.tls_ca.clone(),
             timeout_seconds: thing.body.timeout_seconds,
+            passes: thing.body.passes.clone(),
         };
         let ask =
             self.ask_server().ok_or_else(|| Fault::new("asking a server", "no data plane is attached"))?;

@@ -6,7 +6,7 @@ use base::ServerId;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use wire::{
     json::{Json, Object},
-    mcp::{Envelope, Id, Message, Request, Revision, RpcError, STATELESS},
+    mcp::{Ask, Envelope, Id, Message, Request, Response, Revision, RpcError, STATELESS},
 };
 
 use super::{
@@ -54,7 +54,7 @@ impl<'a> Question<'a> {
         url: http::Uri,
         credential: Vec<(HeaderName, HeaderValue)>,
         authority: Option<Arc<str>>,
-        wait: Duration,
+        (wait, passes): (Duration, Passes),
         id: ServerId,
     ) -> Self {
         let upstream = Upstream {
@@ -63,7 +63,7 @@ impl<'a> Question<'a> {
             url,
             patience: Patience { headers: wait, idle: wait },
             answer_bytes_max: PAGE_BYTES_MAX,
-            passes: Passes::default(),
+            passes,
             authority,
         };
         let standing = Standing::new(credential);
@@ -97,7 +97,7 @@ impl<'a> Question<'a> {
     async fn initialize(&mut self) -> Result<Offer, Trouble> {
         let params = Json::object([
             ("protocolVersion", Json::from(Revision::LATEST.as_str())),
-            ("capabilities", Json::Object(Object::new())),
+            ("capabilities", Json::Object(answerable(self.upstream.passes))),
             ("clientInfo", ourselves()),
         ]);
         let mut result = self.ask("initialize", params).await?;
@@ -149,8 +149,8 @@ impl<'a> Question<'a> {
     async fn hear(&mut self, method: &str, params: Json) -> Result<Result<Json, RpcError>, Trouble> {
         self.number += 1;
         let request = Request::new(Id::Number(self.number), method, Some(params));
-        let envelope =
-            Envelope { client_info: Some(ourselves()), capabilities: Object::new(), log_level: None };
+        let capabilities = answerable(self.upstream.passes);
+        let envelope = Envelope { client_info: Some(ourselves()), capabilities, log_level: None };
         let form = match self.tongue {
             Some(Tongue::Stateless) => Form::Stateless { envelope: &envelope, schema: None },
             Some(Tongue::Session { .. }) | None => Form::Session,
@@ -165,10 +165,15 @@ impl<'a> Question<'a> {
         let mut frames = Frames::of_answer(answer, &self.upstream, self.way().is_in_session())?;
         let is_refusal = frames.is_refusal();
         while let Some(message) = frames.next().await? {
-            if let Message::Response(response) = message
-                && (response.id == Some(outbound.id()) || is_refusal)
-            {
-                return Ok(response.outcome);
+            match message {
+                Message::Response(response) if response.id == Some(outbound.id()) || is_refusal => {
+                    return Ok(response.outcome);
+                }
+                // A server of the other generation has no way to ask but by its answer.
+                Message::Request(asked) if !matches!(self.tongue, Some(Tongue::Stateless)) => {
+                    self.client.tell(&self.standing, refuse(asked).to_bytes(), self.way()).await?;
+                }
+                Message::Request(_) | Message::Notification(_) | Message::Response(_) => {}
             }
         }
         Err(Trouble::Garbage("no answer"))
@@ -179,7 +184,64 @@ impl<'a> Question<'a> {
     }
 }
 
+/// What a client behind the gate could be asked. Some servers show a tool that asks to such clients alone.
+fn answerable(passes: Passes) -> Object {
+    let nothing = || Json::object::<&str, 0>([]);
+    let mut all = Object::new();
+    all.insert("elicitation", Json::object([("form", nothing()), ("url", nothing())]));
+    if passes.sampling {
+        all.insert("sampling", nothing());
+    }
+    if passes.roots {
+        all.insert("roots", nothing());
+    }
+    all
+}
+
+/// Nobody is here to answer: a question to a person is declined, everything else is not known.
+fn refuse(asked: Request) -> Response {
+    match Ask::parse(&asked.method) {
+        Some(Ask::Ping) => Response::result(asked.id, Json::object::<&str, 0>([])),
+        Some(Ask::Elicit) => Response::result(asked.id, Json::object([("action", Json::from("decline"))])),
+        Some(Ask::Sample | Ask::RootsList) | None => {
+            Response::error(Some(asked.id), RpcError::method_not_found(&asked.method))
+        }
+    }
+}
+
 /// What we are called when we ask for ourselves.
 pub(crate) fn ourselves() -> Json {
     Json::object([("name", Json::from("writ")), ("version", Json::from(env!("CARGO_PKG_VERSION")))])
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::{
+        json::Json,
+        mcp::{Id, Request},
+    };
+
+    use super::{answerable, refuse};
+    use crate::Passes;
+
+    #[test]
+    fn a_server_shows_what_it_shows_to_clients_and_gets_no_answer_of_a_person() {
+        let text = |passes| Json::Object(answerable(passes)).to_text();
+        assert_eq!(text(Passes::default()), r#"{"elicitation":{"form":{},"url":{}}}"#);
+        assert_eq!(
+            text(Passes { sampling: true, roots: true, logging: true }),
+            r#"{"elicitation":{"form":{},"url":{}},"sampling":{},"roots":{}}"#
+        );
+        for (method, answer) in [
+            ("ping", r#""result":{}"#),
+            ("elicitation/create", r#""result":{"action":"decline"}"#),
+            ("sampling/createMessage", r#""code":-32601"#),
+            ("roots/list", r#""code":-32601"#),
+            ("x/y", r#""code":-32601"#),
+        ] {
+            let told = refuse(Request::new(Id::Number(7), method, None)).to_bytes();
+            let told = String::from_utf8(told).unwrap();
+            assert!(told.contains(answer) && told.contains(r#""id":7"#), "{method}: {told}");
+        }
+    }
 }

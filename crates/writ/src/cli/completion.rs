@@ -134,6 +134,7 @@ mod tests {
         assert_eq!(complete("-o y"), "yaml");
         assert_eq!(complete("agent list --output j"), "json");
         assert_eq!(complete("kill ta"), "task");
+        assert_eq!(complete("connect c"), "claude-code codex cursor");
         assert_eq!(complete("tool label shop/send_mail s"), "send");
         assert_eq!(complete("agent create a"), "", "a name is the person's to choose");
         assert!(complete("").contains("agent") && !complete("").contains("complete "));

@@ -22,13 +22,27 @@ pub(crate) struct Environment {
     pub(crate) colour: bool,
     /// Where contexts are kept: `$XDG_CONFIG_HOME/writ` or `$HOME/.config/writ`.
     pub(crate) config: Option<PathBuf>,
+    /// `HOME`, and what MCP clients let a person say of where their settings are.
+    pub(crate) homes: Homes,
+}
+
+/// Where other programs keep what they are told.
+#[derive(Clone, Default)]
+pub(crate) struct Homes {
+    /// `HOME`.
+    pub(crate) home: Option<PathBuf>,
+    /// `XDG_CONFIG_HOME`, or `$HOME/.config`.
+    pub(crate) config: Option<PathBuf>,
+    /// `CODEX_HOME`, which Codex CLI reads instead of `$HOME/.codex`.
+    pub(crate) codex: Option<PathBuf>,
 }
 
 impl Environment {
     /// Reads the environment. A variable that is set to nothing counts as not set.
     pub(crate) fn read() -> Self {
-        let home = || variable("HOME").map(|home| PathBuf::from(home).join(".config"));
+        let home = variable("HOME").map(PathBuf::from);
         let config = variable("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let config = config.or_else(|| home.as_ref().map(|home| home.join(".config")));
         Self {
             url: variable("WRIT_URL"),
             token: variable("WRIT_TOKEN").map(|token| Secret::new(token.trim().to_owned())),
@@ -36,7 +50,8 @@ impl Environment {
             context: variable("WRIT_CONTEXT"),
             log: variable("WRIT_LOG"),
             colour: variable("NO_COLOR").is_none(),
-            config: config.or_else(home).map(|config| config.join("writ")),
+            config: config.as_ref().map(|config| config.join("writ")),
+            homes: Homes { home, config, codex: variable("CODEX_HOME").map(PathBuf::from) },
         }
     }
 }
@@ -44,6 +59,11 @@ impl Environment {
 #[expect(clippy::disallowed_methods, reason = "the one place of the command line that reads the environment")]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A secret that the person put into a variable of their own choice.
+pub(crate) fn secret(name: &str) -> Option<Secret> {
+    variable(name).map(|value| Secret::new(value.trim().to_owned()))
 }
 
 /// The present, for proofs that a client makes.

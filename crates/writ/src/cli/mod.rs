@@ -5,6 +5,7 @@ mod audit;
 mod blueprint;
 mod check;
 mod completion;
+mod connect;
 mod context;
 mod contexts;
 mod coverage;
@@ -100,6 +101,7 @@ enum Command {
     #[command(subcommand)]
     Task(Box<task::TaskCommand>),
     Token(Box<token::Token>),
+    Connect(connect::Connect),
     Check(check::Check),
     Kill(kill::Kill),
     #[command(subcommand)]
@@ -182,6 +184,7 @@ async fn run(cli: Cli, environment: Environment) -> Outcome {
         Command::Secret(secret) => secret.run(setting).await,
         Command::Task(task) => task.run(setting).await,
         Command::Token(token) => token.run(setting).await,
+        Command::Connect(connect) => connect.run(setting).await,
         Command::Check(check) => check.run(setting).await,
         Command::Kill(kill) => kill.run(setting).await,
         Command::Audit(audit) => audit.run(setting).await,

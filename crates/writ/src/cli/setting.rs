@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::contexts::{Context, Contexts};
-use super::environment::Environment;
+use super::environment::{Environment, Homes};
 use super::exit::{Exit, Outcome, Trouble};
 use super::output::{Column, Format, emit, talk};
 use crate::api_client::ApiClient;
@@ -62,6 +62,11 @@ impl Setting {
     /// How answers are printed.
     pub(crate) const fn format(&self) -> Format {
         self.globals.output
+    }
+
+    /// Where other programs keep what they are told.
+    pub(crate) const fn homes(&self) -> &Homes {
+        &self.environment.homes
     }
 
     /// The file of contexts.

@@ -29,6 +29,7 @@ use tokio::{
 use tower::ServiceExt as _;
 
 use super::{
+    framing::{Framing, refusal},
     panics,
     places::{Lane, Place},
     unread::Offers,
@@ -119,10 +120,13 @@ impl Host {
             request.extensions_mut().insert(sender.clone());
             async move {
                 // Connections of HTTP/2 are ended by a frame of their own (RFC 9113, section 8.2.2).
-                let says_close = lane == Lane::Reserved && request.version() <= Version::HTTP_11;
-                let mut response = match lane {
-                    Lane::Reserved if !is_first || !is_urgent(request.uri().path()) => crowded(),
-                    Lane::General | Lane::Reserved => services.answer(request).await,
+                let framing = Framing::of(request.version(), request.headers());
+                let is_last = lane == Lane::Reserved || framing != Framing::Plain;
+                let says_close = is_last && request.version() <= Version::HTTP_11;
+                let mut response = match (framing, lane) {
+                    (Framing::Wrong(why), _) => refusal(why),
+                    (_, Lane::Reserved) if !is_first || !is_urgent(request.uri().path()) => crowded(),
+                    (Framing::Plain | Framing::Last, _) => services.answer(request).await,
                 };
                 if says_close {
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -55,6 +55,11 @@ const METERS: [(&str, Kind, &str); 18] = [
         Counter,
         "requests on reserved connections for what they are not reserved for",
     ),
+    (
+        "writ_requests_misframed_total",
+        Counter,
+        "requests of HTTP/1 that were refused because a proxy may read them in another way",
+    ),
     ("writ_token_requests_total", Counter, "requests for tokens, by outcome"),
     (
         "writ_writable",

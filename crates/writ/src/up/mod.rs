@@ -2,6 +2,7 @@
 
 mod connection;
 mod documents;
+mod framing;
 mod held;
 mod listener;
 mod meters;
@@ -33,7 +34,7 @@ use url::Url;
 use crate::{
     edge::{SystemClock, SystemDice},
     local::LocalServers,
-    plane::ControlPlane,
+    plane::{ControlPlane, passes},
 };
 use connection::Services;
 use listener::Listener;
@@ -198,8 +199,9 @@ fn make_gateway(
             let patience = Duration::from_secs(reach.timeout_seconds.unsigned_abs());
             let headers = reach.credential.into_iter().collect();
             let url = reach.url.as_str().parse().map_err(|_| "its address is not one".to_owned())?;
-            let gateway::Discovered { revision, info, capabilities, tools } =
-                gateway.discover(reach.server, url, headers, reach.authority, patience).await?;
+            let gateway::Discovered { revision, info, capabilities, tools } = gateway
+                .discover(reach.server, url, headers, reach.authority, (patience, passes(&reach.passes)))
+                .await?;
             Ok(control::catalogue::Told { revision: revision.to_owned(), info, capabilities, tools })
         })
     }));

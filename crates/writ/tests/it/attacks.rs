@@ -8,6 +8,7 @@ mod held;
 mod hoarding;
 mod life;
 mod listening;
+mod smuggling;
 mod turns;
 
 use serde_json::{Value, json};

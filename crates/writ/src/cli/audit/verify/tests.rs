@@ -6,7 +6,12 @@ use base::{Event, EventKind, Position};
 use clap::Parser;
 use testkit::Bench;
 
-use crate::cli::{Cli, environment::Environment, exit::Exit, run};
+use crate::cli::{
+    Cli,
+    environment::{Environment, Homes},
+    exit::Exit,
+    run,
+};
 
 /// A log of `records` records, exported to a file; and the log's key.
 async fn exported(folder: &Path, records: usize) -> (PathBuf, String) {
@@ -39,6 +44,7 @@ async fn verify(path: &Path, key: Option<&str>) -> Result<Exit, String> {
         log: None,
         colour: false,
         config: None,
+        homes: Homes::default(),
     };
     let outcome = run(Cli::try_parse_from(words).unwrap(), environment).await;
     outcome.map_err(|trouble| {
