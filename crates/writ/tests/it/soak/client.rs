@@ -72,6 +72,8 @@ impl Mode {
             71..=120 => Self::Stream,
             121..=140 if resumes => Self::Slow,
             141..=170 if in_sessions => Self::Notified,
+            // Who can come back and does not keeps a place for a minute, and those are few: that is for the last call.
+            171..=200 if resumes => Self::Notified,
             141..=200 => Self::Left,
             _ => Self::Plain,
         }
@@ -125,8 +127,10 @@ impl Client {
 
     /// Makes so many calls, and ends the session.
     pub(crate) async fn run(mut self, calls: usize) {
-        for _ in 0..calls {
-            self.next(Mode::draw(&self.dice, self.part.revision));
+        for call in 1..=calls {
+            let leaves_for_good = call == calls && self.part.revision == "2025-11-25";
+            let mode = if leaves_for_good { Mode::Left } else { Mode::draw(&self.dice, self.part.revision) };
+            self.next(mode);
             let within = tokio::time::timeout(ANSWER_TIME_MAX, self.call()).await;
             if within.is_err() {
                 self.object("did not end");
