@@ -26,7 +26,8 @@ async fn elder(server: Arc<Scripted>, seen: Seen) -> axum::response::Response {
         return server.telling_stream(vec!["event: endpoint\ndata: /rpc?session=7\n\n".to_owned()]);
     }
     let is_elder = server.seen().iter().any(|seen| seen.method == Method::GET);
-    if !is_elder {
+    // At the address itself it takes no POST; a first word of the other generation comes there alone.
+    if !is_elder || seen.body.contains("server/discover") {
         return status(405);
     }
     if seen.body.contains(r#""method":"initialize""#) {
