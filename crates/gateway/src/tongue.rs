@@ -59,7 +59,8 @@ impl Offer {
     /// Reads the result of `initialize`, and leaves in it only what the gate carries: the rest of it passes.
     pub(crate) fn of_initialize(result: &mut Json, passes: Passes) -> Result<(Revision, Self), Trouble> {
         let members = result.as_object_mut().ok_or(Trouble::Garbage("a result that is no object"))?;
-        let revision = members.get("protocolVersion").and_then(Json::as_str).and_then(Revision::parse_of_server);
+        let revision =
+            members.get("protocolVersion").and_then(Json::as_str).and_then(Revision::parse_of_server);
         let revision = revision.ok_or(Trouble::Revision)?;
         let offer = Self::read(members, passes)?;
         let info = members.get("serverInfo").cloned();

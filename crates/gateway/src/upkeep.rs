@@ -89,11 +89,10 @@ impl<P: Plane> Gateway<P> {
     /// they are left to their servers.
     pub(crate) fn end_upstream(self: &Arc<Self>, sessions: Vec<Arc<Session>>) {
         let sessions = sessions.into_iter().filter(|session| !self.client.hang_up(session));
-        let with_turns =
-            sessions.filter(|session| session.is_kept_by_server()).map_while(|session| {
-                let turn = Arc::clone(&self.closings).try_acquire_owned().ok()?;
-                Some((session, turn))
-            });
+        let with_turns = sessions.filter(|session| session.is_kept_by_server()).map_while(|session| {
+            let turn = Arc::clone(&self.closings).try_acquire_owned().ok()?;
+            Some((session, turn))
+        });
         let batch: Vec<(Arc<Session>, OwnedSemaphorePermit)> = with_turns.collect();
         if batch.is_empty() {
             return;

@@ -238,7 +238,9 @@ fn endpoint(text: &str) -> Result<Url, CatalogueRefusal> {
         let is_name = host.parse::<base::Name>().is_ok();
         let rest = text.strip_prefix("stdio://").and_then(|rest| rest.strip_prefix(host));
         if !is_name || !matches!(rest, Some("" | "/")) {
-            return Err(refuse("is no `stdio://NAME`; NAME is that of a table `local.NAME` in the node's configuration"));
+            return Err(refuse(
+                "is no `stdio://NAME`; NAME is that of a table `local.NAME` in the node's configuration",
+            ));
         }
         return Url::parse(&format!("{LOCAL}://{host}/")).map_err(|_| refuse("is not an absolute URL"));
     }

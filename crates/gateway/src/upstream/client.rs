@@ -110,7 +110,12 @@ impl Client {
     pub(crate) fn new(local: Arc<dyn Local>) -> Result<Self, rustls::Error> {
         let builder = HttpsConnectorBuilder::new()
             .with_provider_and_webpki_roots(rustls::crypto::aws_lc_rs::default_provider())?;
-        Ok(Self { http: http(builder), private: Arc::default(), breaker: Arc::default(), links: Links::new(local) })
+        Ok(Self {
+            http: http(builder),
+            private: Arc::default(),
+            breaker: Arc::default(),
+            links: Links::new(local),
+        })
     }
 
     /// The connections by which a server is reached: it is trusted by its own authority alone, where it has one.
@@ -171,11 +176,7 @@ impl Client {
     }
 
     /// Opens the server's listening stream.
-    pub(crate) async fn listen(
-        &self,
-        standing: &Standing,
-        way: Way<'_>,
-    ) -> Result<Response<Body>, Trouble> {
+    pub(crate) async fn listen(&self, standing: &Standing, way: Way<'_>) -> Result<Response<Body>, Trouble> {
         self.send(Method::GET, (Bytes::new(), &HeaderMap::new()), standing, &way).await
     }
 
@@ -209,7 +210,10 @@ impl Client {
     }
 
     /// Ends the conversations with servers that are no longer at work, or get another credential by now.
-    pub(crate) fn hang_up_unless(&self, is_current: impl Fn(&Upstream, &[(HeaderName, HeaderValue)]) -> bool) {
+    pub(crate) fn hang_up_unless(
+        &self,
+        is_current: impl Fn(&Upstream, &[(HeaderName, HeaderValue)]) -> bool,
+    ) {
         self.links.retain(|upstream, standing| is_current(upstream, standing.headers()));
     }
 

@@ -94,9 +94,18 @@ impl LocalServer {
         }
         for (path, digest) in &self.pins {
             ensure!(path.is_absolute(), "{}: `{}` is no absolute path", at("pins"), path.display());
-            ensure!(is_digest(digest), "{}: of `{}` is no SHA-256 in 64 hexadecimal digits", at("pins"), path.display());
+            ensure!(
+                is_digest(digest),
+                "{}: of `{}` is no SHA-256 in 64 hexadecimal digits",
+                at("pins"),
+                path.display()
+            );
         }
-        ensure!(is_digest(&self.sha256), "{}: give SHA-256 of the command's file, as `sha256sum` prints it", at("sha256"));
+        ensure!(
+            is_digest(&self.sha256),
+            "{}: give SHA-256 of the command's file, as `sha256sum` prints it",
+            at("sha256")
+        );
         for variable in self.env.keys() {
             ensure!(is_variable(variable), "{}: `{variable}` is no name of a variable", at("env"));
         }

@@ -17,7 +17,8 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{
         Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, getpid, getppid, kill_process,
-        kill_process_group, pidfd_open, set_child_subreaper, set_parent_process_death_signal, setrlimit, wait,
+        kill_process_group, pidfd_open, set_child_subreaper, set_parent_process_death_signal, setrlimit,
+        wait,
     },
 };
 use serde::{Deserialize, Serialize};

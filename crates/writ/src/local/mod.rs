@@ -58,9 +58,8 @@ impl LocalServers {
 impl Local for LocalServers {
     fn start(&self, name: &str) -> Result<Pipes, NotStarted> {
         let server = self.servers.get(name).ok_or(NotStarted::Unknown)?;
-        let place = |places: &Arc<Semaphore>| {
-            Arc::clone(places).try_acquire_owned().map_err(|_| NotStarted::Crowded)
-        };
+        let place =
+            |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned().map_err(|_| NotStarted::Crowded);
         let places = (place(&server.places)?, place(&self.places)?);
         let failed = |error: &dyn std::fmt::Display| {
             tracing::warn!(server = name, %error, "a local server could not be started");
@@ -93,7 +92,8 @@ impl Local for LocalServers {
             if let Some(why) = why {
                 tracing::warn!(server = name, %why, "a local server was not started");
             }
-            drop(over.send(why));
+            // Nobody may want to know any more.
+            let _ = over.send(why);
         });
         Ok(Pipes {
             input: Box::new(input),

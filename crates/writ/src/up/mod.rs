@@ -84,7 +84,8 @@ impl Server {
         upkeep::run(&control, &mut loops);
 
         let bodies = Bodies::new(options.bodies.shares());
-        let gateway = make_gateway(&control, &url, (clock, dice, bodies.clone()), LocalServers::new(&options.local))?;
+        let gateway =
+            make_gateway(&control, &url, (clock, dice, bodies.clone()), LocalServers::new(&options.local))?;
         loops.spawn(gateway.clone().tend());
         let router = routes(&control, bodies);
         let services = Services { gateway, router };

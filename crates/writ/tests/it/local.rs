@@ -105,7 +105,8 @@ struct Watched(Vec<std::os::fd::OwnedFd>);
 impl Watched {
     fn new(pids: &str) -> Self {
         let pid = |text: &str| Pid::from_raw(text.parse().unwrap()).unwrap();
-        let handles = pids.split(' ').map(|text| pidfd_open(pid(text), PidfdFlags::empty()).expect("it runs"));
+        let handles =
+            pids.split(' ').map(|text| pidfd_open(pid(text), PidfdFlags::empty()).expect("it runs"));
         Self(handles.collect())
     }
 
@@ -175,7 +176,11 @@ async fn nothing_of_a_server_outlives_its_session_its_right_or_writ() {
     // The end of the server in the catalogue.
     let (_, mcp) = session(&world).await;
     let watched = Watched::new(&told(&mcp, "forks").await);
-    world.admin.put("servers/notes", &json!({ "url": "stdio://notes", "timeout_seconds": 10, "state": "stopped" })).await.done();
+    world
+        .admin
+        .put("servers/notes", &json!({ "url": "stdio://notes", "timeout_seconds": 10, "state": "stopped" }))
+        .await
+        .done();
     watched.are_over();
     world.admin.act("servers/notes/start").await.done();
     // A stop of Writ, and its death.

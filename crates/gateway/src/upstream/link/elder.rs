@@ -28,7 +28,8 @@ pub(super) async fn connect(
     upstream: &Upstream,
 ) -> Option<Result<(Stream, Upstream), Trouble>> {
     let way = Way { upstream, tongue: None };
-    let answer = client.send_http(Method::GET, (Bytes::new(), &HeaderMap::new()), standing, &way).await.ok()?;
+    let answer =
+        client.send_http(Method::GET, (Bytes::new(), &HeaderMap::new()), standing, &way).await.ok()?;
     let media = answer.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())?;
     if answer.status() != StatusCode::OK || !media.to_ascii_lowercase().starts_with("text/event-stream") {
         return None;

@@ -294,7 +294,9 @@ impl Link {
         }
         if *method == Method::GET {
             let events = self.listen();
-            return Ok(events.map_or_else(|| status(StatusCode::CONFLICT), |events| stream(Body::Link(events))));
+            return Ok(
+                events.map_or_else(|| status(StatusCode::CONFLICT), |events| stream(Body::Link(events)))
+            );
         }
         let wait = self.upstream.patience.headers;
         let Ok(Message::Request(request)) = Message::parse(message) else {

@@ -69,7 +69,14 @@ impl Link {
             sent: 0,
             over: None,
         };
-        Self { upstream, standing, writer, idle, state: Mutex::new(state), closing: watch::Sender::new(false) }
+        Self {
+            upstream,
+            standing,
+            writer,
+            idle,
+            state: Mutex::new(state),
+            closing: watch::Sender::new(false),
+        }
     }
 
     /// Asks for the end. What is under way breaks off.
