@@ -80,7 +80,7 @@ impl Asked {
     /// Whether somebody waits for this answer.
     pub(crate) fn waits_for(&self, id: Option<&Id>) -> bool {
         let Some(Id::Number(number)) = id else { return false };
-        lock(&self.0).contains_key(number)
+        lock(&self.0).waiting.contains_key(number)
     }
 
     /// Whether it is the server itself that waits for this answer.

@@ -48,7 +48,7 @@ pub(crate) enum Begun<P: Plane> {
     Unsent(Front, mcp::Response),
     Refused(Front, Request, Refused),
     /// As in [`Served::Gone`].
-    Gone(Option<HeldBody>),
+    Gone(Option<Room>),
 }
 
 /// Serves an act.

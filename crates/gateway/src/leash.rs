@@ -102,7 +102,8 @@ impl<P: Plane> Leash<P> {
 
     /// Whether the caller gets to see what came of calling a tool.
     pub(crate) fn sees_what_came_of(&self, tool: &str) -> bool {
-        self.plane.visible(&self.caller, &self.upstream, Item::Called(tool))
+        let upstream = self.upstream.as_deref();
+        upstream.is_some_and(|upstream| self.plane.visible(&self.caller, upstream, Item::Called(tool)))
     }
 
     /// The same leash for another message of the same request.

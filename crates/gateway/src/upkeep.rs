@@ -32,7 +32,8 @@ impl<P: Plane> Gateway<P> {
             self.client.hang_up_unless(|upstream, inject| self.plane.is_current(upstream, inject));
             let now = self.config.clock.now();
             drop(self.parked.take_over(now));
-            let is_over = |session: &Session| !self.plane.may_return(&session.holder, Some(&session.upstream));
+            let is_over =
+                |session: &Session| !self.plane.may_return(&session.holder, Some(&session.upstream));
             self.delivered.forget(now, is_over);
             tokio::select! {
                 changed = revocations.changed() => if changed.is_err() { return },

@@ -147,7 +147,7 @@ fn answered(result: &mut Object, asked: &Request, server: &str) {
         }
         Request::ReadResource { .. } => each(result, "contents", |item| uri_in(item, "uri", server)),
         Request::GetPrompt { .. } => each(result, "messages", |message| content_in(message, server)),
-        Request::CallTool { .. } | Request::Tasks => {
+        Request::CallTool { .. } | Request::Tasks { .. } => {
             content_in(result, server);
             // A task of 2026-07-28 holds the result of its call.
             if let Some(inner) = result.get_mut("result").and_then(Json::as_object_mut) {

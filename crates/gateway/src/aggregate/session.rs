@@ -21,6 +21,7 @@ use crate::{
     reply::{self, Stop},
     request::Generation,
     rights::Rights,
+    session::Session,
     upstream::{LAST_EVENT_ID, SESSION_ID},
 };
 
