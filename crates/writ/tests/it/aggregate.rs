@@ -41,7 +41,8 @@ async fn hears(stream: &mut Incoming, list: &str) {
     let said = format!("notifications/{list}/list_changed");
     let mut heard = String::new();
     while !heard.contains(&said) {
-        let piece = stream.frame().await.expect("the stream stays open").unwrap().into_data().unwrap_or_default();
+        let piece =
+            stream.frame().await.expect("the stream stays open").unwrap().into_data().unwrap_or_default();
         heard.push_str(&String::from_utf8_lossy(&piece));
     }
 }
@@ -110,8 +111,10 @@ async fn a_client_hears_that_its_rights_changed() {
     let grant = |name: &str, to: &str, on: &str| -> Value {
         document("Grant", name, &json!({ "to": to, "role": "notes", "on": on, "reason": "needs it" }))
     };
-    let given =
-        [grant("maya-vault", "person/maya", "server/vault"), grant("agents-vault", "blueprint/notes", "server/vault")];
+    let given = [
+        grant("maya-vault", "person/maya", "server/vault"),
+        grant("agents-vault", "blueprint/notes", "server/vault"),
+    ];
     world.admin.post("apply", &json!({ "documents": given })).await.done();
     hears(&mut of_all, "tools").await;
     assert!(all.listed().await.contains(&"vault__read_note".to_owned()));
