@@ -148,7 +148,12 @@ impl<P: Plane> Leash<P> {
             }
             let left = Duration::from_millis(left.min(LOOK_AGAIN).unsigned_abs());
             tokio::select! {
-                changed = self.revocations.changed() => if changed.is_err() { return Cut::Blind },
+                changed = self.revocations.changed() => {
+                    if changed.is_err() {
+                        return Cut::Blind;
+                    }
+                    self.seen = None;
+                }
                 () = tokio::time::sleep(left) => {}
             }
         }

@@ -56,17 +56,12 @@ pub(crate) async fn serve<P: Plane>(
     headers: &HeaderMap,
     message: Message,
 ) -> Result<Response, Stop> {
-    match request_of(headers, message)? {
-        Some(mut request) => {
-            let envelope =
-                check(headers, &mut request).map_err(|error| refuse(Some(request.id.clone()), error))?;
-            serve_request(visit, headers, envelope, request).await
-        }
-        None => {
-            visit.be_admitted().await?;
-            Ok(reply::taken())
-        }
-    }
+    let Some(mut request) = request_of(headers, message)? else {
+        visit.be_admitted().await?;
+        return Ok(reply::taken());
+    };
+    let envelope = check(headers, &mut request).map_err(|error| refuse(Some(request.id.clone()), error))?;
+    serve_request(visit, headers, envelope, request).await
 }
 
 /// The request in a message; none where it is a notification, which says nothing in this generation.

@@ -65,13 +65,13 @@ impl Control {
 /// The tools of a server that are seen, each with its definition, in one order.
 fn tool_lines(known: &Snapshot, server: &Thing<Server>, sees: impl Fn(ActKind) -> bool) -> Vec<String> {
     let own = known.tools.iter().filter(|tool| tool.body.server == server.id);
-    let seen = own.filter(|tool| {
+    let shown = own.filter(|tool| {
         let body = &tool.body;
         let (name, definition_hash) = (body.tool.clone(), body.shown_digest());
         body.state == ToolState::Pinned && sees(ActKind::Tool { name, definition_hash, effect: body.effect })
     });
     let mut lines: Vec<String> =
-        seen.map(|tool| format!("{}\0{}\0", tool.body.tool, tool.body.digest)).collect();
+        shown.map(|tool| format!("{}\0{}\0", tool.body.tool, tool.body.digest)).collect();
     lines.sort();
     lines
 }

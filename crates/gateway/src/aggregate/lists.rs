@@ -134,9 +134,9 @@ async fn gather<P: Plane>(
     let (request, start) = (&request, &start);
     let mut parts = stream::iter(servers.into_iter().map(|visit| async move {
         let cursor = start.cursor.clone().filter(|_| visit.upstream.name == start.server);
-        let asked = timeout_at(deadline, pages(asker, &visit, list, request, cursor)).await;
+        let told = timeout_at(deadline, pages(asker, &visit, list, request, cursor)).await;
         let late = || Err(Absent::Trouble("it did not answer in time".to_owned()));
-        (visit.upstream.name.clone(), asked.unwrap_or_else(|_elapsed| late()))
+        (visit.upstream.name.clone(), told.unwrap_or_else(|_elapsed| late()))
     }))
     .buffered(AT_ONCE);
     let (mut items, mut left_out, mut next) = (Vec::new(), Vec::new(), None);

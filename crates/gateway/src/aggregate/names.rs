@@ -59,7 +59,7 @@ pub(crate) fn unknown() -> RpcError {
 /// The member of a request that names something of a server, and how to split it.
 type Member<'a> = (&'a mut Json, fn(&str) -> Option<(&str, &str)>);
 
-fn member<'a>(method: Method, params: &'a mut Object) -> Result<Member<'a>, RpcError> {
+fn member(method: Method, params: &mut Object) -> Result<Member<'_>, RpcError> {
     let missing =
         |member: &str| RpcError::invalid_params(format!("`params.{member}` is missing; send a string"));
     match method {

@@ -53,17 +53,13 @@ pub(super) async fn serve<P: Plane>(
             let asker = whole.parts().into_iter().find(|part| part.asked.waits_for(response.id.as_ref()));
             let found = asker.and_then(|part| Some((all.server(&part.upstream.name)?, part)));
             let found = found.filter(|(visit, part)| part.belongs_to(&all.holder, &visit.upstream));
-            match found {
-                Some((mut visit, part)) => {
-                    visit.held = all.held;
-                    post::answer(visit, &part, response).await
-                }
+            let Some((mut visit, part)) = found else {
                 // Nobody waits for it (any more).
-                None => {
-                    all.be_admitted().await?;
-                    Ok(reply::taken())
-                }
-            }
+                all.be_admitted().await?;
+                return Ok(reply::taken());
+            };
+            visit.held = all.held;
+            post::answer(visit, &part, response).await
         }
     }
 }

@@ -15,7 +15,7 @@ async fn initialize_promises_only_what_is_carried() {
     let answer = answer(world.send(post("alice", None, initialize())).await).await;
     assert_eq!(
         answer.last().get("result").unwrap().to_text(),
-        r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"fixture","version":"1"},"instructions":"hello"}"#
+        r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true}},"serverInfo":{"name":"fixture","version":"1"},"instructions":"hello"}"#
     );
     assert_eq!(answer.last().get("id"), Some(&Json::from(0)));
     let session = answer.headers["mcp-session-id"].to_str().unwrap();

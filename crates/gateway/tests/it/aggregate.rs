@@ -88,7 +88,7 @@ fn named(answer: &Answer, list: &str, member: &str) -> Vec<String> {
     items.iter().map(|item| item.get(member).and_then(Json::as_str).unwrap().to_owned()).collect()
 }
 
-const TOOLS: [&str; 4] = ["main__echo", "main__last", "young__echo", "young__secret"];
+const TOOLS: [&str; 5] = ["main__echo", "main__secret", "main__last", "young__echo", "young__secret"];
 
 #[tokio::test]
 async fn a_session_opens_no_server_and_lists_them_all() {
@@ -180,7 +180,7 @@ async fn what_is_not_the_callers_is_not_there() {
         }
     }
     let listed = three.within(&session, "tools/list", "{}").await;
-    assert_eq!(named(&listed, "tools", "name"), TOOLS[2..]);
+    assert_eq!(named(&listed, "tools", "name"), TOOLS[3..]);
     assert!(three.world.server.seen().is_empty(), "nothing reached it");
     // One that may be known and is not granted: with reasons, as at its own endpoint.
     three.world.plane.deny("echo", denial());
@@ -241,9 +241,9 @@ async fn anothers_cursor_opens_nothing() {
     let list = |cursor: String| request("tools/list", &format!(r#"{{"cursor":"{cursor}"}}"#));
     // Of a server that is not there (any more): what follows it follows.
     let rest = three.send("alice", &alice, list(sealed("alice", "tools", "removed\0c9"))).await;
-    assert_eq!(named(&rest, "tools", "name"), TOOLS[2..]);
+    assert_eq!(named(&rest, "tools", "name"), TOOLS[3..]);
     let within = three.send("alice", &alice, list(sealed("alice", "tools", "main\0c2"))).await;
-    assert_eq!(named(&within, "tools", "name"), TOOLS[1..]);
+    assert_eq!(named(&within, "tools", "name"), TOOLS[2..]);
     for (token, session, cursor) in [
         ("bob", &bob, sealed("alice", "tools", "main\0c2")),
         ("alice", &alice, sealed("alice", "prompts", "main\0c2")),

@@ -40,7 +40,7 @@ async fn initialize_is_answered_from_what_the_server_says_of_itself() {
         assert_eq!(
             answer.text,
             format!(
-                r#"{{"jsonrpc":"2.0","id":"i","result":{{"protocolVersion":"{agreed}","capabilities":{{"tools":{{"listChanged":true}},"resources":{{"subscribe":true,"listChanged":true}},"prompts":{{}}}},"serverInfo":{{"name":"young","version":"1"}},"instructions":"hi"}}}}"#
+                r#"{{"jsonrpc":"2.0","id":"i","result":{{"protocolVersion":"{agreed}","capabilities":{{"tools":{{"listChanged":true}},"resources":{{"subscribe":true,"listChanged":true}},"prompts":{{"listChanged":true}}}},"serverInfo":{{"name":"young","version":"1"}},"instructions":"hi"}}}}"#
             )
         );
         let session = answer.headers["mcp-session-id"].to_str().unwrap().to_owned();

@@ -109,17 +109,18 @@ fn give_positions(items: &mut [Item], before: Position) -> HashSet<Position> {
             item.state = State::Written(None);
             continue;
         };
-        if let Role::Outcome { intent } = &item.role
-            && intent.position().is_none()
-        {
-            // It came into the line behind its intent, which is written with the first batch that can be.
-            let Some(intent) = promised.remove(&intent.key()) else {
+        if let Role::Outcome { intent } = &item.role {
+            // Where its intent stands may not have been known yet when it was left.
+            draft.intent = intent.position().or_else(|| promised.remove(&intent.key()));
+            let Some(stands) = draft.intent else {
+                // It came into the line behind its intent, which is written with the first batch that can be.
                 tracing::error!("an outcome came without its intent");
                 item.state = State::Late;
                 continue;
             };
-            draft.intent = Some(intent);
-            ended.insert(intent);
+            if intent.position().is_none() {
+                ended.insert(stands);
+            }
         }
         position = position.plus(1);
         item.state = State::Written(Some(position));

@@ -80,6 +80,35 @@ async fn an_end_that_comes_later_finds_its_intent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ends_name_their_intents_whenever_they_come() {
+    each_database(async |mut bench| {
+        let task = limited_task(&bench, None, None).await;
+        let guard = head(&bench).await;
+        for number in 0..400 {
+            let Some(place) = promise(&bench.store, intent(&bench, guard)) else { continue };
+            if number % 7 == 0 {
+                // The batch of the intent is on its way, or through, when its end is left.
+                tokio::task::yield_now().await;
+            }
+            if number % 40 == 0 {
+                submit(&bench.store, intent(&bench, guard)).await;
+            }
+            bench.store.leave(outcome(&bench, place, &task));
+        }
+        settled(&mut bench).await;
+        // What was submitted has no end of its own: the start ended it.
+        let strays = "select count(*) from record e where e.kind = 'call.ended' and not exists \
+                      (select 1 from record i where i.position = e.intent and i.kind = 'call.allowed')";
+        assert_eq!(number(&bench.store, strays, &[]).await, 0);
+        let doubles = "select count(*) - count(distinct intent) from record where kind = 'call.ended'";
+        assert_eq!(number(&bench.store, doubles, &[]).await, 0);
+        assert_eq!(count(&bench.store, "call.ended").await, count(&bench.store, "call.allowed").await);
+        assert_eq!(number(&bench.store, "select count(*) from open_intent", &[]).await, 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_promised_on_ended_authority_or_with_a_proof() {
     each_database(async |mut bench| {
         let guard = head(&bench).await;

@@ -59,7 +59,9 @@ mod tests {
             let lines =
                 lines.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
             let mut headers = HeaderMap::new();
-            lines.for_each(|(name, value): (_, http::HeaderValue)| drop(headers.append(name, value)));
+            for (name, value) in lines {
+                let _: bool = headers.append::<HeaderName>(name, value);
+            }
             Framing::of(version, &headers)
         };
         let (one, coding) = (("host", "a"), |value| ("transfer-encoding", value));

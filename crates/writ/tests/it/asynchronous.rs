@@ -78,7 +78,7 @@ async fn confirmed_reads_go_on_and_are_on_record_all_the_same() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_guessed_or_near_its_limit_waits() {
     let world = world(On::Sqlite).await;
-    let limits = json!({ "limits": { "calls_max": 100 } });
+    let limits = json!({ "limits": { "calls_max": 100, "bytes_max": 1_000_000_000 } });
     let near = world.task_with(&[rule("read_note")], limits).await;
     let near = world.session(&near).await;
     assert!(is_done(&near.called("read_note", &json!({ "text": "x" })).await));
