@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The load run: one MCP tool call through each way there is on this machine, in one go, so that the figures compare.
 #
-# Direct, nginx (where installed), the reference gateway, and Writ with its defaults on: authentication, policy with 1,000
-# grants, and the record durable before each call is forwarded (strict mode).
+# Direct, nginx (where installed), the reference gateway (its token checked once, and at each call), and Writ with its defaults on:
+# authentication, policy with 1,000 grants, and the record, durable before each call is forwarded (strict mode) or within 100 ms
+# after it (asynchronous mode, for the reads that these calls are).
 # Sizes: BENCH_SLICE (seconds, 2), BENCH_ROUNDS (3), BENCH_CONCURRENCY ("1 16 64"), BENCH_PORT (19000), BENCH_DIR (a folder on
 # the disk that holds the data of Writ; default the temporary folder).
 # How to read the figures: README.md.
@@ -10,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 port=${BENCH_PORT:-19000}
-refgw_port=$((port + 1)) nginx_port=$((port + 2))
+refgw_port=$((port + 1)) nginx_port=$((port + 2)) each_port=$((port + 3))
 slice=${BENCH_SLICE:-2} rounds=${BENCH_ROUNDS:-3}
 export CARGO_TARGET_DIR=${WRIT_CACHE:-$HOME/.cache/writ}/target/loadgen
 bin=$CARGO_TARGET_DIR/release
@@ -27,7 +28,9 @@ main() {
     start "$bin/fakeup" --listen "127.0.0.1:$port" --jwks "$work/jwks.json"
     answers "$port"
     start "$bin/refgw" --listen "127.0.0.1:$refgw_port" --upstream "127.0.0.1:$port" --jwks "$work/jwks.json" --mode cached
-    local refgw=$! nginx=''
+    local refgw=$! nginx='' each mode
+    start "$bin/refgw" --listen "127.0.0.1:$each_port" --upstream "127.0.0.1:$port" --jwks "$work/jwks.json" --mode full
+    each=$!
     if command -v nginx >/dev/null; then
         nginx_config >"$work/nginx.conf"
         start nginx -p "$work" -c "$work/nginx.conf" -e "$work/nginx.log"
@@ -36,7 +39,7 @@ main() {
     else
         echo "bench: nginx is not installed, its reference point is left out" >&2
     fi
-    writ_up "http://127.0.0.1:$port/mcp"
+    for mode in strict asynchronous; do writ_up "$mode" "http://127.0.0.1:$port/mcp"; done
     local concurrency
     for concurrency in ${BENCH_CONCURRENCY:-1 16 64}; do
         measure direct "$concurrency" --url "http://127.0.0.1:$port/mcp" --pid "${pids[0]}"
@@ -44,7 +47,11 @@ main() {
             measure nginx "$concurrency" --url "http://127.0.0.1:$nginx_port/mcp" --pid "$nginx"
         fi
         measure refgw "$concurrency" --url "http://127.0.0.1:$refgw_port/mcp" --bearer-file "$work/token" --pid "$refgw"
-        measure writ "$concurrency" --url "$writ_mcp_url" --bearer-file "$writ_token_file" --pid "$writ_pid"
+        measure refgw-each "$concurrency" --url "http://127.0.0.1:$each_port/mcp" --bearer-file "$work/token" --pid "$each"
+        for mode in strict asynchronous; do
+            measure "writ-$mode" "$concurrency" --url "${writ_mcp_url[$mode]}" --bearer-file "${writ_token_file[$mode]}" \
+                --pid "${writ_pid[$mode]}"
+        done
     done
     "$bin/limits" --dir "${BENCH_DIR:-$work}" --seconds 1
 }

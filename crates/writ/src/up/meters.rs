@@ -14,7 +14,7 @@ enum Kind {
 use Kind::{Counter, Gauge};
 
 /// All meters: name, kind, what it counts.
-const METERS: [(&str, Kind, &str); 20] = [
+const METERS: [(&str, Kind, &str); 21] = [
     (
         "writ_bodies_refused_total",
         Counter,
@@ -33,6 +33,7 @@ const METERS: [(&str, Kind, &str); 20] = [
         Gauge,
         "1 while this node can prove that it knows the latest revocations; at 0 every decision is a deny",
     ),
+    ("writ_local_processes", Gauge, "processes of local servers"),
     ("writ_mcp_acts_total", Counter, "acts that were forwarded, by how they ended"),
     ("writ_mcp_denials_total", Counter, "acts that were denied, by code"),
     ("writ_mcp_left_out_total", Counter, "servers that did not answer in a list over all servers"),

@@ -68,7 +68,7 @@ async fn confirmed_reads_go_on_and_are_on_record_all_the_same() {
         assert_eq!(world.upstream.calls().len(), 21);
 
         // What is taken away is taken away at once.
-        world.admin.post(&format!("tasks/{task}/kill"), &json!({ "reason": "test" })).await.done();
+        world.admin.post("kill", &json!({ "kind": "task", "name": task, "reason": "test" })).await.done();
         let after = mcp.call("read_note", &json!({ "text": "x" })).send().await;
         assert!(after.status != 200 || !is_done(&crate::mcp::message(&after)));
         assert_eq!(world.upstream.calls().len(), 21);
