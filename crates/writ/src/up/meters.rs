@@ -14,7 +14,7 @@ enum Kind {
 use Kind::{Counter, Gauge};
 
 /// All meters: name, kind, what it counts.
-const METERS: [(&str, Kind, &str); 17] = [
+const METERS: [(&str, Kind, &str); 18] = [
     (
         "writ_bodies_refused_total",
         Counter,
