@@ -56,10 +56,10 @@ mod tests {
     #[test]
     fn one_host_and_one_coding() {
         let of = |version, lines: &[(&'static str, &'static str)]| {
-            let lines =
-                lines.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
             let mut headers = HeaderMap::new();
-            lines.for_each(|(name, value): (_, http::HeaderValue)| drop(headers.append(name, value)));
+            for (name, value) in lines {
+                headers.append(HeaderName::from_static(name), value.parse().unwrap());
+            }
             Framing::of(version, &headers)
         };
         let (one, coding) = (("host", "a"), |value| ("transfer-encoding", value));
