@@ -56,11 +56,9 @@ mod tests {
     #[test]
     fn one_host_and_one_coding() {
         let of = |version, lines: &[(&'static str, &'static str)]| {
-            let lines =
-                lines.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
             let mut headers = HeaderMap::new();
             for (name, value) in lines {
-                let _: bool = headers.append::<HeaderName>(name, value);
+                headers.append(HeaderName::from_static(name), value.parse().unwrap());
             }
             Framing::of(version, &headers)
         };
