@@ -15,7 +15,7 @@ use crate::{
     Gateway, Plane, Upstream,
     notices::cancellation,
     session::{Session, lock},
-    tasks::Ids,
+    tasks,
 };
 
 /// How many questions of servers may wait for answers in one session.
@@ -162,8 +162,7 @@ impl<P: Plane> Gateway<P> {
             return None;
         }
         question.id = Id::Number(number);
-        let ids = Ids::new(&*self.plane, &session.holder, upstream);
-        ids.seal_in_question(&mut question, Some(&session.made));
+        tasks::seal_in_question(&mut question, Some(&session.made));
         Some((number, question.to_bytes()))
     }
 

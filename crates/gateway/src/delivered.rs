@@ -37,17 +37,17 @@ struct Kept {
 impl Delivered {
     /// Keeps the end of a stream.
     pub(crate) fn keep(&self, tail: Tail, session: Arc<Session>, now: Timestamp) {
-        let mut shelf = lock(&self.0);
-        shelf.drop_oldest_while(|shelf| shelf.kept.front().is_some_and(|oldest| oldest.until <= now));
+        let mut ends = lock(&self.0);
+        ends.drop_oldest_while(|ends| ends.kept.front().is_some_and(|oldest| oldest.until <= now));
         let own = |kept: &&Kept| Arc::ptr_eq(&kept.session, &session);
-        if shelf.kept.iter().filter(own).count() >= OF_SESSION_MAX
-            && let Some(oldest) = shelf.kept.iter().position(|kept| own(&kept))
+        if ends.kept.iter().filter(own).count() >= OF_SESSION_MAX
+            && let Some(oldest) = ends.kept.iter().position(|kept| own(&kept))
         {
-            shelf.remove(oldest);
+            ends.remove(oldest);
         }
-        shelf.bytes += tail.bytes();
-        shelf.kept.push_back(Kept { tail, session, until: now.plus_seconds(STREAM_SECONDS) });
-        shelf.drop_oldest_while(|shelf| shelf.bytes > BYTES_MAX);
+        ends.bytes += tail.bytes();
+        ends.kept.push_back(Kept { tail, session, until: now.plus_seconds(STREAM_SECONDS) });
+        ends.drop_oldest_while(|ends| ends.bytes > BYTES_MAX);
     }
 
     /// What came behind an event of a stream, if it was within a session that is `its`; `None` when that is not known, and
@@ -58,17 +58,17 @@ impl Delivered {
         is_its: impl Fn(&Arc<Session>) -> bool,
         now: Timestamp,
     ) -> Option<VecDeque<Bytes>> {
-        let shelf = lock(&self.0);
+        let ends = lock(&self.0);
         let is_it = |kept: &&Kept| kept.tail.stream == stream && kept.until > now && is_its(&kept.session);
-        let rest = shelf.kept.iter().find(is_it)?.tail.behind(number)?;
+        let rest = ends.kept.iter().find(is_it)?.tail.behind(number)?;
         (!rest.is_empty()).then_some(rest)
     }
 
     /// Forgets the streams that satisfy `is_over`.
     pub(crate) fn forget(&self, now: Timestamp, is_over: impl Fn(&Session) -> bool) {
-        let mut shelf = lock(&self.0);
-        shelf.kept.retain(|kept| kept.until > now && !is_over(&kept.session));
-        shelf.bytes = shelf.kept.iter().map(|kept| kept.tail.bytes()).sum();
+        let mut ends = lock(&self.0);
+        ends.kept.retain(|kept| kept.until > now && !is_over(&kept.session));
+        ends.bytes = ends.kept.iter().map(|kept| kept.tail.bytes()).sum();
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     round::{self, Round},
     session::InFlight,
     state,
-    tasks::Ids,
+    tasks::{self, Ids},
     translate,
     upstream::{Frames, Outbound, Trouble},
 };
@@ -250,7 +250,7 @@ impl<P: Plane> Exchange<P> {
             }
             Front::Stateless(_) => {
                 if askable(&question.method, &session.envelope.capabilities).is_some() {
-                    self.ids().seal_in_question(&mut question, None);
+                    tasks::seal_in_question(&mut question, None);
                     return Some(Step::Ask(question));
                 }
                 self.gate.answer_server(&self.upstream, &session, question);

@@ -151,7 +151,7 @@ impl<'a, P: Plane> Ids<'a, P> {
                 id.is_some_and(|id| self.seal_known(id, made, &sees).is_some())
             });
         }
-        self.seal_related(members, made);
+        seal_related(members, made);
     }
 
     /// Puts the client's ids into a notification; `None` where it is about a task that is not known to be the client's, or
@@ -169,15 +169,8 @@ impl<'a, P: Plane> Ids<'a, P> {
         if is_status {
             self.seal_known(params.get_mut(ID)?, made, &sees)?;
         }
-        self.seal_related(params, made);
+        seal_related(params, made);
         Some(())
-    }
-
-    /// Puts the client's ids into a question of the server.
-    pub(crate) fn seal_in_question(&self, question: &mut Message, made: Option<&Made>) {
-        if let Some(params) = question.params.as_mut().and_then(Json::as_object_mut) {
-            self.seal_related(params, made);
-        }
     }
 
     /// Puts the server's ids into a client's answer. One that is not this client's goes.
@@ -219,13 +212,20 @@ impl<'a, P: Plane> Ids<'a, P> {
         *id = sealed;
         Some(())
     }
+}
 
-    fn seal_related(&self, members: &mut Object, made: Option<&Made>) {
-        let Some(id) = related(members) else { return };
-        match made.and_then(|made| made.sealed(id)) {
-            Some(sealed) => *id = Json::String(sealed),
-            None => forget_related(members),
-        }
+/// Puts the client's ids into a question of the server.
+pub(crate) fn seal_in_question(question: &mut Message, made: Option<&Made>) {
+    if let Some(params) = question.params.as_mut().and_then(Json::as_object_mut) {
+        seal_related(params, made);
+    }
+}
+
+fn seal_related(members: &mut Object, made: Option<&Made>) {
+    let Some(id) = related(members) else { return };
+    match made.and_then(|made| made.sealed(id)) {
+        Some(sealed) => *id = Json::String(sealed),
+        None => forget_related(members),
     }
 }
 

@@ -78,7 +78,7 @@ impl<P: Plane> Gateway<P> {
     /// Lets go of what waits for a client to come back to a session that is over.
     pub(crate) fn leave_nothing_of(&self, session: &Arc<Session>) {
         drop(self.parked.take_of(session));
-        self.delivered.forget(self.config.clock.now(), |of| std::ptr::eq(of, &**session));
+        self.delivered.forget(self.config.clock.now(), |of| std::ptr::eq(of, Arc::as_ptr(session)));
     }
 
     pub(crate) fn forget(self: &Arc<Self>, sessions: Vec<Arc<Session>>) {

@@ -52,12 +52,11 @@ impl Trouble {
     pub(crate) const fn code(&self) -> &'static str {
         match self {
             Self::NotPermitted => "not_permitted",
-            Self::Unreachable => "upstream_unreachable",
+            Self::Unreachable | Self::Launch(NotStarted::Failed) => "upstream_unreachable",
             Self::Resting => "upstream_resting",
             Self::Authority => "upstream_authority",
             Self::Launch(NotStarted::Unknown) => "upstream_unknown",
             Self::Launch(NotStarted::Changed) => "upstream_changed",
-            Self::Launch(NotStarted::Failed) => "upstream_unreachable",
             Self::Launch(NotStarted::Crowded) | Self::Crowded => "upstream_crowded",
             Self::Silent => "upstream_timeout",
             Self::Stalled => "upstream_stalled",

@@ -154,7 +154,8 @@ impl LocalServer {
 fn read_variables(path: &Path) -> anyhow::Result<Vec<(String, Secret)>> {
     let about = std::fs::metadata(path)?;
     ensure!(about.is_file() && about.len() <= ENV_FILE_BYTES_MAX, "is no file, or larger than 64 KiB");
-    ensure!(about.mode() & 0o077 == 0, "can be read by others than its owner; `chmod 600` it");
+    let for_others = about.mode() & 0o077;
+    ensure!(for_others == 0, "can be read by others than its owner; `chmod 600` it");
     let text = std::fs::read_to_string(path)?;
     let mut all = Vec::new();
     for (number, line) in text.lines().enumerate() {

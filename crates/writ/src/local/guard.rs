@@ -87,10 +87,7 @@ fn guard(orders: &str) -> u8 {
     let mut family = Family { server, code: None };
     watch(&mut family);
     family.end();
-    match family.code {
-        Some(code @ (CHANGED | FAILED)) => code,
-        _ => 0,
-    }
+    family.code.filter(|code| matches!(*code, CHANGED | FAILED)).unwrap_or_default()
 }
 
 /// Waits until the server is over, or nobody reads what it writes.

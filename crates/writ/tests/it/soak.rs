@@ -37,7 +37,7 @@ const LOOKS: usize = 40;
 /// warming up.
 const GROWTH_KIB_MAX: u64 = 16 * 1024;
 /// How long the server may take to let go of what was left behind.
-const CLEARING_TIME_MAX: Duration = Duration::from_secs(120);
+const CLEARING_TIME_MAX: Duration = Duration::from_mins(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_thousand_calls_leave_nothing_behind() {
@@ -131,14 +131,14 @@ async fn soak(calls: usize, clients: usize) {
         tally.by_mode.lock().unwrap(),
         descriptors(pid),
     );
-    let crossed = tally.crossed.lock().unwrap();
+    let crossed = std::mem::take(&mut *tally.crossed.lock().unwrap());
     assert!(
         crossed.is_empty(),
         "{} answers crossed: {:#?}",
         crossed.len(),
         &crossed[..crossed.len().min(20)]
     );
-    let objections = tally.objections.lock().unwrap();
+    let objections = std::mem::take(&mut *tally.objections.lock().unwrap());
     let count = tally.objected.load(Ordering::SeqCst);
     assert!(objections.is_empty(), "{count} calls were not answered as they must be: {objections:#?}");
     assert!(late <= early + GROWTH_KIB_MAX, "the memory grows: {looks:?}");

@@ -142,16 +142,8 @@ impl Events {
             Some(piece) => Some(piece),
             None => ready!(self.receiver.poll_recv(context)),
         };
-        Poll::Ready(match piece {
-            Some(piece) => {
-                self.is_over = piece.is_last;
-                Some(Ok(piece.event))
-            }
-            None => {
-                self.is_over = true;
-                Some(Err(self.trouble()))
-            }
-        })
+        self.is_over = piece.as_ref().is_none_or(|piece| piece.is_last);
+        Poll::Ready(Some(piece.map(|piece| piece.event).ok_or_else(|| self.trouble())))
     }
 
     fn trouble(&self) -> Trouble {

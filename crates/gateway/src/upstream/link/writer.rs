@@ -29,7 +29,7 @@ pub(super) enum Writer {
     /// The input of a process; none once it is closed.
     Process(Arc<Mutex<Option<Input>>>),
     /// The endpoint that the server named.
-    Post { client: Client, endpoint: Box<Upstream>, turns: Arc<Semaphore> },
+    Post { client: Box<Client>, endpoint: Box<Upstream>, turns: Arc<Semaphore> },
 }
 
 impl Writer {
@@ -38,7 +38,11 @@ impl Writer {
     }
 
     pub(super) fn of_endpoint(client: Client, endpoint: Upstream) -> Self {
-        Self::Post { client, endpoint: Box::new(endpoint), turns: Arc::new(Semaphore::new(POSTS_MAX)) }
+        Self::Post {
+            client: Box::new(client),
+            endpoint: Box::new(endpoint),
+            turns: Arc::new(Semaphore::new(POSTS_MAX)),
+        }
     }
 
     /// Closes the input of a process, once nobody writes any more.

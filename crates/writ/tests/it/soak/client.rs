@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use super::Tally;
 
 /// How long anything may take that must not take for ever.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
+const ANSWER_TIME_MAX: Duration = Duration::from_mins(1);
 const STATELESS: &str = "2026-07-28";
 
 /// Who calls whom, and how.
@@ -173,7 +173,7 @@ impl Client {
         let answer = self.line.send(request).await;
         if answer.status() != 200 {
             let status = answer.status();
-            let body = answer.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            let body = answer.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
             return self.object(&format!("{status}: {}", String::from_utf8_lossy(&body)));
         }
         match self.mode {
@@ -390,7 +390,7 @@ impl Heard {
                     self.last_id = Some(id.to_owned());
                 }
                 let message = field("data: ").and_then(|data| serde_json::from_str(data).ok());
-                self.rest = rest.to_owned();
+                self.rest = rest.into();
                 if message.is_some() {
                     return message;
                 }
