@@ -173,7 +173,7 @@ impl Connect {
         );
         let found = Found::read(path)?;
         let edited = edit::put(&found.text, &self.place(&name), &entry);
-        let edited = edited.map_err(|refused| self.refused(path, &refused, &snippet))?;
+        let edited = edited.map_err(|why| refused(path, &why, &snippet))?;
         let done = match edited {
             Edited::Same => "unchanged",
             Edited::Text(text) => {
@@ -195,7 +195,7 @@ impl Connect {
     fn taken(&self, setting: &Setting, path: &Path, name: &str, entry: &Entry) -> Outcome {
         let found = Found::read(path)?;
         let edited = edit::take(&found.text, &self.place(name), entry);
-        let done = match edited.map_err(|refused| self.refused(path, &refused, ""))? {
+        let done = match edited.map_err(|why| refused(path, &why, ""))? {
             Edited::Same => "unchanged",
             Edited::Text(text) | Edited::Instead(text) => {
                 if self.force {
@@ -241,22 +241,6 @@ impl Connect {
         talk(&format!("{export}then: {}", self.client.look()));
     }
 
-    fn refused(&self, path: &Path, refused: &Refused, snippet: &str) -> Trouble {
-        let shown = path.display();
-        match refused {
-            Refused::Form(_) => Trouble::new(Exit::Failed, format!("`{shown}` is left as it is: {refused}"))
-                .help(if snippet.is_empty() {
-                    "take the entry out by hand".to_owned()
-                } else {
-                    format!("add this by hand:\n{snippet}")
-                }),
-            Refused::Other { .. } => {
-                Trouble::new(Exit::Conflict, format!("`{shown}` is left as it is: {refused}"))
-                    .help("give another name with --as, or let the other one go with --force")
-            }
-        }
-    }
-
     fn answer(
         &self,
         setting: &Setting,
@@ -283,6 +267,23 @@ impl Connect {
         match done {
             "printed" => emit(content),
             _ => emit(&format!("{done}: {name}, {url}, in {}\n", path.display())),
+        }
+    }
+}
+
+/// Why the file is left alone, and what can be done by hand.
+fn refused(path: &Path, refused: &Refused, snippet: &str) -> Trouble {
+    let shown = path.display();
+    match refused {
+        Refused::Form(_) => Trouble::new(Exit::Failed, format!("`{shown}` is left as it is: {refused}"))
+            .help(if snippet.is_empty() {
+                "take the entry out by hand".to_owned()
+            } else {
+                format!("add this by hand:\n{snippet}")
+            }),
+        Refused::Other { .. } => {
+            Trouble::new(Exit::Conflict, format!("`{shown}` is left as it is: {refused}"))
+                .help("give another name with --as, or let the other one go with --force")
         }
     }
 }

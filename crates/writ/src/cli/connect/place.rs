@@ -48,8 +48,8 @@ impl Found {
         let new = beside(&self.path, "writ-new");
         // What a crash left behind would keep its own mode.
         drop(std::fs::remove_file(&new));
-        let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&new);
-        let mut file = made.map_err(trouble)?;
+        let opened = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&new);
+        let mut file = opened.map_err(trouble)?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(trouble)?;
         // The mode that a file is made with is narrowed by the process's mask.
         file.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(trouble)?;

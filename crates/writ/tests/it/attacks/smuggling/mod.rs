@@ -146,9 +146,9 @@ async fn one_request_seen_is_one_decided_behind_nginx() {
         );
         return;
     };
-    let port = crate::node::free_port();
     let mut client = Client::new().await;
-    let _proxy = nginx::start(program, &client.world.node.beside("nginx"), port, &client.address).await;
+    let folder = client.world.node.beside("nginx");
+    let (_proxy, port) = nginx::start(&program, &folder, &client.address).await;
     client.address = format!("127.0.0.1:{port}");
     let (mut wrong, mut served) = (Vec::new(), 0);
     for (number, shape) in shapes().iter().enumerate() {

@@ -1,6 +1,7 @@
 //! A plain reverse proxy as most people have one, with connections to Writ that stay open.
 
 use std::{
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -27,26 +28,30 @@ pub(super) fn find() -> Option<PathBuf> {
     folders.iter().map(|folder| Path::new(folder).join("nginx")).find(|program| program.exists())
 }
 
-/// Starts it on a port before `upstream`.
-pub(super) async fn start(program: PathBuf, folder: &Path, port: u16, upstream: &str) -> Nginx {
+/// Starts it before `upstream`; its port. It cannot choose a free one itself, so one that was free a moment ago is tried.
+pub(super) async fn start(program: &Path, folder: &Path, upstream: &str) -> (Nginx, u16) {
     std::fs::create_dir(folder).unwrap();
     let (config, log) = (folder.join("nginx.conf"), folder.join("error.log"));
-    std::fs::write(&config, text(folder, port, upstream)).unwrap();
-    let mut command = Command::new(program);
-    command.arg("-p").arg(folder).arg("-c").arg(&config).arg("-e").arg(&log);
-    let mut proxy = Nginx(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    let listens = async {
-        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            assert!(
-                proxy.0.try_wait().unwrap().is_none(),
-                "{}",
-                std::fs::read_to_string(&log).unwrap_or_default()
-            );
-            tokio::task::yield_now().await;
+    for _ in 0..5 {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        std::fs::write(&config, text(folder, port, upstream)).unwrap();
+        let mut command = Command::new(program);
+        command.arg("-p").arg(folder).arg("-c").arg(&config).arg("-e").arg(&log);
+        let mut proxy = Nginx(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let listens = async {
+            while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+                if proxy.0.try_wait().unwrap().is_some() {
+                    return false;
+                }
+                tokio::task::yield_now().await;
+            }
+            true
+        };
+        if tokio::time::timeout(START_TIME_MAX, listens).await.expect("nginx listens or ends") {
+            return (proxy, port);
         }
-    };
-    tokio::time::timeout(START_TIME_MAX, listens).await.expect("nginx listens");
-    proxy
+    }
+    panic!("nginx does not start: {}", std::fs::read_to_string(&log).unwrap_or_default());
 }
 
 fn text(folder: &Path, port: u16, upstream: &str) -> String {
