@@ -49,7 +49,7 @@ verify: test ## the same and the long tests at full size: crash rounds, mutation
 
 bench: ## micro-benchmarks, then the load run next to its reference points
 	@scripts/setup.sh rust
-	cargo build --release --package writ
+	cargo build --profile dist --package writ
 	cargo bench --package writ-policy --bench '*'
 	tools/loadgen/bench.sh
 

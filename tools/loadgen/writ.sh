@@ -7,11 +7,11 @@
 # shellcheck shell=bash disable=SC2034,SC2154  # the variables are bench.sh's
 
 declare -A writ_pid=() writ_mcp_url=() writ_token_file=()
-writ=${WRIT_BIN:-${WRIT_CACHE:-$HOME/.cache/writ}/target/release/writ}
+writ=${WRIT_BIN:-${WRIT_CACHE:-$HOME/.cache/writ}/target/dist/writ}
 
 writ_up() {
     local mode=$1 upstream=$2 data=${BENCH_DIR:-$work}/writ-$1
-    [[ -x $writ ]] || { echo "bench: there is no \`$writ\`: cargo build --release --package writ" >&2; return 1; }
+    [[ -x $writ ]] || { echo "bench: there is no \`$writ\`: cargo build --profile dist --package writ" >&2; return 1; }
     echo "asynchronous_reads = $([[ $mode == asynchronous ]] && echo true || echo false)" >"$work/$mode.toml"
     writ_start_once "$mode" "$data" "first start with schema"
     kill "${writ_pid[$mode]}"

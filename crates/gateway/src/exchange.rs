@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 use wire::{
     json::Json,
@@ -379,7 +380,9 @@ impl<P: Plane> Exchange<P> {
     /// Checks an answer by what was asked, and puts it into the client's form.
     async fn judge(&mut self, mut response: Response) -> Result<Response, Trouble> {
         if let (Ok(result), Request::List(list)) = (&mut response.outcome, &self.request) {
-            listing::filter(&*self.gate.plane, &self.caller, &self.upstream, *list, result).await?;
+            let plane = &*self.gate.plane;
+            // On the heap: what it takes is large, and part of each exchange's future otherwise.
+            listing::filter(plane, &self.caller, &self.upstream, *list, result).boxed().await?;
         }
         if let (Ok(result), Front::Stateless(told)) = (&mut response.outcome, &self.front) {
             state::check_questions(result, &self.request, &told.envelope.capabilities)?;

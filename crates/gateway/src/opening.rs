@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use axum::response::Response;
+use futures_util::FutureExt as _;
 use wire::{
     json::{Json, Object},
     mcp::{self, Envelope, Id, Revision, RpcError, code},
@@ -173,7 +174,7 @@ pub(crate) async fn route<P: Plane>(visit: &Visit<P>, envelope: &Envelope) -> Re
     if let Some(error) = turn.failure() {
         return Err(NoWay::Failed(error));
     }
-    let opened = open(visit, envelope).await;
+    let opened = open(visit, envelope).boxed().await;
     if let Err(NoWay::Failed(error)) = &opened {
         turn.fail(error);
     }
