@@ -11,6 +11,8 @@ source ./common.sh
 # shellcheck source=tests/conformance/writ.sh
 source ./writ.sh
 
+# Writ declares what it carries: what the client behind it declares, and no more.
+writ_passes=()
 # A server of its own for each scenario; underscores are not for names.
 writ_admit_all "${MCP_CONFORMANCE_SCENARIO//_/-}" "$1"
 exec node "$work/upstream_side.mjs" --token-file "$writ_token_file" "$writ_mcp_url"

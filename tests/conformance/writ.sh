@@ -12,6 +12,8 @@
 # shellcheck shell=bash disable=SC2034,SC2154  # the variables are those of the scripts
 
 writ_pid='' writ_mcp_url='' writ_token_file='' writ_denial='' writ_kill='' writ_task=''
+# What passes between servers and clients beside the rest.
+writ_passes=(--pass sampling --pass roots --pass logging)
 # Further arguments of `writ up`.
 writ_config=()
 
@@ -76,7 +78,7 @@ writ_admit_all() {
     local name=$1 key=$work/$1.pem scope=$work/$1.json task
     # Each run gets a fresh database, and so a fresh key.
     rm -f "$key"
-    writ_do server add "$name" "$2" --pass sampling --pass roots --pass logging
+    writ_do server add "$name" "$2" "${writ_passes[@]}"
     # Where Writ cannot ask a server for its tools, the run goes on: it shows what does not work without them.
     if ! "$writ" server discover "$name" >"$work/said" 2>&1; then
         echo "conformance: Writ cannot discover \`$name\`:" >&2
