@@ -86,8 +86,8 @@ async fn what_was_erased_is_in_no_file_any_more() {
         calls.push((receipt.position(), id));
     }
     let erase = async |bench: &Bench, number: usize| {
-        let (position, id) = calls[number].clone();
         const SQL: &str = "select salt, ciphertext from payload where position = $1";
+        let (position, id) = calls[number].clone();
         let row = bench.store.read().await.unwrap().row(SQL, &[position.into()]).await.unwrap().unwrap();
         let kept = [row.bytes(0).unwrap(), row.bytes(1).unwrap()];
         assert!(kept.iter().all(|bytes| is_on_disk(bench, bytes)), "else this test could not fail");
