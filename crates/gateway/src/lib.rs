@@ -1,7 +1,7 @@
 //! The data plane: it stands where agents act, asks the control plane before each act, and carries what is allowed.
 //!
 //! The way of a message through `/mcp/{server}`, or through `/mcp` to one or all of the servers behind it ([`aggregate`]): the HTTP request is checked and bounded, its sender
-//! authenticated ([`Gateway`]), one JSON-RPC message parsed, the act authorised, which makes its intent durable
+//! authenticated ([`Gateway`]), one JSON-RPC message parsed, the act authorised, which makes its intent durable or promised
 //! ([`Plane::authorize`]), the permit used up by forwarding exactly the message it was made for, the answer checked
 //! and carried back, the outcome reported ([`Plane::conclude`]).
 //!

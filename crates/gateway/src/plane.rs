@@ -37,7 +37,7 @@ pub trait Plane: Send + Sync + 'static {
     /// All servers that the caller may know of, by name: those that [`upstream`](Self::upstream) finds.
     fn upstreams(&self, caller: &Self::Caller) -> Vec<Arc<Upstream>>;
 
-    /// Decides one act and makes its intent durable.
+    /// Decides one act and makes its intent durable, or has the log promise it.
     ///
     /// INVARIANT: the permit's digest is [`Asked::digest`]; the gateway sends nothing on a permit of another digest.
     fn authorize(

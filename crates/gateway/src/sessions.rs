@@ -148,13 +148,6 @@ impl Sessions {
         Some(session)
     }
 
-    /// Whether a session is still here. It counts as used then.
-    pub(crate) fn is_open(&self, session: &Session, now: Timestamp) -> bool {
-        let is_open = lock(&self.ledger).by_id.contains_key(&session.id);
-        session.use_at(now);
-        is_open
-    }
-
     /// Whether a session is still there.
     pub(crate) fn has(&self, session: &Arc<Session>) -> bool {
         lock(&self.ledger).by_id.get(&session.id).is_some_and(|known| Arc::ptr_eq(known, session))

@@ -152,7 +152,7 @@ impl Plane for ControlPlane {
             .servers
             .iter()
             .filter(|thing| is_seen(thing))
-            .map(|thing| Arc::new(upstream(thing)))
+            .map(|thing| self.upstream_of(thing))
             .collect();
         seen.sort_by(|a, b| a.name.cmp(&b.name));
         seen

@@ -133,7 +133,7 @@ impl Control {
                     return Err(recorded.boxed().await?);
                 }
             };
-            let reserved = self.reserve(&snapshot, caller, &chain, act, bytes)?;
+            let reserved = self.reserve(&snapshot, caller, &chain, act, message)?;
             let telling = Telling { is_promised: reserved.is_some(), ..telling };
             let intent = Intent {
                 origin: Origin::from(ctx),
@@ -155,17 +155,17 @@ impl Control {
                     continue;
                 };
                 let intent = promise.place().clone();
-                self.inner().under_way.begin(intent.clone());
                 let permit = Permit::seal_promised(allow, promise);
                 let permit = permit.map_err(|error| Fault::new("making a permit", error))?;
+                self.inner().under_way.begin(intent.clone());
                 return Ok(Authorized { permit, decision: decision_id, intent, credential });
             }
             match self.store().submit(Entry::Intent(Box::new(intent))).await? {
                 Submitted::Durable(receipt) => {
                     let intent = Place::from(receipt.position());
-                    self.inner().under_way.begin(intent.clone());
                     let permit =
                         Permit::seal(allow, receipt).map_err(|error| Fault::new("making a permit", error))?;
+                    self.inner().under_way.begin(intent.clone());
                     return Ok(Authorized { permit, decision: decision_id, intent, credential });
                 }
                 Submitted::Moved => self.catch_up().boxed().await?,

@@ -81,10 +81,11 @@ impl Whole {
         let place = Arc::clone(lock(&self.places).entry(visit.upstream.id.clone()).or_default());
         let here = || {
             let session = lock(&place.session).clone()?;
-            let (gate, now) = (&visit.gate, visit.gate.config.clock.now());
+            let gate = &visit.gate;
+            session.use_at(gate.config.clock.now());
             // A server that has moved is another party.
-            (session.belongs_to(&visit.holder, &visit.upstream) && gate.sessions.is_open(&session, now))
-                .then_some(session)
+            let is_its = session.belongs_to(&visit.holder, &visit.upstream) && gate.sessions.has(&session);
+            is_its.then_some(session)
         };
         if let Some(session) = here() {
             return Ok(session);

@@ -1,17 +1,16 @@
 //! `/mcp`: all servers behind one endpoint, in both generations.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use axum::body::Body;
-use gateway::{Passes, Patience, Upstream};
 use http::{Method, Request, StatusCode};
 use wire::json::Json;
 
 use crate::{
-    plane::{CountingDice, NOW, TestPlane, Told, denial},
+    plane::{CountingDice, TestPlane, Told, denial},
     servers::Server,
     stage::{Scripted, call, modern, modern_post, roomy},
-    world::{Answer, World, answer, initialize, post, tool, world_over},
+    world::{Answer, World, answer, initialize, post, tool, upstream, world_over},
     young::young,
 };
 
@@ -26,18 +25,7 @@ pub(crate) async fn three() -> Three {
     let greeting = r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{},"resources":{},"prompts":{},"completions":{}},"serverInfo":{"name":"fixture","version":"1"}}"#;
     *server.greeting.lock().unwrap() = greeting.into();
     let dice = CountingDice::new();
-    let upstream = |name: &str, address: String| {
-        let upstream = Upstream {
-            id: base::ServerId::new(NOW, &dice),
-            name: name.into(),
-            url: format!("http://{address}/rpc").parse().unwrap(),
-            patience: Patience { headers: Duration::from_millis(400), idle: Duration::from_millis(400) },
-            answer_bytes_max: 100_000,
-            passes: Passes::default(),
-            authority: None,
-        };
-        (name.to_owned(), Arc::new(upstream))
-    };
+    let upstream = |name: &str, address: String| upstream(&dice, name, &address);
     let upstreams: HashMap<_, _> = [
         upstream("main", server.address.to_string()),
         upstream("young", young.address.to_string()),

@@ -48,20 +48,23 @@ pub(crate) async fn world() -> World {
     world_with(Server::start(true).await, limits())
 }
 
+/// A server of the catalogue at this address, by its name.
+pub(crate) fn upstream(dice: &dyn base::Dice, name: &str, address: &str) -> (String, Arc<Upstream>) {
+    let upstream = Upstream {
+        id: base::ServerId::new(NOW, dice),
+        name: name.into(),
+        url: format!("http://{address}/rpc").parse().unwrap(),
+        patience: Patience { headers: Duration::from_millis(400), idle: Duration::from_millis(400) },
+        answer_bytes_max: 100_000,
+        passes: Passes::default(),
+        authority: None,
+    };
+    (name.to_owned(), Arc::new(upstream))
+}
+
 pub(crate) fn world_with(server: Arc<Server>, limits: Limits) -> World {
     let dice = CountingDice::new();
-    let upstream = |name: &str, address: String| {
-        let upstream = Upstream {
-            id: base::ServerId::new(NOW, &dice),
-            name: name.into(),
-            url: format!("http://{address}/rpc").parse().unwrap(),
-            patience: Patience { headers: Duration::from_millis(400), idle: Duration::from_millis(400) },
-            answer_bytes_max: 100_000,
-            passes: Passes::default(),
-            authority: None,
-        };
-        (name.to_owned(), Arc::new(upstream))
-    };
+    let upstream = |name: &str, address: String| upstream(&dice, name, &address);
     // Port 9 of loopback: nobody listens there.
     let upstreams =
         [upstream("main", server.address.to_string()), upstream("gone", "127.0.0.1:9".into())].into();

@@ -40,7 +40,7 @@ pub(crate) type Reply = oneshot::Sender<Result<Submitted, Fault>>;
 /// What travels through the line.
 pub(super) enum Job {
     Item(Box<Item>),
-    /// Stop after what came before; the reply is dropped when that is done.
+    /// The last one; the reply is dropped when all that came before is done.
     Stop(Reply),
 }
 
@@ -189,31 +189,43 @@ impl Queue {
         }
     }
 
+    /// SECURITY: nothing is taken behind it. A promise that were would be made and not kept.
     fn push_stop(&self, reply: Reply) -> Result<(), Refused> {
-        self.open()?.push(Job::Stop(reply));
+        let mut line = self.open()?;
+        line.is_open = false;
+        line.push(Job::Stop(reply));
         Ok(())
     }
 
-    /// Nothing is taken any more; what waits is dropped, and with it the replies: faults for the callers.
+    /// Nothing is taken any more; what waits is still written.
     pub(crate) fn close(&self) {
+        self.line().is_open = false;
+        self.bell.notify_one();
+    }
+
+    /// Nobody writes any more: what waits is dropped, and with it the replies, which are faults for the callers.
+    pub(super) fn abandon(&self) {
         let mut line = self.line();
         line.is_open = false;
         let dropped = std::mem::take(&mut line.jobs);
         drop(line);
         drop(dropped);
-        self.bell.notify_one();
     }
 
-    /// Takes a batch; none when the line is closed. Does not wait for long when something is to be tried again.
+    /// Takes a batch; none when the line is closed and empty. Does not wait for long when something is to be tried again.
     pub(super) async fn take(&self, has_owed: bool) -> Option<Vec<Job>> {
         let again = tokio::time::sleep(AGAIN);
         tokio::pin!(again);
         loop {
             let bell = self.bell.notified();
-            match self.open() {
-                Err(_) => return None,
-                Ok(line) if !line.jobs.is_empty() => break,
-                Ok(_) => {}
+            {
+                let line = self.line();
+                if !line.jobs.is_empty() {
+                    break;
+                }
+                if !line.is_open {
+                    return None;
+                }
             }
             tokio::select! {
                 () = bell => {}
@@ -225,8 +237,8 @@ impl Queue {
         loop {
             let bell = self.bell.notified();
             let can_wait = {
-                let line = self.open().ok()?;
-                line.awaited == 0 && line.jobs.len() < BATCH
+                let line = self.line();
+                line.is_open && line.awaited == 0 && line.jobs.len() < BATCH
             };
             if !can_wait {
                 break;
@@ -236,7 +248,7 @@ impl Queue {
                 () = &mut gathered => break,
             }
         }
-        let mut line = self.open().ok()?;
+        let mut line = self.line();
         let mut batch = Vec::with_capacity(line.jobs.len().min(BATCH));
         while batch.len() < BATCH
             && let Some(job) = line.pop()

@@ -7,14 +7,19 @@ use std::{
 };
 
 use base::Fault;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::Instant};
 
 use super::{
     apply::{Attempt, attempt},
     item::Item,
     queue::{AGAIN, Job, Queue},
 };
-use crate::{engine::Dialect, error::alike, is_busy, store::Inner};
+use crate::{
+    engine::Dialect,
+    error::{PATIENCE, alike},
+    is_busy,
+    store::Inner,
+};
 
 /// How long one attempt may take. Beyond it the connection counts as dead: whether the batch was kept is not known.
 const ATTEMPT_TIME: Duration = Duration::from_secs(10);
@@ -45,7 +50,7 @@ struct Line(Arc<Queue>);
 
 impl Drop for Line {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.abandon();
     }
 }
 
@@ -59,9 +64,7 @@ async fn run(inner: Arc<Inner>, line: Line) {
         let mut stop = None;
         for job in jobs {
             match job {
-                // What came after a stop is dropped, and with it its reply: a fault for the caller.
-                Job::Item(item) if stop.is_none() => items.push(*item),
-                Job::Item(_) => {}
+                Job::Item(item) => items.push(*item),
                 Job::Stop(reply) => stop = Some(reply),
             }
         }
@@ -89,9 +92,14 @@ async fn write(inner: &Inner, queue: &Queue, mut items: Vec<Item>) -> Vec<Item> 
         if items.is_empty() {
             return items;
         }
+        let began = Instant::now();
         let attempted = bounded_attempt(inner, &mut items).await;
-        if attempted.is_err() || items.iter().any(Item::is_written) {
-            inner.engine.health().note(&attempted);
+        let health = inner.engine.health();
+        if began.elapsed() > PATIENCE {
+            // Kept, perhaps, and too late for everybody who waited: a database that is this slow takes no writes.
+            health.fails();
+        } else if attempted.is_err() || items.iter().any(Item::is_written) {
+            health.note(&attempted);
         }
         match attempted {
             // What nobody waited for gets its end in the same way; that has no caller, so this ends.

@@ -134,6 +134,11 @@ async fn no_more_is_promised_than_may_be_lost() {
         assert_eq!(held.len(), 1024);
         drop(held);
         assert!(bench.store.reserve(17 * 1024 * 1024).is_none(), "too many bytes");
+        let closed = bench.store.clone();
+        let late = closed.reserve(1).unwrap();
+        settled(&mut bench).await;
+        assert!(late.promise(intent(&bench, head(&bench).await)).is_err(), "a promise that nobody keeps");
+        assert!(closed.reserve(1).is_none());
         // A writer that is held up promises nothing more, and keeps what it promised when it can.
         let guard = head(&bench).await;
         let tx = bench.store.begin(&bench.ctx()).await.unwrap();
