@@ -4,8 +4,10 @@
 # Direct, nginx (where installed), the reference gateway (its token checked once, and at each call), and Writ with its defaults on:
 # authentication, policy with 1,000 grants, and the record, durable before each call is forwarded (strict mode) or within 100 ms
 # after it (asynchronous mode, for the reads that these calls are).
-# Sizes: BENCH_SLICE (seconds, 2), BENCH_ROUNDS (3), BENCH_CONCURRENCY ("1 16 64"), BENCH_PORT (19000), BENCH_DIR (a folder on
-# the disk that holds the data of Writ; default the temporary folder).
+# Two more ways into Writ stand beside the gateway that verifies at each call: a DPoP proof with each call, and tokens that were
+# never seen before.
+# Sizes: BENCH_SLICE (seconds, 2), BENCH_ROUNDS (3), BENCH_CONCURRENCY ("1 16 64"), BENCH_TOKENS (3000, for the tokens never seen;
+# 0 leaves them out), BENCH_PORT (19000), BENCH_DIR (a folder on the disk that holds the data of Writ; default the temporary folder).
 # How to read the figures: README.md.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -28,7 +30,7 @@ main() {
     start "$bin/fakeup" --listen "127.0.0.1:$port" --jwks "$work/jwks.json"
     answers "$port"
     start "$bin/refgw" --listen "127.0.0.1:$refgw_port" --upstream "127.0.0.1:$port" --jwks "$work/jwks.json" --mode cached
-    local refgw=$! nginx='' each mode
+    local refgw=$! nginx='' mode
     start "$bin/refgw" --listen "127.0.0.1:$each_port" --upstream "127.0.0.1:$port" --jwks "$work/jwks.json" --mode full
     each=$!
     if command -v nginx >/dev/null; then
@@ -52,7 +54,10 @@ main() {
             measure "writ-$mode" "$concurrency" --url "${writ_mcp_url[$mode]}" --bearer-file "${writ_token_file[$mode]}" \
                 --pid "${writ_pid[$mode]}"
         done
+        measure writ-strict-dpop "$concurrency" --url "${writ_mcp_url[strict]}" --bearer-file "${writ_bound_file[strict]}" \
+            --dpop-key "${writ_key_file[strict]}" --pid "${writ_pid[strict]}"
     done
+    if ((${BENCH_TOKENS:-3000} > 0)); then measure_cold "${BENCH_TOKENS:-3000}"; fi
     "$bin/limits" --dir "${BENCH_DIR:-$work}" --seconds 1
 }
 
@@ -62,6 +67,18 @@ measure() {
     shift 2
     "$bin/load" --text --label "$label" --mode mcp --tool echo --args '{"message":"hello"}' --expect hello \
         --control "http://127.0.0.1:$port/ping" --concurrency "$concurrency" --slice "$slice" --rounds "$rounds" "$@"
+}
+
+# Each token is sent once, so the run is as short as there are tokens: no warm-up, one slice.
+measure_cold() {
+    local number=$1 mode
+    for mode in strict asynchronous; do
+        writ_mint "$mode" "$number" "$work/tokens-$mode"
+        slice=0.2 rounds=1 measure refgw-each 16 --url "http://127.0.0.1:$each_port/mcp" --bearer-file "$work/token" \
+            --pid "$each" --warmup 0
+        slice=0.2 rounds=1 measure "writ-$mode-cold" 16 --url "${writ_mcp_url[$mode]}" --bearers-file "$work/tokens-$mode" \
+            --pid "${writ_pid[$mode]}" --warmup 0
+    done
 }
 
 start() {

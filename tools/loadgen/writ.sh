@@ -1,12 +1,14 @@
 # Writ with its defaults on, ready to be measured; sourced by bench.sh.
 #
 # writ_up MODE UPSTREAM   starts the release binary with a fresh database, 1,000 grants and one agent that may call `echo`, which
-#                         is confirmed as `read`; MODE is `strict` or `asynchronous`. Sets writ_mcp_url, writ_token_file and
-#                         writ_pid of MODE, and prints start times and idle memory
+#                         is confirmed as `read`; MODE is `strict` or `asynchronous`. Sets writ_mcp_url, writ_token_file,
+#                         writ_bound_file (a token that is bound to writ_key_file) and writ_pid of MODE, and prints start
+#                         times and idle memory
+# writ_mint MODE N FILE   writes N tokens into FILE, of the task of writ_token_file
 # writ_down               ends all of them
 # shellcheck shell=bash disable=SC2034,SC2154  # the variables are bench.sh's
 
-declare -A writ_pid=() writ_mcp_url=() writ_token_file=()
+declare -A writ_pid=() writ_mcp_url=() writ_token_file=() writ_bound_file=() writ_key_file=()
 writ=${WRIT_BIN:-${WRIT_CACHE:-$HOME/.cache/writ}/target/dist/writ}
 
 writ_up() {
@@ -47,12 +49,20 @@ writ_admit() {
     "$writ" tool label bench/echo read
     writ_documents >"$work/documents.yaml"
     "$writ" apply -f "$work/documents.yaml" -o name
-    "$writ" agent create caller --owner maya --blueprint bench --purpose bench --generate-key "$work/caller-$mode.pem"
+    local key=$work/caller-$mode.pem
+    "$writ" agent create caller --owner maya --blueprint bench --purpose bench --generate-key "$key"
     "$writ" grant create caller-echoes --to agent/caller --role operator --on server/bench --reason bench
-    writ_token_file[$mode]=$work/writ-token-$mode
-    "$writ" token --agent caller --key "$work/caller-$mode.pem" --resource bench --purpose bench --tool bench/echo \
-        >"${writ_token_file[$mode]}"
+    writ_key_file[$mode]=$key writ_token_file[$mode]=$work/writ-token-$mode writ_bound_file[$mode]=$work/writ-bound-$mode
+    "$writ" token --agent caller --key "$key" --resource bench --purpose bench --tool bench/echo >"${writ_token_file[$mode]}"
+    "$writ" token --agent caller --key "$key" --resource bench --dpop-key "$key" >"${writ_bound_file[$mode]}"
     writ_mcp_url[$mode]=$WRIT_URL/mcp/bench
+}
+
+writ_mint() {
+    local mode=$1 number=$2 file=$3
+    local -x WRIT_URL=${writ_mcp_url[$mode]%/mcp/bench}
+    seq "$number" | xargs -P 2 -I{} "$writ" token --agent caller --key "${writ_key_file[$mode]}" --resource bench \
+        2>/dev/null >"$file"
 }
 
 # A blueprint whose tokens outlive the run, and a thousand agents with a grant each.

@@ -97,10 +97,11 @@ impl ToolBody {
     /// The digest of the definition that its server shows now, as decisions compare it with the pinned one. A
     /// quarantined tool shows another one, or nobody knows which.
     pub fn shown_digest(&self) -> [u8; 32] {
-        let pinned = || hex::decode(&self.digest).ok().and_then(|digest| digest.try_into().ok());
+        const NONE: [u8; 32] = [0; 32];
+        let mut digest = NONE;
         match self.state {
-            ToolState::Pinned => pinned().unwrap_or_default(),
-            ToolState::Quarantined => [0; 32],
+            ToolState::Pinned if hex::decode_to_slice(&self.digest, &mut digest).is_ok() => digest,
+            ToolState::Pinned | ToolState::Quarantined => NONE,
         }
     }
 }

@@ -49,6 +49,16 @@ impl Audience {
     pub fn uri(&self, issuer: &str) -> String {
         format!("{issuer}{self}")
     }
+
+    /// Whether `uri` is [its URI](Self::uri) at this issuer.
+    pub fn is(&self, uri: &str, issuer: &str) -> bool {
+        let Some(path) = uri.strip_prefix(issuer) else { return false };
+        match self {
+            Self::Api => path == API,
+            Self::AllServers => path == ALL,
+            Self::Mcp(server) => path.strip_prefix(MCP) == Some(server.as_str()),
+        }
+    }
 }
 
 impl fmt::Display for Audience {

@@ -139,7 +139,7 @@ impl Control {
             return Err(TokenRefused::Stale);
         }
         let believed = self.believe(known, presented.token, now)?;
-        if believed.claims.audience == audience.uri(&self.settings().issuer()) {
+        if audience.is(&believed.claims.audience, &self.settings().issuer()) {
             Ok(believed)
         } else {
             Err(TokenRefused::WrongAudience)

@@ -6,8 +6,8 @@ use super::write_string;
 
 /// One object in canonical form, written member by member.
 ///
-/// INVARIANT: whoever writes gives the names in canonical order, each once; a name out of order stops a build with
-/// debug assertions, tests included.
+/// INVARIANT: whoever writes gives the names in canonical order, each once, of small letters, digits and `_`; another name, or one out
+/// of order, stops a build with debug assertions, tests included.
 #[derive(Debug)]
 pub struct Members {
     out: Vec<u8>,
@@ -24,12 +24,17 @@ impl Members {
 
     fn name(&mut self, name: &'static str) {
         debug_assert!(self.last < name, "`{name}` behind `{}` is not canonical", self.last);
+        debug_assert!(
+            name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'),
+            "`{name}` needs escapes"
+        );
         if !self.last.is_empty() {
             self.out.push(b',');
         }
         self.last = name;
-        write_string(name, &mut self.out);
-        self.out.push(b':');
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
     }
 
     /// A text.
@@ -49,18 +54,19 @@ impl Members {
 
     /// Bytes in hexadecimal.
     pub fn hex(&mut self, name: &'static str, bytes: &[u8]) {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         self.name(name);
         self.out.push(b'"');
-        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        self.out.extend(digits.map(|digit| DIGITS[usize::from(digit)]));
+        let at = self.out.len();
+        self.out.resize(at + bytes.len() * 2, b'0');
+        // Fails only for room of another size.
+        hex::encode_to_slice(bytes, &mut self.out[at..]).unwrap_or_default();
         self.out.push(b'"');
     }
 
     /// A number.
     pub fn number(&mut self, name: &'static str, number: i64) {
         self.name(name);
-        self.out.extend_from_slice(number.to_string().as_bytes());
+        self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     }
 
     /// A value in canonical form.

@@ -94,23 +94,7 @@ impl Number {
 }
 
 fn write_i64(value: i64, out: &mut Vec<u8>) {
-    // 19 digits and a sign.
-    let mut buffer = [0; 20];
-    let mut at = buffer.len();
-    let mut rest = value.unsigned_abs();
-    loop {
-        at -= 1;
-        // `rest % 10` is below 10.
-        buffer[at] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    if value < 0 {
-        out.push(b'-');
-    }
-    out.extend_from_slice(&buffer[at..]);
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// A decimal value in the only normal form: `0.d1 d2 ... dk * 10^point`, with neither leading nor trailing zeros.

@@ -112,6 +112,16 @@ fn strings_unescape_and_escape() {
 }
 
 #[test]
+fn each_character_is_escaped_wherever_it_stands() {
+    for (character, before) in
+        (0..=0xff).flat_map(|code| (0..20).map(move |before| (char::from(code), before)))
+    {
+        let text = format!("{}{character}{}", "x".repeat(before), "y".repeat(12));
+        assert_eq!(Json::from(text.as_str()).to_text(), serde_json::to_string(&text).unwrap(), "{text:?}");
+    }
+}
+
+#[test]
 fn numbers_keep_their_text_and_compare_by_value() {
     for text in
         ["-0", "0.1", "1.0", "1E400", "1e-400", "9223372036854775807", "9223372036854775808", "-0.0e-0"]

@@ -100,7 +100,7 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+    while let Some(at) = escaped(rest) {
         out.extend_from_slice(&rest[..at]);
         match rest[at] {
             b'"' => out.extend_from_slice(b"\\\""),
@@ -120,6 +120,29 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(rest);
     out.push(b'"');
+}
+
+/// Where the first byte stands that cannot stand in a string as it is.
+///
+/// Most of what is written has none, so whole words are passed over first.
+fn escaped(text: &[u8]) -> Option<usize> {
+    const WORD: usize = size_of::<u64>();
+    let (words, _) = text.as_chunks::<WORD>();
+    let clean = words.iter().take_while(|word| !has_escaped(u64::from_le_bytes(**word))).count() * WORD;
+    let at = text[clean..].iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\')?;
+    Some(clean + at)
+}
+
+/// Whether one of the eight bytes of `word` is below 0x20, a quotation mark or a backslash.
+///
+/// A byte less than `n` borrows into its highest bit when `n` is taken from it (Sean Eron Anderson, "Bit Twiddling Hacks",
+/// "Determine if a word has a byte less than n"); a byte equal to another is one whose difference is less than one.
+const fn has_escaped(word: u64) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    const fn less(word: u64, than: u64) -> u64 {
+        word.wrapping_sub(ONES * than) & !word & (ONES * 0x80)
+    }
+    (less(word, 0x20) | less(word ^ (ONES * b'"' as u64), 1) | less(word ^ (ONES * b'\\' as u64), 1)) != 0
 }
 
 impl fmt::Display for Json {

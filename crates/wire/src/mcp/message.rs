@@ -30,7 +30,8 @@ impl Id {
         match value {
             Json::String(text) if text.len() <= ID_BYTES_MAX => Some(Self::Text(text.clone())),
             Json::Number(number) => {
-                number.as_i64().filter(|value| number.as_text() == value.to_string()).map(Self::Number)
+                let is_plain = |value: &i64| number.as_text() == itoa::Buffer::new().format(*value);
+                number.as_i64().filter(is_plain).map(Self::Number)
             }
             _ => None,
         }
@@ -46,7 +47,7 @@ impl Id {
 
     fn write_into(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Number(value) => out.extend_from_slice(value.to_string().as_bytes()),
+            Self::Number(value) => out.extend_from_slice(itoa::Buffer::new().format(*value).as_bytes()),
             Self::Text(text) => write_string(text, out),
         }
     }

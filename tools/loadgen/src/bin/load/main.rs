@@ -3,8 +3,9 @@
 //! machine shows up in both, and prints one JSON object with absolute figures and ratios.
 //!
 //! load --url http://127.0.0.1:9000/mcp --mode mcp --concurrency 16 --slice 2 --rounds 3
-//!      [--control http://127.0.0.1:9000/ping] [--control-mode http]
-//!      [--bearer TOKEN | --bearer-file FILE] [--header 'k: v']...
+//!      [--control http://127.0.0.1:9000/ping]
+//!      [--bearer TOKEN | --bearer-file FILE [--dpop-key PKCS8_PEM] | --bearers-file FILE] [--header 'k: v']...
+//!      (--bearers-file: a token per line, each sent once; --dpop-key: a proof for each request, RFC 9449)
 //!      mcp:  [--tool echo] [--args '{"message":"hi"}'] [--protocol 2025-06-18] [--no-init]
 //!      http: [--method POST] [--body TEXT | --body-file FILE] [--content-type T] [--new-conn]
 //!      [--expect SUBSTRING]   an answer without it is an error
@@ -14,6 +15,7 @@
 //!      [--label TEXT] [--threads N] [--text]
 //! Exit 1 when an answer was wrong or none came (unless --allow-errors), 2 when the run could not start.
 
+mod credential;
 mod slice;
 mod stats;
 mod target;
@@ -27,6 +29,7 @@ use bytes::Bytes;
 use loadgen::{Flags, fail};
 use serde_json::{Value, json};
 
+use credential::{Credential, Proofs};
 use slice::{prepare, slice};
 use stats::{Stats, r};
 use target::{Kind, Target};
@@ -43,6 +46,8 @@ const FLAGS: &[&str] = &[
     "control",
     "bearer",
     "bearer-file",
+    "bearers-file",
+    "dpop-key",
     "header",
     "tool",
     "args",
@@ -152,16 +157,29 @@ fn target(flags: &Flags) -> Target {
         let (name, value) = header.split_once(':').unwrap_or_else(|| fail("--header wants 'name: value'"));
         target.headers.push((name.trim().into(), value.trim().into()));
     }
-    let bearer =
-        flags.opt("bearer").or_else(|| flags.opt("bearer-file").map(|path| read(&path).trim().to_string()));
-    if let Some(bearer) = bearer {
-        target.headers.push(("authorization".into(), format!("Bearer {bearer}")));
-    }
+    target.credential = credential(flags);
     target.expect = flags.opt("expect");
     target.status =
         flags.opt("expect-status").map(|text| text.parse().unwrap_or_else(|_| fail("--expect-status")));
     target.new_conn = flags.has("new-conn");
     target
+}
+
+fn credential(flags: &Flags) -> Credential {
+    if let Some(path) = flags.opt("bearers-file") {
+        return Credential::each(&read(&path));
+    }
+    let token =
+        flags.opt("bearer").or_else(|| flags.opt("bearer-file").map(|path| read(&path).trim().to_string()));
+    match (token, flags.opt("dpop-key")) {
+        (None, None) => Credential::None,
+        (None, Some(_)) => fail("--dpop-key is for the token of --bearer-file"),
+        (Some(token), None) => Credential::Bearer(token),
+        (Some(token), Some(path)) => {
+            let proofs = Proofs::new(&read(&path), &token);
+            Credential::Dpop { token, proofs }
+        }
+    }
 }
 
 fn kind(flags: &Flags) -> Kind {

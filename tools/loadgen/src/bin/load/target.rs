@@ -4,18 +4,20 @@ use bytes::Bytes;
 use loadgen::{fail, loopback};
 use serde_json::Value;
 
+use crate::credential::Credential;
+
 #[derive(Clone)]
 pub(crate) enum Kind {
     Http { method: String, body: Bytes, ctype: String },
     Mcp { tool: String, args: Value, protocol: String, init: bool },
 }
 
-#[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) authority: String,
     pub(crate) path: String,
     pub(crate) kind: Kind,
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) credential: Credential,
     pub(crate) expect: Option<String>,
     pub(crate) status: Option<u16>,
     pub(crate) new_conn: bool,
@@ -36,6 +38,7 @@ impl Target {
             path: path.into(),
             kind,
             headers: vec![],
+            credential: Credential::None,
             expect: None,
             status: None,
             new_conn: false,

@@ -82,6 +82,9 @@ impl Worker {
             for (k, v) in &t.headers {
                 b = b.header(k, v);
             }
+            for (k, v) in t.credential.headers(method, &format!("http://{}{}", t.authority, t.path)) {
+                b = b.header(k, v);
+            }
             let req = b.body(Full::new(body.clone())).map_err(|_| "bad request".to_string())?;
             let tx = self.sender.as_mut().expect("connected");
             match tx.send_request(req).await {
