@@ -158,3 +158,18 @@ async fn no_more_is_promised_than_may_be_lost() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_let_go_of_keeps_its_promises() {
+    each_database(async |mut bench| {
+        let task = limited_task(&bench, None, None).await;
+        let place = promise(&bench.store, intent(&bench, head(&bench).await)).unwrap();
+        bench.store.leave(outcome(&bench, place.clone(), &task));
+        let other = bench.second_node().await.unwrap();
+        // Nobody closes it: whoever embeds it may just drop it.
+        bench.store = other;
+        while place.position().is_none() || count(&bench.store, "call.ended").await == 0 {}
+        assert_eq!(count(&bench.store, "call.allowed").await, 1);
+    })
+    .await;
+}

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    mcp::{Mcp, is_done, refusal},
+    mcp::{Mcp, is_done, message, refusal},
     node::{On, Setup},
     world::{World, document, rule},
 };
@@ -69,7 +69,7 @@ async fn confirmed_reads_go_on_and_are_on_record_all_the_same() {
         // What is taken away is taken away at once.
         world.admin.post("kill", &json!({ "kind": "task", "name": task, "reason": "test" })).await.done();
         let after = mcp.call("read_note", &json!({ "text": "x" })).send().await;
-        assert!(after.status != 200 || !is_done(&crate::mcp::message(&after)));
+        assert!(after.status != 200 || !is_done(&message(&after)));
         assert_eq!(world.upstream.calls().len(), 21);
     }
 }
@@ -97,4 +97,18 @@ async fn what_is_guessed_or_near_its_limit_waits() {
     mcp.called("read_note", &json!({ "text": "x" })).await;
     let asynchronous = calls(&world, 2).await.into_iter().filter(|data| data["mode"] == "asynchronous");
     assert_eq!(asynchronous.count(), 1, "a guess is no confirmation");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_only_decided_as_a_read_waits() {
+    let world = world(On::Sqlite).await;
+    let (_, mcp) = session(&world).await;
+    let call = json!({ "name": "read_note", "arguments": { "text": "x" }, "task": {} });
+    let made = message(&mcp.request("tools/call", &call).send().await);
+    let id = made["result"]["task"]["taskId"].clone();
+    let result = message(&mcp.request("tasks/result", &json!({ "taskId": id })).send().await);
+    assert_eq!(result["result"]["content"][0]["text"], "what came of it", "{result}");
+    let calls = calls(&world, 2).await;
+    assert_eq!(calls[0]["mode"], Value::Null, "asking for what came of it is no read: {calls:?}");
+    assert_eq!(calls[1]["mode"], "asynchronous", "{calls:?}");
 }
