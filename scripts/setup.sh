@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings a Debian machine to the point where `make test` runs, or says exactly what is missing.
 #
-#   scripts/setup.sh [rust] [postgres] [nginx] [clients]      nothing named: all of them
+#   scripts/setup.sh [rust] [postgres] [nginx] [strace] [clients]      nothing named: all of them
 #
 # Idempotent, and quick when everything is there. Downloads land under ${WRIT_CACHE:-$HOME/.cache/writ}; only
 # Debian packages are installed into the system, and only by root. Versions are pinned in the files that are
@@ -15,15 +15,16 @@ missing=()
 
 main() {
     mkdir -p "$cache"
-    (($#)) || set -- rust postgres nginx clients
+    (($#)) || set -- rust postgres nginx strace clients
     local part
     for part in "$@"; do
         case $part in
             rust) check_rust ;;
             postgres) check_postgres ;;
             nginx) check_nginx ;;
+            strace) check_strace ;;
             clients) check_clients ;;
-            *) echo "setup: unknown part \`$part\`: choose among rust, postgres, nginx, clients" >&2; exit 2 ;;
+            *) echo "setup: unknown part \`$part\`: choose among rust, postgres, nginx, strace, clients" >&2; exit 2 ;;
         esac
     done
     if ((${#missing[@]})); then
@@ -52,6 +53,10 @@ postgres_found() {
 check_nginx() {
     [[ -x /usr/sbin/nginx ]] || command -v nginx >/dev/null \
         || install_package nginx "a reverse proxy, for the tests of what it and Writ read differently"
+}
+
+check_strace() {
+    command -v strace >/dev/null || install_package strace "a witness of every program that is started, for the test that none is by what comes over the network"
 }
 
 check_clients() {

@@ -1,11 +1,15 @@
 //! Servers that are processes of this machine: started by name alone, held within their bounds, and ended with everything
 //! that they started.
 
-use std::{path::Path, process::Command};
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, pidfd_open},
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
 use serde_json::{Value, json};
 
@@ -120,14 +124,38 @@ impl Watched {
     }
 }
 
-/// The processes that a node has started.
-fn started(node: &Node) -> usize {
-    let parent = node.pid().to_string();
-    let is_its = |entry: std::io::Result<std::fs::DirEntry>| {
-        let stat = std::fs::read_to_string(entry.ok()?.path().join("stat")).ok()?;
-        (stat.rsplit_once(')')?.1.split_whitespace().nth(1)? == parent).then_some(())
-    };
-    std::fs::read_dir("/proc").unwrap().filter_map(is_its).count()
+/// The programs that a node starts, as the system sees it.
+struct Started {
+    strace: Child,
+    log: tempfile::NamedTempFile,
+}
+
+impl Started {
+    /// Watches from now on.
+    fn of(node: &Node) -> Self {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut strace = Command::new("strace")
+            .args(["--follow-forks", "--trace=execve,execveat", "--output"])
+            .arg(log.path())
+            .args(["--attach", &node.pid().to_string()])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("strace: `scripts/setup.sh strace` installs it");
+        // It says so when it has attached, and says nothing more before it is told to go.
+        let mut said = String::new();
+        BufReader::new(strace.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
+        assert!(said.contains("attached"), "{said}");
+        Self { strace, log }
+    }
+
+    /// Stops watching; what was started meanwhile, in order.
+    fn programs(mut self) -> Vec<String> {
+        kill_process(Pid::from_child(&self.strace), Signal::INT).unwrap();
+        self.strace.wait().unwrap();
+        let log = std::fs::read_to_string(self.log.path()).unwrap();
+        let calls = log.lines().filter(|line| line.contains("execve"));
+        calls.map(|line| line.split('"').nth(1).unwrap_or(line).to_owned()).collect()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -241,6 +269,7 @@ async fn a_file_that_was_changed_is_not_run() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_comes_over_the_network_says_what_is_run() {
     let (world, _folder) = local().await;
+    let started = Started::of(&world.node);
     for url in [
         "stdio:///bin/sh",
         "stdio://notes/bin/sh",
@@ -267,8 +296,12 @@ async fn nothing_that_comes_over_the_network_says_what_is_run() {
     world.admin.put("servers/evil", &spec).await.done();
     let answer = world.admin.act("servers/evil/test").await;
     assert!(answer.text().contains("no local server of this name"), "{}", answer.text());
-    assert_eq!(started(&world.node), 0, "something was started");
+    assert_eq!(started.programs(), Vec::<String>::new(), "something was started");
+
+    let started = Started::of(&world.node);
     let (_, mcp) = session(&world).await;
     told(&mcp, "pid").await;
-    assert_eq!(started(&world.node), 1, "its guard alone");
+    // Itself twice, as the guard and as what sets the limits, which then becomes the configured command.
+    let shell = std::fs::canonicalize("/bin/sh").unwrap().display().to_string();
+    assert_eq!(started.programs(), ["/proc/self/exe", "/proc/self/exe", &shell]);
 }
