@@ -174,16 +174,22 @@ fn subject(text: &str, known: &Snapshot) -> Result<AnyId, GrantRefusal> {
         meant: called(text, known),
     };
     let (word, name) = text.split_once('/').ok_or_else(refuse)?;
-    let (kind, id, meant) = match word {
-        "person" => ("person", id_of(&known.people, name), known.people.nearest(name)),
-        "agent" => ("agent", id_of(&known.agents, name), known.agents.nearest(name)),
-        "workload" => ("workload", id_of(&known.workloads, name), known.workloads.nearest(name)),
-        "group" => ("group", id_of(&known.groups, name), known.groups.nearest(name)),
-        "blueprint" => ("blueprint", id_of(&known.blueprints, name), known.blueprints.nearest(name)),
-        _ => return Err(refuse()),
-    };
-    let meant = meant.map(|meant| format!("{kind}/{meant}"));
-    id.ok_or_else(|| GrantRefusal::NoSuch { field: "to", kind, name: name.to_owned(), meant })
+    match word {
+        "person" => named("person", &known.people, name),
+        "agent" => named("agent", &known.agents, name),
+        "workload" => named("workload", &known.workloads, name),
+        "group" => named("group", &known.groups, name),
+        "blueprint" => named("blueprint", &known.blueprints, name),
+        _ => Err(refuse()),
+    }
+}
+
+fn named<K: Kind>(kind: &'static str, shelf: &Shelf<K>, name: &str) -> Result<AnyId, GrantRefusal> {
+    id_of(shelf, name).ok_or_else(|| {
+        // Only for a name that is not there: all names are compared.
+        let meant = shelf.nearest(name).map(|meant| format!("{kind}/{meant}"));
+        GrantRefusal::NoSuch { field: "to", kind, name: name.to_owned(), meant }
+    })
 }
 
 fn id_of<K: Kind>(shelf: &Shelf<K>, name: &str) -> Option<AnyId> {
