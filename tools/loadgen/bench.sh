@@ -7,7 +7,8 @@
 # Two more ways into Writ stand beside the gateway that verifies at each call: a DPoP proof with each call, and tokens that were
 # never seen before.
 # Sizes: BENCH_SLICE (seconds, 2), BENCH_ROUNDS (3), BENCH_CONCURRENCY ("1 16 64"), BENCH_TOKENS (3000, for the tokens never seen;
-# 0 leaves them out), BENCH_PORT (19000), BENCH_DIR (a folder on the disk that holds the data of Writ; default the temporary folder).
+# 0 leaves them out), BENCH_AGENTS (10000, for the memory of a large catalogue; 0 leaves it out), BENCH_PORT (19000), BENCH_DIR (a
+# folder on the disk that holds the data of Writ; default the temporary folder).
 # How to read the figures: README.md.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -58,6 +59,7 @@ main() {
             --dpop-key "${writ_key_file[strict]}" --pid "${writ_pid[strict]}"
     done
     if ((${BENCH_TOKENS:-3000} > 0)); then measure_cold "${BENCH_TOKENS:-3000}"; fi
+    if ((${BENCH_AGENTS:-10000} > 0)); then writ_crowd "${BENCH_AGENTS:-10000}"; fi
     "$bin/limits" --dir "${BENCH_DIR:-$work}" --seconds 1
 }
 

@@ -21,21 +21,27 @@ pub(crate) struct Three {
 }
 
 pub(crate) async fn three() -> Three {
+    three_and(None).await
+}
+
+/// The same, and `elder` at this address.
+pub(crate) async fn three_and(elder: Option<std::net::SocketAddr>) -> Three {
     let (server, young) = (Server::start(true).await, young().await);
     let greeting = r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{},"resources":{},"prompts":{},"completions":{}},"serverInfo":{"name":"fixture","version":"1"}}"#;
     *server.greeting.lock().unwrap() = greeting.into();
     let dice = CountingDice::new();
     let upstream = |name: &str, address: String| upstream(&dice, name, &address);
-    let upstreams: HashMap<_, _> = [
+    let mut upstreams: HashMap<_, _> = [
         upstream("main", server.address.to_string()),
         upstream("young", young.address.to_string()),
         upstream("gone", "127.0.0.1:9".into()),
     ]
     .into();
+    upstreams.extend(elder.map(|address| upstream("elder", address.to_string())));
     Three { world: world_over(TestPlane::new(upstreams), server, roomy()), young }
 }
 
-fn at_all(mut request: Request<Body>) -> Request<Body> {
+pub(crate) fn at_all(mut request: Request<Body>) -> Request<Body> {
     *request.uri_mut() = "/mcp".parse().unwrap();
     request
 }

@@ -4,6 +4,7 @@
 
 mod acts;
 mod aggregate;
+mod aggregate_asked;
 mod bounds;
 mod crossing;
 mod elder;
