@@ -14,6 +14,7 @@ use crate::{
     account::Account,
     aggregate::Naming,
     asking::askable,
+    beforehand,
     front::{Front, Route},
     leash::{Cut, Leash},
     listing,
@@ -383,6 +384,12 @@ impl<P: Plane> Exchange<P> {
             let plane = &*self.gate.plane;
             // On the heap: what it takes is large, and part of each exchange's future otherwise.
             listing::filter(plane, &self.caller, &self.upstream, *list, result).boxed().await?;
+        }
+        let is_in_session = self.route.generation() == Generation::Sessions;
+        if let (Err(error), Front::Stateless(told), true) = (&response.outcome, &self.front, is_in_session)
+            && let Some(asked) = beforehand::asked(error, &told.envelope.capabilities)
+        {
+            response.outcome = asked;
         }
         if let (Ok(result), Front::Stateless(told)) = (&mut response.outcome, &self.front) {
             state::check_questions(result, &self.request, &told.envelope.capabilities)?;

@@ -17,6 +17,7 @@
 mod account;
 mod aggregate;
 mod asking;
+mod beforehand;
 mod call;
 mod config;
 mod delivered;

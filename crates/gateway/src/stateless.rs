@@ -14,7 +14,7 @@ use wire::{
 };
 
 use crate::{
-    Passes, Plane, Request, Upstream,
+    Passes, Plane, Request, Upstream, beforehand,
     call::{self, QUESTION, Served, Unanswered},
     front::{Front, Told},
     gateway::Visit,
@@ -167,9 +167,16 @@ async fn serve_act<P: Plane>(
             }
             Err(NoWay::Failed(error)) => return Ok(reply::stateless(&mcp::Response::error(Some(id), error))),
         };
-        if asked.is_about_tasks() && route.generation() == Generation::Sessions {
+        let objection = match route.generation() {
+            Generation::Stateless => None,
             // Tasks within a session are of another kind; none of them is told as one of these.
-            let error = RpcError::method_not_found(&request.method);
+            Generation::Sessions if asked.is_about_tasks() => {
+                Some(RpcError::method_not_found(&request.method))
+            }
+            Generation::Sessions => beforehand::done(&mut request).err(),
+        };
+        if let Some(error) = objection {
+            visit.be_admitted().await?;
             return Ok(reply::stateless(&mcp::Response::error(Some(id), error)));
         }
         // Only a session can be forgotten; where there is none, nothing is kept for another attempt.

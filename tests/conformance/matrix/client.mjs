@@ -111,8 +111,11 @@ const rows = {
     must(asked.length === 1 && isPart(one, asked[0]), JSON.stringify(asked));
   },
   async url_first() {
-    await call(plan.need_url);
-    must(false, 'it came to its end');
+    answers.elicitation = { action: 'accept' };
+    asked.length = 0;
+    const result = await call(plan.need_url);
+    must(textOf(result).includes(plan.need_url.text), JSON.stringify(result));
+    must(asked.length === 1 && isPart({ mode: 'url', url: plan.need_url.url }, asked[0]), JSON.stringify(asked));
   },
   async sampling() { await askOnce(plan.ask_model, plan.ask_model.text); },
   async roots() { await askOnce(plan.ask_roots, plan.ask_roots.text); },

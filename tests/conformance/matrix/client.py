@@ -296,8 +296,13 @@ class Rows:
         must(seen == [("url", asked["url"])], self.client.asked)
 
     async def url_first(self):
-        await self.client.call(self.plan["need_url"])
-        must(False, "it came to its end")
+        self.client.elicitation = {"action": "accept"}
+        self.client.asked.clear()
+        asked = self.plan["need_url"]
+        result = await self.client.call(asked)
+        must(asked["text"] in text_of(result), result)
+        seen = [(one.get("mode"), one.get("url")) for one in self.client.asked]
+        must(seen == [("url", asked["url"])], self.client.asked)
 
     async def sampling(self):
         await self.ask_once(self.plan["ask_model"], self.plan["ask_model"]["text"])

@@ -106,6 +106,11 @@ fn call(server: &Arc<Scripted>, seen: &Seen, message: &Json) -> Response {
             let pieces = stream::once(async move { question }).chain(rest);
             sse(Body::from_stream(pieces.map(|piece| Ok::<_, std::convert::Infallible>(Bytes::from(piece)))))
         }
+        // The first time a visit is wanted; whoever calls again has made it.
+        "wants_visit" if server.count(r#""name":"wants_visit""#) == 1 => json(format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32042,"message":"sign in first","data":{{"elicitations":[{{"mode":"url","elicitationId":"e-1","url":"https://a.example/in","message":"sign in"}}]}}}}}}"#
+        )),
+        "wants_visit" => json(result_of(seen, DONE)),
         "task" => json(result_of(seen, r#"{"task":{"taskId":"t-1","status":"working"}}"#)),
         "pauses" => sse_text(format!("id: {id}.p1\nretry: 10\ndata: \n\n")),
         "pauses_long" => sse_text(format!("id: {id}.p1\nretry: 4294967295\ndata: \n\n")),

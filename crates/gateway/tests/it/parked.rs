@@ -316,3 +316,54 @@ async fn no_message_of_upkeep_goes_to_a_server_with_another_credential() {
     assert_eq!(cancelled.json().pointer("/params/requestId"), Some(&id));
     assert_eq!(stage.server.count("cancelled"), 1);
 }
+
+#[tokio::test]
+async fn what_is_wanted_beforehand_is_asked_and_the_call_made_anew() {
+    let can = r#"{"elicitation":{"url":{}}}"#;
+    let call = |id: u8, rest: &str| {
+        let params = format!(r#"{{"name":"wants_visit","arguments":{{"x":1}}{rest}}}"#);
+        modern(id, "tools/call", &params, can, "")
+    };
+    let stage = stage(elder().await);
+    let asked = stage.modern("alice", call(1, "")).await;
+    let result = asked.last().get("result").unwrap_or_else(|| panic!("{}", asked.text));
+    assert_eq!(
+        result.get("inputRequests").unwrap().to_text(),
+        r#"{"visit-0":{"method":"elicitation/create","params":{"mode":"url","elicitationId":"e-1","url":"https://a.example/in","message":"sign in"}}}"#
+    );
+    let state = result.get("requestState").and_then(Json::as_str).unwrap();
+    let answer = |action: &str| {
+        format!(r#","requestState":"{state}","inputResponses":{{"visit-0":{{"action":"{action}"}}}}"#)
+    };
+    let calls = || stage.server.count("wants_visit");
+    // Only its holder comes back with it, only for this act, and only when it was done.
+    for (token, message) in [
+        ("bob", call(2, &answer("accept"))),
+        ("alice", call(2, &answer("decline"))),
+        ("alice", call(2, &format!(r#","requestState":"{state}""#))),
+        ("alice", call(2, r#","inputResponses":{"visit-0":{"action":"accept"}}"#)),
+        (
+            "alice",
+            call(2, r#","requestState":"beforehand","inputResponses":{"visit-0":{"action":"accept"}}"#),
+        ),
+        ("alice", call(2, &answer("accept")).replace(r#""x":1"#, r#""x":2"#)),
+    ] {
+        let refused = stage.modern(token, message.clone()).await;
+        assert!(refused.error_code().is_some(), "{message}: {}", refused.text);
+    }
+    assert_eq!(calls(), 1);
+    let done = stage.modern("alice", call(3, &answer("accept"))).await;
+    assert!(done.text.contains("done"), "{}", done.text);
+    assert_eq!((calls(), stage.authorized("wants_visit")), (2, 2), "made anew, and decided anew");
+    let again = stage.server.seen().pop().unwrap();
+    assert!(!again.body.contains("inputResponses") && !again.body.contains("beforehand"), "{}", again.body);
+}
+
+#[tokio::test]
+async fn a_client_that_cannot_send_anybody_to_a_url_learns_what_it_lacks() {
+    let stage = stage(elder().await);
+    let refused = stage.modern("alice", call(1, "wants_visit", "")).await;
+    assert_eq!((refused.error_code(), refused.status), (Some(-32021), StatusCode::BAD_REQUEST));
+    let lacks = refused.last().pointer("/error/data/requiredCapabilities").unwrap().to_text();
+    assert_eq!(lacks, r#"{"elicitation":{"url":{}}}"#);
+}

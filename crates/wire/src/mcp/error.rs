@@ -27,6 +27,8 @@ pub mod code {
     pub const UNSUPPORTED_VERSION: i64 = -32022;
     /// The resource is not there (until 2025-11-25; afterwards `INVALID_PARAMS`).
     pub const RESOURCE_NOT_FOUND: i64 = -32002;
+    /// The user has to go to a URL first (`URLElicitationRequired`, 2025-11-25).
+    pub const URL_REQUIRED: i64 = -32042;
     /// The act is denied. Ours, from the range for implementations.
     pub const DENIED: i64 = -32003;
 }
