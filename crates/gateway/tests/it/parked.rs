@@ -331,16 +331,16 @@ async fn what_is_wanted_beforehand_is_asked_and_the_call_made_anew() {
         result.get("inputRequests").unwrap().to_text(),
         r#"{"visit-0":{"method":"elicitation/create","params":{"mode":"url","elicitationId":"e-1","url":"https://a.example/in","message":"sign in"}}}"#
     );
-    let state = result.get("requestState").and_then(Json::as_str).unwrap();
+    let given = result.get("requestState").and_then(Json::as_str).unwrap();
     let answer = |action: &str| {
-        format!(r#","requestState":"{state}","inputResponses":{{"visit-0":{{"action":"{action}"}}}}"#)
+        format!(r#","requestState":"{given}","inputResponses":{{"visit-0":{{"action":"{action}"}}}}"#)
     };
     let calls = || stage.server.count("wants_visit");
     // Only its holder comes back with it, only for this act, and only when it was done.
     for (token, message) in [
         ("bob", call(2, &answer("accept"))),
         ("alice", call(2, &answer("decline"))),
-        ("alice", call(2, &format!(r#","requestState":"{state}""#))),
+        ("alice", call(2, &format!(r#","requestState":"{given}""#))),
         ("alice", call(2, r#","inputResponses":{"visit-0":{"action":"accept"}}"#)),
         (
             "alice",
