@@ -88,6 +88,9 @@ impl<'a> Way<'a> {
     }
 }
 
+/// How long a connection that nobody uses is kept. Node.js ends one after five seconds unless told otherwise: a request that
+/// crosses that end on the way is lost, and nobody knows whether it was carried out.
+const IDLE_MAX: Duration = Duration::from_secs(4);
 /// How many private authorities are remembered with their connections.
 const AUTHORITIES_MAX: usize = 1000;
 
@@ -324,7 +327,7 @@ fn http(builder: HttpsConnectorBuilder<WantsSchemes>) -> Http {
     let connector = builder.https_or_http().enable_http1().wrap_connector(connector);
     legacy::Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(Duration::from_mins(1))
+        .pool_idle_timeout(IDLE_MAX)
         .pool_max_idle_per_host(64)
         .build(connector)
 }
