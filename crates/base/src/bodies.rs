@@ -50,6 +50,15 @@ pub struct Shares {
     pub people: Share,
 }
 
+impl Shares {
+    /// Of what servers answer: 256 MiB for agents and as much for people, of which one may have 64 MiB. Nobody is a stranger.
+    pub const fn of_answers() -> Self {
+        const MIB: usize = 1024 * 1024;
+        let share = Share { all: 256 * MIB, one: 64 * MIB };
+        Self { strangers: Share { all: 0, one: 0 }, machines: share, people: share }
+    }
+}
+
 impl Default for Shares {
     /// 64 MiB in all.
     fn default() -> Self {
@@ -104,9 +113,14 @@ impl Bodies {
         head_bytes: usize,
         bytes_max: usize,
     ) -> Result<HeldBody, BodyRefusal> {
-        let charged = REQUEST_BYTES.saturating_add(head_bytes);
-        self.with(|ledger| ledger.of(&sender).take(&sender, charged))?;
-        Ok(HeldBody { bodies: self.clone(), sender, charged, bytes_max, bytes: Vec::new() })
+        let mut charge = self.charge(sender);
+        charge.grow(REQUEST_BYTES.saturating_add(head_bytes))?;
+        Ok(HeldBody { charge, bytes_max, bytes: Vec::new() })
+    }
+
+    /// An account for what is held because of this sender; nothing yet.
+    pub fn charge(&self, sender: Sender) -> Charge {
+        Charge { bodies: self.clone(), sender, bytes: 0 }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
@@ -115,12 +129,41 @@ impl Bodies {
     }
 }
 
+/// Bytes that are counted as held, until this is dropped.
+#[derive(Debug)]
+pub struct Charge {
+    bodies: Bodies,
+    sender: Sender,
+    bytes: usize,
+}
+
+impl Charge {
+    /// Counts so many bytes more.
+    fn grow(&mut self, more: usize) -> Result<(), BodyRefusal> {
+        self.bodies.with(|ledger| ledger.of(&self.sender).take(&self.sender, more))?;
+        self.bytes = self.bytes.saturating_add(more);
+        Ok(())
+    }
+
+    /// Counts at least so many bytes in all.
+    pub fn reach(&mut self, bytes: usize) -> Result<(), BodyRefusal> {
+        match bytes.checked_sub(self.bytes) {
+            None | Some(0) => Ok(()),
+            Some(more) => self.grow(more),
+        }
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.bodies.with(|ledger| ledger.of(&self.sender).give_back(&self.sender, self.bytes));
+    }
+}
+
 /// One body, held. Its room comes back when this is dropped, however its request ends.
 #[derive(Debug)]
 pub struct HeldBody {
-    bodies: Bodies,
-    sender: Sender,
-    charged: usize,
+    charge: Charge,
     bytes_max: usize,
     bytes: Vec<u8>,
 }
@@ -136,8 +179,7 @@ impl HeldBody {
         if needed > room {
             let wanted = room.saturating_mul(2).max(needed).max(ROOM_BYTES_MIN).min(self.bytes_max);
             let more = wanted.saturating_sub(room);
-            self.bodies.with(|ledger| ledger.of(&self.sender).take(&self.sender, more))?;
-            self.charged = self.charged.saturating_add(more);
+            self.charge.grow(more)?;
             self.bytes.reserve_exact(wanted.saturating_sub(self.bytes.len()));
         }
         self.bytes.extend_from_slice(piece);
@@ -146,21 +188,16 @@ impl HeldBody {
 
     /// Whether its sender holds half of what one may, or more.
     pub fn is_of_hoarder(&self) -> bool {
-        self.bodies.with(|ledger| {
-            let part = ledger.of(&self.sender);
-            part.by_sender.get(&self.sender).is_some_and(|&held| held >= part.share.one / 2)
+        let Charge { bodies, sender, .. } = &self.charge;
+        bodies.with(|ledger| {
+            let part = ledger.of(sender);
+            part.by_sender.get(sender).is_some_and(|&held| held >= part.share.one / 2)
         })
     }
 
     /// The bytes, for those who serve the request. They stay counted until this is dropped.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)
-    }
-}
-
-impl Drop for HeldBody {
-    fn drop(&mut self) {
-        self.bodies.with(|ledger| ledger.of(&self.sender).give_back(&self.sender, self.charged));
     }
 }
 

@@ -24,7 +24,7 @@ mod secret;
 mod time;
 
 pub use actor::Actor;
-pub use bodies::{Bodies, BodyRefusal, HeldBody, Sender, Share, Shares};
+pub use bodies::{Bodies, BodyRefusal, Charge, HeldBody, Sender, Share, Shares};
 pub use ctx::{Ctx, TraceId};
 pub use dice::{Dice, SharedDice};
 pub use event::{Event, EventKind, Facts};

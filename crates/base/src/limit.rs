@@ -2,6 +2,8 @@
 
 /// The largest JSON document accepted from outside, in bytes.
 pub const JSON_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The largest message of a server, in bytes: pictures and files travel in them.
+pub const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The deepest nesting of a JSON document.
 pub const JSON_DEPTH_MAX: usize = 64;
 /// The largest control-plane request body, in bytes.

@@ -9,7 +9,7 @@ use wire::{
     mcp::{Request, RpcError, code},
 };
 
-use crate::state;
+use crate::{Request as Act, state};
 
 /// The state of the client's next try: that it was asked this. It is sealed like a state of a server.
 const STATE: &str = "beforehand";
@@ -17,9 +17,10 @@ const STATE: &str = "beforehand";
 const VISITS_MAX: usize = 16;
 
 /// The result that asks a client of 2026-07-28 what this error asks; the error that tells it what it lacks; or `None` where
-/// the error is another one, or asks in a form that nobody knows.
-pub(crate) fn asked(error: &RpcError, capabilities: &Object) -> Option<Result<Json, RpcError>> {
-    if error.code != code::URL_REQUIRED {
+/// the error is another one, asks in a form that nobody knows, or came of what cannot be answered with questions.
+pub(crate) fn asked(error: &RpcError, act: &Act, capabilities: &Object) -> Option<Result<Json, RpcError>> {
+    let can_ask = matches!(act, Act::CallTool { .. } | Act::GetPrompt { .. } | Act::ReadResource { .. });
+    if error.code != code::URL_REQUIRED || !can_ask {
         return None;
     }
     let visits = error.data.as_ref()?.get("elicitations")?.as_array()?;

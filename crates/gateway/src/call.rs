@@ -21,7 +21,7 @@ use crate::{
     reply::{self, Stop},
     request::Generation,
     resume::Stops,
-    room::Room,
+    room::{AnswerRoom, Room},
     session::{InFlight, Session},
     state, stream,
     upstream::{Form, Frames, Outbound, SESSION_ID, Standing, Trouble, Way},
@@ -127,10 +127,12 @@ pub(crate) async fn respond<P: Plane>(mut exchange: Box<Exchange<P>>) -> Respons
     match tokio::time::timeout(keep_alive, exchange.step()).await {
         Ok(Step::Last(last)) => {
             let answer = exchange.settle(last).await;
-            if exchange.form == AnswerForm::Stream && answer.outcome.is_ok() {
-                return reply::stream(stream::event(&answer.to_bytes()).into());
-            }
-            exchange.reply(&answer)
+            let response = if exchange.form == AnswerForm::Stream && answer.outcome.is_ok() {
+                reply::stream(stream::event(&answer.to_bytes()).into())
+            } else {
+                exchange.reply(&answer)
+            };
+            reply::holding(response, exchange.room.take().into_iter().collect())
         }
         Ok(Step::Ask(question)) => reply::stateless(&park(exchange, question)),
         Ok(Step::Pass(message)) => Outgoing::begin(exchange, Some(message)).into_response(),
@@ -284,7 +286,8 @@ impl<P: Plane> Exchange<P> {
         in_flight: Option<InFlight>,
     ) -> (Self, Authorized) {
         let caller = visit.caller().clone();
-        let Visit { gate, upstream, naming, leash, held, .. } = visit;
+        let Visit { gate, upstream, naming, leash, held, holder, .. } = visit;
+        let room = AnswerRoom::of(&gate.config.answers, &holder.actor);
         let (plane, clock) = (Arc::clone(&gate.plane), Arc::clone(&gate.config.clock));
         let account = Account::new(plane, caller.clone(), clock, authorized.permit.intent().clone());
         let exchange = Self {
@@ -310,6 +313,7 @@ impl<P: Plane> Exchange<P> {
             _in_flight: in_flight,
             held,
             frames: None,
+            room,
             form: AnswerForm::default(),
             is_settled: false,
         };

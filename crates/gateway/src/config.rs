@@ -21,6 +21,8 @@ pub struct Config {
     pub dice: SharedDice,
     /// The room for messages of clients; shared with everything else in the process that reads bodies.
     pub bodies: Bodies,
+    /// The room for what servers answer, until their clients have it.
+    pub answers: Bodies,
     /// Starts the servers of this machine; `()` where there are none.
     pub local: Arc<dyn Local>,
     /// Bounds.

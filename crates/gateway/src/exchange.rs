@@ -18,7 +18,7 @@ use crate::{
     notices::{cancellation, is_carried_unasked, severity},
     request::Generation,
     resume::{self, Pause, Resuming, Stops},
-    room::Room,
+    room::{AnswerRoom, Room},
     round::{self, Round},
     session::InFlight,
     tasks::{self, Ids},
@@ -57,6 +57,8 @@ pub(crate) struct Exchange<P: Plane> {
     /// The message is kept as long as the exchange.
     pub(crate) held: Option<Room>,
     pub(crate) frames: Option<Frames>,
+    /// The room that the answer takes.
+    pub(crate) room: AnswerRoom,
     /// In which form the server answered.
     pub(crate) form: AnswerForm,
     pub(crate) is_settled: bool,
@@ -137,7 +139,7 @@ impl<P: Plane> Exchange<P> {
                 biased;
                 cut = self.leash.ended() => return Step::Last(Err(End::Cut(cut))),
                 () = taken_back(self.cancelled.as_deref()) => return Step::Last(Err(Trouble::Cancelled.into())),
-                read = frames.next() => read,
+                read = frames.next(&mut self.room) => read,
             };
             self.account.bytes = frames.bytes() as u64;
             match read {

@@ -21,6 +21,7 @@ use crate::{
     relay::{Own, Relay, Source},
     reply::{self, Stop},
     request::Generation,
+    room::AnswerRoom,
     session::Session,
     upstream::{Form, Frames, Outbound, Trouble, Way},
 };
@@ -124,7 +125,7 @@ async fn alone<P: Plane>(
     match frames {
         Ok(mut frames) if !frames.is_stream() => {
             account.end(Ending::Failed, Some("upstream_error"), None);
-            let error = match frames.next().await {
+            let error = match frames.next(&mut room_of(visit)).await {
                 Ok(Some(Message::Response(mcp::Response { outcome: Err(error), .. }))) => error,
                 Ok(_) => Trouble::Garbage("a subscription that is no stream").to_error(),
                 Err(trouble) => trouble.to_error(),
@@ -194,14 +195,17 @@ async fn subscribe<P: Plane>(
     let client = &visit.gate.client;
     let (_, sent) = client.forward(authorized.permit, authorized.inject, &outbound, way).await;
     let answered = match sent.and_then(|answer| Frames::of_answer(answer, &visit.upstream, true)) {
-        Ok(mut frames) => loop {
-            match frames.next().await {
-                Ok(Some(Message::Response(response))) => break Ok(response.outcome.is_ok()),
-                Ok(Some(_)) => {}
-                Ok(None) => break Err(Trouble::NoAnswer),
-                Err(trouble) => break Err(trouble),
+        Ok(mut frames) => {
+            let mut room = room_of(visit);
+            loop {
+                match frames.next(&mut room).await {
+                    Ok(Some(Message::Response(response))) => break Ok(response.outcome.is_ok()),
+                    Ok(Some(_)) => {}
+                    Ok(None) => break Err(Trouble::NoAnswer),
+                    Err(trouble) => break Err(trouble),
+                }
             }
-        },
+        }
         Err(trouble) => Err(trouble),
     };
     match answered {
@@ -215,4 +219,8 @@ async fn subscribe<P: Plane>(
             Ok(false)
         }
     }
+}
+
+fn room_of<P: Plane>(visit: &Visit<P>) -> AnswerRoom {
+    AnswerRoom::of(&visit.gate.config.answers, &visit.holder.actor)
 }

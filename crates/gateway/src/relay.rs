@@ -21,7 +21,7 @@ use crate::{
     notices::{mark, notice},
     reply,
     rights::{Changed, Rights},
-    room::Place,
+    room::{AnswerRoom, Place},
     session::{Listening, Session},
     stream::event,
     upstream::Frames,
@@ -42,6 +42,8 @@ pub(crate) struct Relay<P: Plane> {
     honoured: Filter,
     ready: Vec<Vec<u8>>,
     is_over: bool,
+    /// The room that one of its messages takes.
+    room: AnswerRoom,
     /// Given back with the stream.
     pub(crate) place: Option<Place>,
 }
@@ -105,6 +107,7 @@ impl<P: Plane> Relay<P> {
         Self {
             gate: Arc::clone(&visit.gate),
             upstream: Arc::clone(&visit.upstream),
+            room: AnswerRoom::of(&visit.gate.config.answers, &visit.holder.actor),
             naming: visit.naming,
             rights: Rights::unless_part(visit),
             leash: visit.leash.again(),
@@ -163,7 +166,7 @@ impl<P: Plane> Relay<P> {
             let reading = async {
                 match &mut self.source {
                     Source::Alone(frames, _) | Source::Within { frames: Some(frames), .. } => {
-                        frames.next().await
+                        frames.next(&mut self.room).await
                     }
                     Source::Within { frames: None, .. } | Source::Silent => std::future::pending().await,
                 }

@@ -1,13 +1,14 @@
 //! Answers over HTTP.
 
 use axum::{body::Body, response::Response};
+use base::Charge;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use wire::{
     json::Json,
     mcp::{self, Id, RpcError, code},
 };
 
-use crate::{Unauthorized, upstream::SESSION_ID};
+use crate::{Unauthorized, room::Holding, upstream::SESSION_ID};
 
 /// An answer that ends a request early. Boxed: it is the rare way.
 #[derive(Debug)]
@@ -155,6 +156,11 @@ pub(crate) fn stream(body: Body) -> Response {
     // Reverse proxies of the nginx family would otherwise hold events back.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     response
+}
+
+/// Keeps the room of a large answer taken until the client has it, or lets go of it.
+pub(crate) fn holding(response: Response, rooms: Vec<Charge>) -> Response {
+    if rooms.is_empty() { response } else { response.map(|body| Body::new(Holding { body, _rooms: rooms })) }
 }
 
 /// Tells the client its session.

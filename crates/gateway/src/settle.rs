@@ -74,7 +74,7 @@ impl<P: Plane> Exchange<P> {
         }
         let is_in_session = self.route.generation() == Generation::Sessions;
         if let (Err(error), Front::Stateless(told), true) = (&response.outcome, &self.front, is_in_session)
-            && let Some(asked) = beforehand::asked(error, &told.envelope.capabilities)
+            && let Some(asked) = beforehand::asked(error, &self.request, &told.envelope.capabilities)
         {
             response.outcome = asked;
         }

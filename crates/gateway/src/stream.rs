@@ -21,6 +21,7 @@ use crate::{
     notices::is_carried_unasked,
     reply,
     rights::Rights,
+    room::AnswerRoom,
     session::{Listening, Session},
     tasks::Ids,
     tongue::Tongue,
@@ -34,6 +35,8 @@ pub(crate) struct Listener<P: Plane> {
     session: Arc<Session>,
     leash: Leash<P>,
     naming: Naming,
+    /// The room that one of the server's messages takes.
+    room: AnswerRoom,
     /// What the client wants to hear of.
     wishes: watch::Receiver<BTreeSet<String>>,
     /// Uncounts the stream with the listener.
@@ -46,10 +49,11 @@ pub(crate) struct Listener<P: Plane> {
 
 impl<P: Plane> Listener<P> {
     pub(crate) fn new(visit: Visit<P>, session: Arc<Session>, place: Listening, account: Account<P>) -> Self {
-        let Visit { gate, upstream, naming, leash, .. } = visit;
+        let Visit { gate, upstream, naming, leash, holder, .. } = visit;
+        let room = AnswerRoom::of(&gate.config.answers, &holder.actor);
         let (wishes, account) = (session.subscribed.subscribe(), ListeningAccount(account));
         let asked = Vec::new();
-        Self { gate, upstream, session, leash, naming, wishes, asked, _place: place, _account: account }
+        Self { gate, upstream, session, leash, naming, room, wishes, asked, _place: place, _account: account }
     }
 }
 
@@ -99,8 +103,8 @@ impl<P: Plane> Hearing<P> {
                 }
                 Self::Open(mut listener, mut frames) => {
                     let keep_alive = listener.gate.config.limits.keep_alive;
-                    let Listener { leash, wishes, .. } = &mut *listener;
-                    let reading = tokio::time::timeout(keep_alive, frames.next());
+                    let Listener { leash, wishes, room, .. } = &mut *listener;
+                    let reading = tokio::time::timeout(keep_alive, frames.next(room));
                     let hearing = async {
                         tokio::select! {
                             read = reading => Some(read),

@@ -102,7 +102,8 @@ impl Decoder {
         self.retry_millis
     }
 
-    fn held(&self) -> usize {
+    /// How many bytes are kept of an event that has not ended.
+    pub fn held(&self) -> usize {
         self.line.len()
             + self.data.as_ref().map_or(0, String::len)
             + self.name.as_ref().map_or(0, String::len)

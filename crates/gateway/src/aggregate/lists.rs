@@ -6,6 +6,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use axum::response::Response;
+use base::Charge;
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 use wire::{
@@ -52,6 +53,8 @@ struct Part {
     items: Vec<Json>,
     /// Where to go on in it, if there is more.
     more: Option<String>,
+    /// The room that they take.
+    rooms: Vec<Charge>,
 }
 
 /// Why there is nothing of a server.
@@ -100,8 +103,8 @@ pub(super) async fn within<P: Plane>(
     list: List,
     request: mcp::Request,
 ) -> Result<Response, Stop> {
-    let answer = gather(all, Asker::Within(whole), list, request).await?;
-    Ok(reply::message(&answer))
+    let (answer, rooms) = gather(all, Asker::Within(whole), list, request).await?;
+    Ok(reply::holding(reply::message(&answer), rooms))
 }
 
 /// A list for a client of 2026-07-28.
@@ -111,9 +114,9 @@ pub(super) async fn alone<P: Plane>(
     list: List,
     request: mcp::Request,
 ) -> Result<Response, Stop> {
-    let mut answer = gather(all, Asker::Alone(envelope), list, request).await?;
+    let (mut answer, rooms) = gather(all, Asker::Alone(envelope), list, request).await?;
     translate::answer(&mut answer, &Request::List(list), Generation::Stateless, Generation::Stateless);
-    Ok(reply::stateless(&answer))
+    Ok(reply::holding(reply::stateless(&answer), rooms))
 }
 
 async fn gather<P: Plane>(
@@ -121,11 +124,11 @@ async fn gather<P: Plane>(
     asker: Asker<'_>,
     list: List,
     request: mcp::Request,
-) -> Result<mcp::Response, Stop> {
+) -> Result<(mcp::Response, Vec<Charge>), Stop> {
     let id = request.id.clone();
     let start = match Cursor::read(all, list, &request) {
         Ok(start) => start,
-        Err(error) => return Ok(mcp::Response::error(Some(id), error)),
+        Err(error) => return Ok((mcp::Response::error(Some(id), error), Vec::new())),
     };
     let mut servers = all.servers();
     // A server that is gone meanwhile was the place of nothing else: what follows it follows.
@@ -139,7 +142,7 @@ async fn gather<P: Plane>(
         (visit.upstream.name.clone(), told.unwrap_or_else(|_elapsed| late()))
     }))
     .buffered(AT_ONCE);
-    let (mut items, mut left_out, mut next) = (Vec::new(), Vec::new(), None);
+    let (mut items, mut left_out, mut next, mut rooms) = (Vec::new(), Vec::new(), None, Vec::new());
     while let Some((server, part)) = parts.next().await {
         if items.len() >= ITEMS_MAX {
             next = Some(Cursor { server, cursor: None });
@@ -148,6 +151,7 @@ async fn gather<P: Plane>(
         match part {
             Ok(part) => {
                 items.extend(part.items);
+                rooms.extend(part.rooms);
                 if part.more.is_some() {
                     next = Some(Cursor { server, cursor: part.more });
                     break;
@@ -155,7 +159,7 @@ async fn gather<P: Plane>(
             }
             Err(Absent::None) => {}
             Err(Absent::Unauthorized(unauthorized)) => return Err(reply::challenge(unauthorized)),
-            Err(Absent::All(error)) => return Ok(mcp::Response::error(Some(id), error)),
+            Err(Absent::All(error)) => return Ok((mcp::Response::error(Some(id), error), Vec::new())),
             Err(Absent::Trouble(why)) => {
                 tracing::warn!(server, list = list.member(), why, "a server is left out of a list over all");
                 metrics::counter!("writ_mcp_left_out_total").increment(1);
@@ -172,7 +176,7 @@ async fn gather<P: Plane>(
         let names = Json::array(left_out.iter().map(String::as_str));
         members.insert("_meta", Json::object([(LEFT_OUT, names)]));
     }
-    Ok(mcp::Response::result(id, Json::Object(members)))
+    Ok((mcp::Response::result(id, Json::Object(members)), rooms))
 }
 
 /// What one server has, page by page.
@@ -185,7 +189,8 @@ async fn pages<P: Plane>(
 ) -> Result<Part, Absent> {
     let (mut part, mut names) = (Part::default(), HashSet::new());
     for _ in 0..PAGES_MAX {
-        let mut page = page(asker, visit, list, with_cursor(request, cursor.as_deref())).await?;
+        let (mut page, room) = page(asker, visit, list, with_cursor(request, cursor.as_deref())).await?;
+        part.rooms.extend(room);
         cursor = page.get("nextCursor").and_then(Json::as_str).map(str::to_owned);
         let items = page.as_object_mut().and_then(|page| page.remove(list.member()));
         let Some(Json::Array(items)) = items else {
@@ -229,7 +234,7 @@ async fn page<P: Plane>(
     visit: &Visit<P>,
     list: List,
     message: mcp::Request,
-) -> Result<Json, Absent> {
+) -> Result<(Json, Option<Charge>), Absent> {
     for _ in 0..2 {
         let (front, route) = match asker {
             Asker::Within(whole) => (Front::Session, Route::Within(whole.part(visit).await?)),
@@ -246,20 +251,21 @@ async fn page<P: Plane>(
         let begun = call::begin(visit.again(), front, route, Request::List(list), message.clone()).await;
         let answer = match begun {
             Begun::UnderWay(exchange) => answer_of(exchange).await,
-            Begun::Ended(_, answer) | Begun::Unsent(_, answer) => answer,
+            Begun::Ended(_, answer) | Begun::Unsent(_, answer) => (answer, None),
             Begun::Refused(_, _, refused) => return Err(refused.into()),
             Begun::Gone(_) => continue,
         };
-        return answer.outcome.map_err(Absent::from);
+        let (answer, room) = answer;
+        return answer.outcome.map(|page| (page, room)).map_err(Absent::from);
     }
     Err(Trouble::SessionGone.to_error().into())
 }
 
 /// The answer alone: what a server says before it has no place in a list, and what it asks meanwhile is not answered.
-async fn answer_of<P: Plane>(mut exchange: Box<Exchange<P>>) -> mcp::Response {
+async fn answer_of<P: Plane>(mut exchange: Box<Exchange<P>>) -> (mcp::Response, Option<Charge>) {
     loop {
         match exchange.step().await {
-            Step::Last(last) => return exchange.settle(last).await,
+            Step::Last(last) => return (exchange.settle(last).await, exchange.room.take()),
             Step::Ask(question) => {
                 if let Some(session) = exchange.route.session() {
                     exchange.gate.answer_server(&exchange.upstream, session, question);

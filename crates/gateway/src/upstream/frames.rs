@@ -2,17 +2,18 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use base::limit::ANSWER_BYTES_MAX;
 use bytes::Bytes;
 use http::{Response, StatusCode, header};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 use wire::{
     mcp::Message,
-    sse::{Decoder, Event},
+    sse::{Decoder, Event, SseError},
 };
 
 use super::{Trouble, link::Body};
-use crate::Upstream;
+use crate::{Upstream, room::AnswerRoom};
 
 /// How much of a stream may follow the answer before the connection is given up instead of kept.
 const REMNANT_BYTES_MAX: usize = 64 * 1024;
@@ -62,10 +63,11 @@ impl Frames {
         in_session: bool,
     ) -> Result<Self, Trouble> {
         let limit = upstream.answer_bytes_max;
+        let message = limit.min(ANSWER_BYTES_MAX);
         let form = match (answer.status(), media_type(&answer).as_deref()) {
             (StatusCode::NOT_FOUND, _) if in_session => return Err(Trouble::SessionGone),
-            (StatusCode::OK, Some("application/json")) => Form::Json { text: Vec::new(), limit },
-            (StatusCode::OK, Some("text/event-stream")) => Form::Stream(Decoder::new(limit)),
+            (StatusCode::OK, Some("application/json")) => Form::Json { text: Vec::new(), limit: message },
+            (StatusCode::OK, Some("text/event-stream")) => Form::Stream(Decoder::new(message)),
             (StatusCode::OK, _) => return Err(Trouble::Garbage("neither JSON nor an event stream")),
             (status, Some("application/json")) if status.is_client_error() => {
                 Form::Refusal { text: Vec::new(), status: status.as_u16() }
@@ -80,7 +82,7 @@ impl Frames {
     pub(crate) fn of_listening(answer: Response<Body>, upstream: &Upstream) -> Option<Self> {
         let is_stream = answer.status() == StatusCode::OK
             && media_type(&answer).is_some_and(|media_type| media_type == "text/event-stream");
-        let form = Form::Stream(Decoder::new(upstream.answer_bytes_max));
+        let form = Form::Stream(Decoder::new(upstream.answer_bytes_max.min(ANSWER_BYTES_MAX)));
         is_stream.then(|| Self::new(answer.into_body(), form, None, None))
     }
 
@@ -119,7 +121,7 @@ impl Frames {
     }
 
     /// The next message; `None` at the end. May be dropped and called again without losing anything.
-    pub(crate) async fn next(&mut self) -> Result<Option<Message>, Trouble> {
+    pub(crate) async fn next(&mut self, room: &mut AnswerRoom) -> Result<Option<Message>, Trouble> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 // Servers prime streams with empty events, and may send events of their own types.
@@ -133,6 +135,7 @@ impl Frames {
             }
             if let Some(piece) = self.piece().await? {
                 self.take(&piece)?;
+                room.reach(self.held())?;
                 continue;
             }
             self.ended = true;
@@ -173,6 +176,16 @@ impl Frames {
         }
     }
 
+    /// How many bytes are kept here.
+    fn held(&self) -> usize {
+        match &self.form {
+            Form::Json { text, .. } | Form::Refusal { text, .. } => text.len(),
+            Form::Stream(decoder) => {
+                decoder.held() + self.ready.iter().map(|event| event.data.len()).sum::<usize>()
+            }
+        }
+    }
+
     fn take(&mut self, piece: &[u8]) -> Result<(), Trouble> {
         self.bytes += piece.len();
         if let Some(limit) = self.limit.filter(|limit| self.bytes > *limit) {
@@ -199,7 +212,10 @@ impl Frames {
                 self.ready.extend(events);
                 read.map_err(|error| {
                     tracing::debug!(%error, "the server's stream is not readable");
-                    Trouble::Garbage("a broken event stream")
+                    match error {
+                        SseError::TooLarge { limit } => Trouble::TooLarge(limit),
+                        SseError::NotUtf8 => Trouble::Garbage("a broken event stream"),
+                    }
                 })
             }
         }
@@ -218,7 +234,7 @@ impl Frames {
 }
 
 fn read(text: &[u8]) -> Result<Message, Trouble> {
-    Message::parse(text).map_err(|invalid| {
+    Message::parse_answer(text).map_err(|invalid| {
         tracing::debug!(error = %invalid.error.message, "the server sent no message");
         Trouble::Garbage("no JSON-RPC message")
     })

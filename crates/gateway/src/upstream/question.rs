@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     Passes, Patience, Upstream,
+    room::AnswerRoom,
     tongue::{Offer, Tongue, wants_once_more},
 };
 
@@ -164,7 +165,8 @@ impl<'a> Question<'a> {
         }
         let mut frames = Frames::of_answer(answer, &self.upstream, self.way().is_in_session())?;
         let is_refusal = frames.is_refusal();
-        while let Some(message) = frames.next().await? {
+        let mut room = AnswerRoom::unbounded();
+        while let Some(message) = frames.next(&mut room).await? {
             match message {
                 Message::Response(response) if response.id == Some(outbound.id()) || is_refusal => {
                     return Ok(response.outcome);

@@ -35,6 +35,8 @@ pub(crate) enum Trouble {
     Garbage(&'static str),
     #[error("the server answered with more than {0} bytes")]
     TooLarge(usize),
+    #[error("too much of what servers answered waits for its clients; try again shortly")]
+    NoRoom,
     #[error("the server ended its stream without an answer")]
     NoAnswer,
     #[error("the server speaks a revision of the protocol that this gateway does not")]
@@ -65,6 +67,7 @@ impl Trouble {
             Self::SessionGone => "upstream_session_gone",
             Self::Garbage(_) => "upstream_invalid",
             Self::TooLarge(_) => "upstream_too_large",
+            Self::NoRoom => "answers_crowded",
             Self::NoAnswer => "upstream_no_answer",
             Self::Revision => "upstream_revision",
             Self::Wants => "upstream_wants",
@@ -91,6 +94,7 @@ impl Trouble {
             | Self::Broken
             | Self::Garbage(_)
             | Self::TooLarge(_)
+            | Self::NoRoom
             | Self::NoAnswer
             | Self::Wants
             | Self::Cancelled => Ending::Unknown,

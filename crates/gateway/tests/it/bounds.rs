@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::{StreamExt, future::join_all, stream};
 use gateway::{Limits, Passes};
 use http::{Method, StatusCode};
 use wire::json::Json;
@@ -11,11 +13,11 @@ use crate::{
     elder::{self, elder},
     servers::Seen,
     stage::{
-        Scripted, Stream, call, header, json, modern, modern_post, result_of, roomy, stage, stage_with,
-        status,
+        Scripted, Stream, call, header, json, modern, modern_post, result_of, roomy, stage, stage_of,
+        stage_with, status,
     },
     world::{answer, post},
-    young::{refused, young},
+    young::{self, refused, young},
 };
 
 #[tokio::test]
@@ -190,4 +192,61 @@ async fn who_opens_and_leaves_is_followed_by_the_next() {
     leaving.abort();
     let answer = waiting.await.unwrap();
     assert_eq!(answer.last().pointer("/result/structuredContent/m"), Some(&Json::from(2)), "{}", answer.text);
+}
+
+const MIB: usize = 1024 * 1024;
+
+/// A server whose answers are large: `fills` holds them back before their end.
+async fn large(server: Arc<Scripted>, seen: Seen) -> axum::response::Response {
+    let message = seen.json();
+    let params = message.get("params").cloned().unwrap_or_default();
+    match params.get("name").and_then(Json::as_str) {
+        Some("fills") => {
+            let held = stream::once(async { Bytes::from(vec![b' '; 15 * MIB]) });
+            let rest = server.open_stream(&[]).into_body().into_data_stream();
+            let body = held.map(Ok::<_, axum::Error>).chain(rest);
+            let mut response = axum::response::Response::new(Body::from_stream(body));
+            response.headers_mut().insert("content-type", "application/json".parse().unwrap());
+            response
+        }
+        Some("tells") => {
+            let room = " ".repeat(6 * MIB);
+            json(room + &result_of(&seen, r#"{"resultType":"complete","content":[]}"#))
+        }
+        _ => young::behave(server, seen).await,
+    }
+}
+
+#[tokio::test]
+async fn what_servers_answer_is_bounded_for_each_agent() {
+    let server = Scripted::start(large).await;
+    let stage = Arc::new(stage_of(server, Passes::default(), roomy(), 64 * MIB));
+    let mut filling = Vec::new();
+    for number in 0..4 {
+        let filled = Arc::clone(&stage);
+        filling.push(tokio::spawn(async move { filled.modern("alice", call(number, "fills", "")).await }));
+        stage.server.saw_times("fills", filling.len()).await;
+    }
+    // Four of them hold 60 MiB; what is large has no room beside them, what is little has.
+    let is_crowded = async |token: &str, tool: &str| {
+        let told = stage.modern(token, call(7, tool, "")).await;
+        assert!(
+            told.text.contains("answers_crowded") || told.text.contains(r#""content":["#),
+            "{:.300}",
+            told.text
+        );
+        told.text.contains("answers_crowded")
+    };
+    while !is_crowded("alice", "tells").await {}
+    for (token, tool) in [("alice", "echo"), ("bob", "tells")] {
+        assert!(!is_crowded(token, tool).await, "{token} {tool}");
+    }
+    for one in filling {
+        one.abort();
+        drop(one.await);
+    }
+    // It comes back, also that of answers which a client has and lets go of.
+    for _ in 0..12 {
+        assert!(!is_crowded("alice", "tells").await);
+    }
 }

@@ -97,6 +97,15 @@ impl Scripted {
         seen.iter().find(|seen| is_it(seen)).unwrap().clone()
     }
 
+    /// Waits until so many requests with this text have come.
+    pub(crate) async fn saw_times(&self, text: &str, count: usize) {
+        let mut all = self.seen.subscribe();
+        let is_enough =
+            |seen: &Vec<Seen>| seen.iter().filter(|seen| seen.body.contains(text)).count() >= count;
+        let waiting = all.wait_for(is_enough);
+        drop(tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("they come").unwrap());
+    }
+
     /// Waits until so many answers were let go of.
     pub(crate) async fn was_left(&self, count: usize) {
         let mut left = self.left.subscribe();
@@ -221,6 +230,15 @@ pub(crate) fn roomy() -> Limits {
 }
 
 pub(crate) fn stage_with(server: Arc<Scripted>, passes: Passes, limits: Limits) -> Stage {
+    stage_of(server, passes, limits, 100_000)
+}
+
+pub(crate) fn stage_of(
+    server: Arc<Scripted>,
+    passes: Passes,
+    limits: Limits,
+    answer_bytes_max: usize,
+) -> Stage {
     let dice = CountingDice::new();
     let upstream = |name: &str| {
         let upstream = Upstream {
@@ -228,7 +246,7 @@ pub(crate) fn stage_with(server: Arc<Scripted>, passes: Passes, limits: Limits) 
             name: name.into(),
             url: format!("http://{}/rpc", server.address).parse().unwrap(),
             patience: Patience { headers: Duration::from_secs(10), idle: Duration::from_secs(10) },
-            answer_bytes_max: 100_000,
+            answer_bytes_max,
             passes,
             authority: None,
         };

@@ -95,6 +95,7 @@ pub(crate) fn gate_with(
         clock: Arc::clone(clock) as _,
         dice: Arc::new(CountingDice::new()),
         bodies: base::Bodies::default(),
+        answers: base::Bodies::new(base::Shares::of_answers()),
         local,
         limits,
     };

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use base::limit::ANSWER_BYTES_MAX;
 
 use super::{RpcError, code};
-use crate::json::{Json, Object, write_string};
+use crate::json::{Json, Limits, Object, write_string};
 
 /// The longest text that serves as an id or a progress token, in bytes.
 const ID_BYTES_MAX: usize = 256;
@@ -120,7 +121,16 @@ pub struct Invalid {
 impl Message {
     /// Reads one message from JSON text. Batches, which only revision 2025-03-26 knew, are refused.
     pub fn parse(bytes: &[u8]) -> Result<Self, Invalid> {
-        let value = Json::parse(bytes).map_err(|error| Invalid {
+        Self::parse_with(bytes, Limits::default())
+    }
+
+    /// The same of what a server says, which may be longer.
+    pub fn parse_answer(bytes: &[u8]) -> Result<Self, Invalid> {
+        Self::parse_with(bytes, Limits { bytes: ANSWER_BYTES_MAX, ..Limits::default() })
+    }
+
+    fn parse_with(bytes: &[u8], limits: Limits) -> Result<Self, Invalid> {
+        let value = Json::parse_with(bytes, limits).map_err(|error| Invalid {
             id: None,
             error: RpcError::new(code::PARSE_ERROR, format!("parse error: {error}")),
         })?;

@@ -163,7 +163,15 @@ async fn plan(setting: &Setting, wanted: &[Wanted], dry_run: bool) -> Result<Val
     let client = setting.client()?;
     let target = client.at(&["apply"]).with("dry_run", dry_run.then_some(true));
     let documents: Vec<&Value> = wanted.iter().map(|one| &one.document).collect();
-    let answer = client.post(&target, &json!({ "documents": documents })).await;
+    let body = json!({ "documents": documents });
+    let (bytes, most) = (body.to_string().len(), base::limit::BODY_BYTES_MAX);
+    if bytes > most {
+        let count = documents.len();
+        return Err(Trouble::usage(format!(
+            "{count} documents of {bytes} bytes are too much at once: the server takes {most}; apply them in parts, what others name first"
+        )));
+    }
+    let answer = client.post(&target, &body).await;
     answer.map_err(|error| {
         let mut trouble = Trouble::from(error);
         let places = places(wanted, &trouble.what);

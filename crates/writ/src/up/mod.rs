@@ -25,7 +25,7 @@ use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, sync::A
 
 use anyhow::Context as _;
 use axum::Router;
-use base::{Bodies, Clock, Event, EventKind, Secret, SharedDice};
+use base::{Bodies, Clock, Event, EventKind, Secret, SharedDice, Shares};
 use control::control::{Control, Settings};
 use store::{Database, Store, StoreConfig};
 use tokio::{sync::watch, task::JoinSet};
@@ -189,6 +189,7 @@ fn make_gateway(
         clock: clock as Arc<dyn Clock>,
         dice,
         bodies,
+        answers: Bodies::new(Shares::of_answers()),
         local: Arc::new(local),
         limits: gateway::Limits::default(),
     };

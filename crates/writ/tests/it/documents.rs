@@ -231,6 +231,14 @@ async fn a_bad_file_is_refused_by_the_command_line_with_its_place() {
         assert!(ran.exit == exit, "{text}: {ran:?}");
         assert!(ran.said.contains(named), "{text}: {ran:?}");
     }
+    let person = |number| {
+        format!(
+            "---\napiVersion: writ/v1\nkind: Person\nmetadata: {{ name: p-{number} }}\nspec: {{ display_name: one of very many people }}\n"
+        )
+    };
+    std::fs::write(&file, (0..9000).map(person).collect::<String>()).unwrap();
+    let ran = apply(&admin, &node.beside(""), &file, &[]);
+    assert!(ran.exit == 2 && ran.said.contains("apply them in parts"), "{ran:?}");
     assert_eq!(admin.position().await, before);
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base::limit::ANSWER_BYTES_MAX;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 use url::Url;
@@ -34,7 +35,7 @@ pub(super) async fn connect(
     if answer.status() != StatusCode::OK || !media.to_ascii_lowercase().starts_with("text/event-stream") {
         return None;
     }
-    let mut stream = Stream::new(answer.into_body(), upstream.answer_bytes_max);
+    let mut stream = Stream::new(answer.into_body(), upstream.answer_bytes_max.min(ANSWER_BYTES_MAX));
     let first = tokio::time::timeout(ENDPOINT_WAIT, stream.next()).await.ok()?.ok()??;
     if first.name.as_deref() != Some("endpoint") {
         return None;

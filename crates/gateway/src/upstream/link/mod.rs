@@ -130,7 +130,8 @@ impl Links {
         let name = upstream.url.host().unwrap_or_default();
         let Pipes { input, output, end, idle } = self.start(name, upstream).await?;
         let link = Link::new(upstream.clone(), standing.clone(), Writer::of_process(input), idle);
-        let source = Source::Lines(Lines::new(output, upstream.answer_bytes_max));
+        let source =
+            Source::Lines(Lines::new(output, upstream.answer_bytes_max.min(base::limit::ANSWER_BYTES_MAX)));
         self.begin(link, source, Some(end), message).await
     }
 

@@ -159,7 +159,7 @@ impl Link {
             return self.pass_over(text);
         }
         let mut state = lock(&self.state);
-        match Message::parse(text.as_bytes()) {
+        match Message::parse_answer(text.as_bytes()) {
             Err(invalid) => {
                 tracing::debug!(server = %self.upstream.name, error = %invalid.error.message, "the server sent no message");
                 // It may have been any of the answers.
