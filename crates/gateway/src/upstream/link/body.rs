@@ -17,6 +17,8 @@ use crate::upstream::Trouble;
 
 /// How many messages of one stream wait for their reader.
 const QUEUE_MAX: usize = 256;
+/// How large an answer is whose room is counted, in KiB.
+const LITTLE_KIB: u32 = 64;
 /// How much of them, in KiB. The answer itself is bounded like every message.
 const QUEUE_KIB_MAX: usize = 4096;
 
@@ -103,9 +105,16 @@ impl Stream {
         self.sender.capacity() > 1 && self.push(message, false, Some(room))
     }
 
-    /// Ends with the answer.
-    pub(super) fn end(self, answer: &str) {
-        self.push(answer, true, None);
+    /// Ends with the answer, if there is room for it beside those that wait for their readers in all links.
+    pub(super) fn end(self, answer: &str, room: &Arc<Semaphore>) {
+        let kib = u32::try_from(answer.len() / 1024).unwrap_or(u32::MAX);
+        if kib < LITTLE_KIB {
+            self.push(answer, true, None);
+        } else if let Ok(room) = Arc::clone(room).try_acquire_many_owned(kib) {
+            self.push(answer, true, Some(room));
+        } else {
+            self.break_off(Trouble::NoRoom);
+        }
     }
 
     /// Ends without one.

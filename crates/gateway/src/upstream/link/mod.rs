@@ -25,7 +25,10 @@ use std::{
 use base::ServerId;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 use wire::mcp::Message;
 
 use super::{SESSION_ID, Standing, Trouble, Way, client::Client};
@@ -43,6 +46,8 @@ use writer::Writer;
 const LOCAL: &str = "stdio";
 /// How many conversations there may be in all.
 const LINKS_MAX: usize = 10_000;
+/// How much of large answers may wait for their readers in all conversations, in KiB.
+const ANSWERS_KIB_MAX: usize = 128 * 1024;
 /// How many servers are remembered to be of HTTP+SSE.
 const ELDERS_MAX: usize = 10_000;
 /// After how long without use a stream of HTTP+SSE is given up.
@@ -67,6 +72,8 @@ struct Shared {
     numbers: AtomicU64,
     /// How many processes are over.
     gone: watch::Sender<u64>,
+    /// The room for large answers that wait for their readers, in KiB.
+    answers: Arc<Semaphore>,
 }
 
 impl Links {
@@ -77,6 +84,7 @@ impl Links {
             elders: Mutex::default(),
             numbers: AtomicU64::new(1),
             gone: watch::Sender::default(),
+            answers: Arc::new(Semaphore::new(ANSWERS_KIB_MAX)),
         }))
     }
 
@@ -129,7 +137,13 @@ impl Links {
     ) -> Result<Response<Body>, Trouble> {
         let name = upstream.url.host().unwrap_or_default();
         let Pipes { input, output, end, idle } = self.start(name, upstream).await?;
-        let link = Link::new(upstream.clone(), standing.clone(), Writer::of_process(input), idle);
+        let link = Link::new(
+            upstream.clone(),
+            standing.clone(),
+            Writer::of_process(input),
+            idle,
+            Arc::clone(&self.0.answers),
+        );
         let source =
             Source::Lines(Lines::new(output, upstream.answer_bytes_max.min(base::limit::ANSWER_BYTES_MAX)));
         self.begin(link, source, Some(end), message).await
@@ -182,7 +196,8 @@ impl Links {
             elders.insert(key);
         }
         let writer = Writer::of_endpoint(client.clone(), endpoint);
-        let link = Link::new(upstream.clone(), standing.clone(), writer, STREAM_IDLE);
+        let link =
+            Link::new(upstream.clone(), standing.clone(), writer, STREAM_IDLE, Arc::clone(&self.0.answers));
         Some(self.begin(link, Source::Events(stream), None, message).await)
     }
 

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 use wire::{
     json::Json,
     mcp::{Id, Message, Notice, Response},
@@ -42,6 +45,8 @@ pub(crate) struct Link {
     pub(super) standing: Standing,
     pub(super) writer: Writer,
     idle: Duration,
+    /// The room for answers that wait for their readers, of all links together.
+    answers: Arc<Semaphore>,
     state: Mutex<State>,
     closing: watch::Sender<bool>,
 }
@@ -59,7 +64,13 @@ struct State {
 }
 
 impl Link {
-    pub(super) fn new(upstream: Upstream, standing: Standing, writer: Writer, idle: Duration) -> Self {
+    pub(super) fn new(
+        upstream: Upstream,
+        standing: Standing,
+        writer: Writer,
+        idle: Duration,
+        answers: Arc<Semaphore>,
+    ) -> Self {
         let state = State {
             waiting: HashMap::new(),
             listener: None,
@@ -74,6 +85,7 @@ impl Link {
             standing,
             writer,
             idle,
+            answers,
             state: Mutex::new(state),
             closing: watch::Sender::new(false),
         }
@@ -168,7 +180,7 @@ impl Link {
                 }
             }
             Ok(Message::Response(response)) => match response.id.and_then(|id| state.waiting.remove(&id)) {
-                Some(stream) => stream.end(text),
+                Some(stream) => stream.end(text, &self.answers),
                 // SECURITY: an answer finds only the request that it names (threat class 19).
                 None => metrics::counter!("writ_mcp_stray_answers_total").increment(1),
             },
