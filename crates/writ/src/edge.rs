@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    sync::{Mutex, PoisonError},
+    sync::atomic::{AtomicI64, Ordering},
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -15,14 +15,15 @@ use zeroize::Zeroize as _;
 /// SECURITY: a clock that stood still would give every token and task the time by which it was turned back.
 #[derive(Debug)]
 pub(crate) struct SystemClock {
-    /// An instant of the past: what the clock showed then. The present is that and what has passed since.
-    anchor: Mutex<(i64, Instant)>,
+    start: Instant,
+    /// What the clock showed at the start, moved on when it must: the present is that and what has passed since.
+    at_start: AtomicI64,
 }
 
 impl SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place where clocks are read")]
     pub(crate) fn new() -> Self {
-        Self { anchor: Mutex::new((wall_millis(), Instant::now())) }
+        Self { start: Instant::now(), at_start: AtomicI64::new(wall_millis()) }
     }
 
     /// From here on the present is not before `floor`: the latest instant that the log knows.
@@ -31,16 +32,14 @@ impl SystemClock {
     }
 
     /// The present, moved on to `millis` where it would be earlier.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place where clocks are read")]
     fn at_least(&self, millis: i64) -> i64 {
-        let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
-        let instant = Instant::now();
-        let passed = i64::try_from(instant.saturating_duration_since(anchor.1).as_millis()).unwrap_or(0);
-        let present = anchor.0.saturating_add(passed);
-        if millis > present {
-            *anchor = (millis, instant);
-        }
-        present.max(millis)
+        let passed = i64::try_from(self.start.elapsed().as_millis()).unwrap_or(0);
+        let at_start = millis.saturating_sub(passed);
+        let known = self.at_start.load(Ordering::Acquire);
+        // Only read most of the time: every call asks for the present, on all cores.
+        let known =
+            if at_start > known { self.at_start.fetch_max(at_start, Ordering::AcqRel) } else { known };
+        known.max(at_start).saturating_add(passed)
     }
 }
 
