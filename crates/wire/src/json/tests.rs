@@ -338,7 +338,8 @@ proptest! {
         let theirs = serde_json::from_str::<serde_json::Value>(&text);
         match (ours, theirs) {
             (Ok(ours), Ok(theirs)) => prop_assert_eq!(ours, Json::from(theirs)),
-            (Ok(_), Err(error)) => prop_assert!(false, "serde_json: {}", error),
+            // It has no numbers beyond binary64; ours are exact.
+            (Ok(_), Err(error)) => prop_assert!(error.to_string().starts_with("number out of range"), "{}", error),
             (Err(error), Ok(_)) => prop_assert_eq!(error.kind, Kind::DuplicateMember),
             (Err(_), Err(_)) => {}
         }
