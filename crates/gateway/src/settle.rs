@@ -106,6 +106,7 @@ impl<P: Plane> Exchange<P> {
             Trouble::Stalled
             | Trouble::Silent
             | Trouble::TooLarge(_)
+            | Trouble::NoRoom
             | Trouble::Garbage(_)
             | Trouble::Wants => self.cancel(),
             _ => {}
