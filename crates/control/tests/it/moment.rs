@@ -18,15 +18,21 @@ async fn ends(app: &App, documents: Vec<Document>, task_seconds: i64, code: &str
     app.control.apply(&app.system(), documents, false).await.unwrap();
     let task = task_until(app, None, LIMITS, task_seconds).await;
     let caller = caller(app, &rex, &task).await;
-    let before = Arc::clone(&app.control.snapshot());
-    for turn in ["first", "second"] {
-        assert_eq!(read(app, &caller, 10).await, "allow", "{turn}");
+    loop {
+        let before = Arc::clone(&app.control.snapshot());
+        for turn in ["first", "second"] {
+            assert_eq!(read(app, &caller, 10).await, "allow", "{turn}");
+        }
+        app.bench.clock.advance_seconds(2);
+        assert_eq!(read(app, &caller, 10).await, code);
+        let is_same = Arc::ptr_eq(&before, &app.control.snapshot());
+        app.bench.clock.advance_seconds(-2);
+        assert_eq!(read(app, &caller, 10).await, "allow", "what ended later had not ended yet");
+        // The follower may have replaced it meanwhile, for what was recorded before; it comes to rest.
+        if is_same {
+            return;
+        }
     }
-    app.bench.clock.advance_seconds(2);
-    assert_eq!(read(app, &caller, 10).await, code);
-    assert!(Arc::ptr_eq(&before, &app.control.snapshot()), "another snapshot was asked");
-    app.bench.clock.advance_seconds(-2);
-    assert_eq!(read(app, &caller, 10).await, "allow", "what ended later had not ended yet");
 }
 
 fn until(app: &App, seconds: i64) -> Value {
