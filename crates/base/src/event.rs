@@ -115,6 +115,39 @@ event_kinds! {
     /// A signing key ended: nothing it signed is valid any more.
     KeyRevoked = "key.revoked", Narrows;
 
+    /// A person got a way to prove themself: passkey, password, code generator, recovery codes, address.
+    AuthenticatorAdded = "authenticator.added", Keeps;
+    /// A way to prove themself changed: renamed, or a code of it was spent.
+    AuthenticatorUsed = "authenticator.used", Quiet;
+    /// A person's way to prove themself ended.
+    AuthenticatorRemoved = "authenticator.removed", Narrows;
+    /// A link was made by which a person comes in.
+    InvitationCreated = "invitation.created", Quiet;
+    /// A link was used.
+    InvitationAccepted = "invitation.accepted", Quiet;
+    /// A person signed in.
+    SessionStarted = "session.started", Keeps;
+    /// A person proved themself again within a session.
+    SessionRaised = "session.raised", Keeps;
+    /// A person's session ended.
+    SessionEnded = "session.ended", Narrows;
+    /// Somebody tried to sign in and did not prove who they are.
+    SignInRefused = "sign_in.refused", Quiet;
+    /// A client registered itself.
+    ClientRegistered = "client.registered", Keeps;
+    /// A client was made.
+    ClientCreated = "client.created", Keeps;
+    /// A client changed.
+    ClientUpdated = "client.updated", Narrows;
+    /// A client ended.
+    ClientDeleted = "client.deleted", Narrows;
+    /// A person let a client act.
+    DelegationGranted = "delegation.granted", Keeps;
+    /// A person said no to a client.
+    DelegationRefused = "delegation.refused", Quiet;
+    /// A delegation ended.
+    DelegationRevoked = "delegation.revoked", Narrows;
+
     /// A server entered the catalogue.
     ServerCreated = "server.created", Keeps;
     /// A server's address or settings changed.

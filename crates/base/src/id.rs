@@ -124,10 +124,16 @@ macro_rules! ids {
 ids! {
     /// An agent.
     AgentId = "agt", "an agent";
+    /// What a person proves themself with.
+    AuthenticatorId = "atr", "an authenticator";
     /// A template of agents.
     BlueprintId = "blp", "a blueprint";
+    /// A client of the authorization server.
+    ClientId = "cli", "a client";
     /// A key or secret by which a principal proves itself.
     CredentialId = "crd", "a credential";
+    /// What a person let a client do.
+    DelegationId = "dlg", "a delegation";
     /// One decision about one act.
     DecisionId = "dec", "a decision";
     /// An entitlement given to a principal.
@@ -148,7 +154,7 @@ ids! {
     SecretId = "sec", "a secret";
     /// An upstream MCP server.
     ServerId = "srv", "a server";
-    /// A session of a client at a listener.
+    /// A person's session in a browser.
     SessionId = "ses", "a session";
     /// A task: the unit of authority.
     TaskId = "tsk", "a task";

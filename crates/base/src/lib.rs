@@ -29,9 +29,9 @@ pub use ctx::{Ctx, TraceId};
 pub use dice::{Dice, SharedDice};
 pub use event::{Event, EventKind, Facts};
 pub use id::{
-    AgentId, AnyId, BlueprintId, CredentialId, DecisionId, GrantId, GroupId, Id, IdError, IdKind, KeyId,
-    PayloadId, PersonId, PolicyId, RoleId, SecretId, ServerId, SessionId, TaskId, TenantId, TokenId, ToolId,
-    WorkloadId,
+    AgentId, AnyId, AuthenticatorId, BlueprintId, ClientId, CredentialId, DecisionId, DelegationId, GrantId,
+    GroupId, Id, IdError, IdKind, KeyId, PayloadId, PersonId, PolicyId, RoleId, SecretId, ServerId,
+    SessionId, TaskId, TenantId, TokenId, ToolId, WorkloadId,
 };
 pub use name::{Name, NameError};
 pub use nearest::nearest;

@@ -7,6 +7,7 @@ use policy::Effect;
 
 use crate::{
     authority::{Authority, System},
+    client::{Client, ClientSpec, ClientUse},
     control::Control,
     draft::Draft,
     grant::{Grant, GrantSpec, Permission, Role, RoleSpec},
@@ -15,6 +16,10 @@ use crate::{
 
 /// The bootstrap administrator's name.
 const ADMIN: &str = "admin";
+/// How long the first link works, in seconds.
+const LINK_SECONDS: i64 = 15 * 60;
+/// The client that the command line signs people in with.
+pub const CLI_CLIENT: &str = "writ-cli";
 
 /// What the first start made, and what a later one had to make anew.
 #[derive(Debug)]
@@ -43,6 +48,7 @@ impl Control {
             if first {
                 put_people(draft)?;
                 put_roles(draft)?;
+                put_assistants(draft)?;
             }
             Ok(first)
         };
@@ -59,6 +65,13 @@ impl Control {
         }
         self.keep_api_token(by, &admin, "bootstrap", &text, None).await?;
         Ok(Ok(Bootstrap { admin_token: Some(text), first }))
+    }
+
+    /// A link by which the bootstrap administrator comes in, for a few minutes.
+    pub async fn invite_administrator(&self, by: &System) -> Result<Secret, Error> {
+        let admin = self.snapshot().people.named(ADMIN).map(|admin| admin.id.clone());
+        let admin = admin.ok_or_else(|| base::Fault::new("inviting the administrator", "there is none"))?;
+        Ok(self.invite(by, &admin, LINK_SECONDS, None).await?.path)
     }
 
     /// Whether any living token belongs to somebody who may administer.
@@ -80,7 +93,38 @@ fn put_people(draft: &mut Draft) -> Result<(), Error> {
         limits: crate::principal::LimitsSpec::default(),
         dpop_required: false,
     };
-    draft.put::<Blueprint>("company", blueprint).map(drop)
+    draft.put::<Blueprint>("company", blueprint)?;
+    let assistant = BlueprintSpec {
+        origin: crate::principal::AgentOrigin::Assistant,
+        description: "one person's agents, made when they agree to a client".into(),
+        limits: crate::principal::LimitsSpec { task_seconds_max: 30 * 24 * 3600, ..Default::default() },
+        dpop_required: false,
+    };
+    draft.put::<Blueprint>("assistant", assistant)?;
+    // The command line asks people like any other client, and acts as them.
+    let cli = ClientSpec {
+        display_name: "Writ command line".into(),
+        purpose: ClientUse::Person,
+        redirect_uris: vec!["http://127.0.0.1/callback".into()],
+        post_logout_redirect_uris: Vec::new(),
+        backchannel_logout_uri: None,
+        confidential: false,
+        dpop_required: false,
+        par_required: false,
+    };
+    draft.put::<Client>(CLI_CLIENT, cli).map(drop)
+}
+
+/// What an assistant may do is what its person may: the blueprint stands in nobody's way.
+fn put_assistants(draft: &mut Draft) -> Result<(), Error> {
+    let grant = GrantSpec {
+        to: "blueprint/assistant".into(),
+        role: "operator".into(),
+        on: "catalogue".into(),
+        reason: "assistants may do what their person may and agrees to".into(),
+        expires: None,
+    };
+    draft.put::<Grant>("assistants", grant).map(drop)
 }
 
 fn put_roles(draft: &mut Draft) -> Result<(), Error> {

@@ -9,13 +9,17 @@ use tokio::{sync::watch, time::Instant};
 use url::Url;
 
 use crate::{
+    authenticator::{Cost, Hasher},
     authority::{Authority, PATIENCE, System, Turns, Write},
     catalogue::AskServer,
+    client::{Documents, Fetch},
     decide::UnderWay,
     draft::Draft,
     follow::Follower,
     judge::Judge,
+    login::Tries,
     readers::Readers,
+    session::{SeenCache, seen_cache},
     snapshot::Snapshot,
 };
 
@@ -27,6 +31,10 @@ pub struct Settings {
     /// Whether calls of tools that a person has confirmed as `read` go on before their intents are durable, which they are
     /// within 100 ms then.
     pub asynchronous_reads: bool,
+    /// What hashing a password costs.
+    pub password_cost: Cost,
+    /// Whether clients may register themselves (RFC 7591).
+    pub registration: bool,
 }
 
 impl Settings {
@@ -60,6 +68,18 @@ pub(crate) struct Inner {
     pub(crate) tokens: crate::oauth::TokenCache,
     /// When the log's head was last seen to be no further than the snapshot.
     pub(crate) fresh: watch::Sender<Timestamp>,
+    /// Fetches addresses that strangers chose; the binary attaches it.
+    pub(crate) fetch: std::sync::OnceLock<Fetch>,
+    /// Clients that are described at their URL.
+    pub(crate) documents: Documents,
+    /// Hashes passwords.
+    pub(crate) hasher: Hasher,
+    /// When sessions were last seen here.
+    pub(crate) seen: SeenCache,
+    /// How often somebody may try to sign in.
+    pub(crate) tries: Tries,
+    /// The relying party of passkeys, where this address can be one.
+    pub(crate) passkeys: Option<passkey::RelyingParty>,
     /// Who of this node may write next.
     pub(crate) turns: Turns,
     /// Who may read the database now.
@@ -87,6 +107,12 @@ impl Control {
             moved: watch::Sender::new(snapshot.position),
             fresh: watch::Sender::new(clock.now()),
             ask_server: std::sync::OnceLock::new(),
+            fetch: std::sync::OnceLock::new(),
+            documents: Documents::default(),
+            hasher: Hasher::new(settings.password_cost),
+            seen: seen_cache(),
+            tries: Tries::default(),
+            passkeys: passkey::RelyingParty::at(&settings.public_url),
             turns: Turns::default(),
             readers: Readers::default(),
             under_way: UnderWay::default(),
@@ -106,6 +132,11 @@ impl Control {
     /// Attaches the data plane's way of asking servers what they speak and have; the first one stays.
     pub fn attach(&self, ask_server: AskServer) {
         drop(self.inner.ask_server.set(ask_server));
+    }
+
+    /// Attaches the way of fetching addresses that strangers chose; the first one stays.
+    pub fn attach_fetch(&self, fetch: Fetch) {
+        drop(self.inner.fetch.set(fetch));
     }
 
     pub(crate) fn ask_server(&self) -> Option<AskServer> {

@@ -7,13 +7,17 @@
 //! What is absent on purpose: the data plane, the process environment, the wall clock, and SQL outside the
 //! `store` files and [`kind`]'s statements.
 
+pub mod account;
 pub mod audit;
+pub mod authenticator;
 pub mod authority;
 pub mod bootstrap;
 pub mod catalogue;
+pub mod client;
 pub mod control;
 pub mod credential;
 pub mod decide;
+pub mod delegation;
 pub mod documents;
 pub mod draft;
 pub mod follow;
@@ -22,12 +26,15 @@ pub mod http;
 pub mod judge;
 pub mod key;
 pub mod kind;
+pub mod login;
 pub mod oauth;
+mod page;
 pub mod principal;
 mod readers;
 pub mod revoke;
 mod row;
 pub mod rule;
 pub mod secret;
+pub mod session;
 pub mod snapshot;
 pub mod task;

@@ -71,7 +71,7 @@ macro_rules! bind_ids {
 }
 
 bind_ids! {
-    AgentId BlueprintId CredentialId DecisionId GrantId GroupId KeyId PayloadId PersonId PolicyId RoleId SecretId
+    AgentId AuthenticatorId BlueprintId ClientId CredentialId DecisionId DelegationId GrantId GroupId KeyId PayloadId PersonId PolicyId RoleId SecretId
     ServerId SessionId TaskId TenantId TokenId ToolId WorkloadId
 }
 

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use base::{Actor, Class, Ctx, Error, Refuse};
+use base::{Actor, Class, Ctx, Error, PersonId, Refuse};
 use tokio::time::Instant;
 
 use crate::{control::Control, snapshot::Snapshot};
@@ -68,6 +68,23 @@ impl Authority for System {
     }
 }
 
+/// A person who proves themself right now and has no session yet.
+#[derive(Clone, Debug)]
+pub struct Arriving {
+    ctx: Ctx,
+    person: PersonId,
+}
+
+impl Authority for Arriving {
+    fn ctx(&self) -> &Ctx {
+        &self.ctx
+    }
+
+    fn stands(&self, known: &Snapshot) -> Result<(), Error> {
+        Ok(known.person_lives(&self.person)?)
+    }
+}
+
 /// Why a write did not begin although the asker may do it.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityRefusal {
@@ -100,6 +117,11 @@ impl Control {
     /// The server's own right, for a piece of its work; records name the work.
     pub fn system(&self, work: &str) -> System {
         System { ctx: self.ctx(Actor::System(work.to_owned())) }
+    }
+
+    /// The right of a person to come in: to spend what they prove themself with, and to get a session.
+    pub(crate) fn arriving(&self, person: &PersonId) -> Arriving {
+        Arriving { ctx: self.ctx(Actor::Person(person.clone())), person: person.clone() }
     }
 
     /// Begins a write on somebody's right, with what was planned for it.
@@ -181,8 +203,12 @@ mod tests {
     #[tokio::test]
     async fn a_change_that_nobody_sees_does_not_keep_the_turn_longer_than_others_wait() {
         let bench = Bench::sqlite().await;
-        let settings =
-            Settings { public_url: "https://writ.example".parse().unwrap(), asynchronous_reads: false };
+        let settings = Settings {
+            public_url: "https://writ.example".parse().unwrap(),
+            asynchronous_reads: false,
+            password_cost: crate::authenticator::Cost::TOKEN,
+            registration: true,
+        };
         let (clock, dice) = (bench.clock.clone(), bench.dice.clone());
         // The follower is stuck: it is never run.
         let (control, _follower) = Control::start(bench.store.clone(), settings, clock, dice).await.unwrap();

@@ -142,6 +142,10 @@ fn principal_lives(snapshot: &Snapshot, principal: &AnyId, ctx: &Ctx) -> Result<
         IdKind::PersonId => snapshot.person_lives(&text.parse().map_err(|_| unknown())?),
         IdKind::AgentId => snapshot.agent_lives(&text.parse().map_err(|_| unknown())?, ctx.now),
         IdKind::WorkloadId => snapshot.workload_lives(&text.parse().map_err(|_| unknown())?),
+        IdKind::ClientId => {
+            let known = snapshot.clients.get(&text.parse().map_err(|_| unknown())?);
+            known.map(drop).ok_or_else(unknown)
+        }
         _ => Err(unknown()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use base::{AgentId, AnyId, CredentialId, Position, TaskId, TenantId, Timestamp, TokenId};
+use base::{AgentId, AnyId, CredentialId, DelegationId, Position, TaskId, TenantId, Timestamp, TokenId};
 use store::ProofUse;
 
 use super::Slices;
@@ -43,6 +43,8 @@ pub(crate) struct Grounds {
     pub(crate) kid: String,
     /// By what its client got it.
     pub(crate) credential: Option<CredentialId>,
+    /// What a person agreed to, where it comes from that.
+    pub(crate) delegation: Option<DelegationId>,
     /// Whether it is bound to a key of its sender.
     pub(crate) is_bound: bool,
     /// What it is for, as it says.
@@ -52,9 +54,9 @@ pub(crate) struct Grounds {
 impl Grounds {
     /// A token ends with its signing key and with the credential by which its client got it, and one that anybody may use
     /// ends when its agent's must be bound.
-    fn hold(&self, known: &Snapshot, agent: &AgentId) -> Result<(), Dead> {
-        let credential = self.credential.as_ref().and_then(|id| known.credentials.get(id));
-        if known.ring.public().get(&self.kid).is_none() || credential.is_none_or(|found| found.revoked) {
+    fn hold(&self, known: &Snapshot, agent: &AgentId, now: Timestamp) -> Result<(), Dead> {
+        let rests = known.token_rests(self.credential.as_ref(), self.delegation.as_ref(), now);
+        if known.ring.public().get(&self.kid).is_none() || !rests {
             return Err(Dead::TokenRevoked);
         }
         // Fails closed: an agent without a blueprint has no say in how it is bound.
@@ -120,7 +122,7 @@ impl Caller {
         snapshot.credential_lives(&life, &concerns)?;
         // SECURITY: all that is asked of a token before it is believed again is asked here, since what is kept stands for
         // all of it. Streams under way ask nobody else.
-        self.grounds.hold(snapshot, &self.agent)?;
+        self.grounds.hold(snapshot, &self.agent, now)?;
         let chain: Chain = chain.iter().filter_map(|task| snapshot.tasks.get(&task.id)).cloned().collect();
         self.standing.keep(snapshot, now, &chain);
         Ok(chain)

@@ -15,6 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     authority::Authority,
     catalogue::{LabelSetSpec, Server, apply_labels, labels_of},
+    client::Client,
     control::Control,
     draft::{Draft, Outcome},
     grant::{Grant, Role},
@@ -89,6 +90,7 @@ fn put(kind: DocumentKind, draft: &mut Draft, document: &Document) -> Result<Out
     match kind {
         DocumentKind::Person => put_one::<Person>(draft, document),
         DocumentKind::Blueprint => put_one::<Blueprint>(draft, document),
+        DocumentKind::Client => put_one::<Client>(draft, document),
         DocumentKind::Agent => put_one::<Agent>(draft, document),
         DocumentKind::Workload => put_one::<Workload>(draft, document),
         DocumentKind::Group => put_one::<Group>(draft, document),
@@ -130,6 +132,7 @@ fn export_kind(kind: DocumentKind, known: &Snapshot, out: &mut Vec<Document>) ->
     match kind {
         DocumentKind::Person => export_all::<Person>(known, out),
         DocumentKind::Blueprint => export_all::<Blueprint>(known, out),
+        DocumentKind::Client => export_all::<Client>(known, out),
         DocumentKind::Agent => export_all::<Agent>(known, out),
         DocumentKind::Workload => export_all::<Workload>(known, out),
         DocumentKind::Group => export_all::<Group>(known, out),

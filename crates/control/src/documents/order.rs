@@ -19,7 +19,7 @@ macro_rules! document_kinds {
     };
 }
 
-document_kinds! { Person Blueprint Agent Workload Group Secret Server LabelSet Role Grant Policy }
+document_kinds! { Person Blueprint Agent Workload Client Group Secret Server LabelSet Role Grant Policy }
 
 impl DocumentKind {
     /// The kind of a document of this version.

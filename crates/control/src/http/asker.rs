@@ -218,6 +218,7 @@ fn who(known: &Snapshot, ctx: &Ctx, shown: &Shown) -> Result<Asker, ApiError> {
             return Ok(match stands(known, believed, &ctx.tenant, ctx.now)? {
                 TokenHolder::Agent(caller) => Asker::Agent(caller),
                 TokenHolder::Workload(id) => Asker::Workload(id),
+                TokenHolder::Person(id) => Asker::Person(id),
             });
         }
         Shown::ApiToken(digest) => known.api_token_holder(digest, ctx)?,

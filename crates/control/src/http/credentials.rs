@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     authority::Authority,
+    client::Client,
     control::Control,
     credential::{ApiToken, Credential, CredentialRefusal, Proof, Standing},
     draft::Outcome,
@@ -129,6 +130,7 @@ impl CredentialView {
 pub(super) fn operations(api: Api) -> Api {
     let api = credentials_of::<Agent>(api, "an agent");
     let api = credentials_of::<Workload>(api, "a workload");
+    let api = credentials_of::<Client>(api, "a client");
     let api = tokens_of::<Person>(api, "a person");
     let api = tokens_of::<Workload>(api, "a workload");
     let end = |path, id, what| Operation::new("delete", path, id, Need::Anyone, what);

@@ -10,6 +10,7 @@ mod credentials;
 mod documents;
 mod error;
 mod gate;
+mod invitations;
 mod keys;
 mod kill;
 mod kinds;
@@ -27,11 +28,13 @@ pub use asker::{Asked, Asker};
 pub use audit::public;
 pub use body::{Input, Params};
 pub(crate) use body::{Unread, read, stranger};
+pub(crate) use error::status;
 pub use error::{ApiError, ErrorBody};
 
 use axum::Router;
 
 use crate::{
+    client::Client,
     control::Control,
     grant::{Grant, Role},
     principal::{Agent, Blueprint, Group, Person, Workload},
@@ -47,6 +50,8 @@ pub fn api(control: &Control) -> Api {
     let api = kinds::operations::<Workload>(api);
     let api = kinds::operations::<Blueprint>(api);
     let api = kinds::operations::<Agent>(api);
+    let api = kinds::operations::<Client>(api);
+    let api = invitations::operations(api);
     let api = kinds::operations::<crate::catalogue::Server>(api);
     let api = kinds::operations::<Role>(api);
     let api = kinds::operations::<Grant>(api);

@@ -44,15 +44,24 @@ impl Asking {
     }
 }
 
+impl Asking {
+    /// The same asking, for a person: what it leads to is on record as theirs.
+    pub(super) fn for_person(&self, person: base::PersonId) -> Self {
+        Self { ctx: self.ctx.clone().acting_as(Actor::Person(person)), ..self.clone() }
+    }
+}
+
 impl Authority for Asking {
     fn ctx(&self) -> &Ctx {
         &self.ctx
     }
 
-    /// The client may ask as long as what it proved itself with is good. Whatever else a task rests on, its plan asks.
+    /// The client may ask as long as what it proved itself with is good. Whatever else a task rests on, its plan asks; what
+    /// a person agreed to has an authority of its own.
     fn stands(&self, known: &Snapshot) -> Result<(), Error> {
-        let credential = known.credentials.get(&self.proven.credential);
-        let ended = || Dead::Inactive((&self.proven.credential).into(), "ended");
+        let Some(id) = &self.proven.credential else { return Ok(()) };
+        let credential = known.credentials.get(id);
+        let ended = || Dead::Inactive(id.into(), "ended");
         Ok(known.credential_is_good(credential.ok_or_else(ended)?, &self.ctx)?)
     }
 }
@@ -64,7 +73,7 @@ impl Control {
         headers: &HeaderMap,
         form: &Form,
     ) -> Result<Asking, OAuthError> {
-        let (mut asking, assertion) = self.who_asks(headers, form)?;
+        let (mut asking, assertion) = self.who_asks(headers, form).await?;
         let key = self.sender_key(headers, &asking.ctx);
         let proof = key.as_ref().ok().and_then(|key| key.as_ref()).map(|(_, proof)| proof.clone());
         // Together, so that they share a commit. The assertion first: without it nobody has asked anything.
@@ -82,11 +91,15 @@ impl Control {
 
     /// Establishes who asks another endpoint, without a key.
     pub(crate) async fn asking(&self, headers: &HeaderMap, form: &Form) -> Result<Asking, OAuthError> {
-        let (asking, assertion) = self.who_asks(headers, form)?;
+        let (asking, assertion) = self.who_asks(headers, form).await?;
         self.use_up(assertion).await?.then_some(asking).ok_or_else(refusal)
     }
 
-    fn who_asks(&self, headers: &HeaderMap, form: &Form) -> Result<(Asking, Option<ProofUse>), OAuthError> {
+    async fn who_asks(
+        &self,
+        headers: &HeaderMap,
+        form: &Form,
+    ) -> Result<(Asking, Option<ProofUse>), OAuthError> {
         let ctx = self.ctx(Actor::Anonymous);
         if !self.is_fresh(ctx.now) {
             let why = "this node cannot prove that it knows the latest revocations; try again shortly";
@@ -97,8 +110,9 @@ impl Control {
             OAuthError::new(ErrorCode::InvalidRequest, "the `Authorization` header is not visible ASCII")
         })?;
         let shown = ClientAuthentication::of(&authorization, form)?;
+        let apps = self.apps(&shown, &ctx).await?;
         let known = Arc::clone(&self.snapshot());
-        let proven = prove(&known, &shown, &self.settings().issuer(), &ctx)?;
+        let proven = prove(&known, &shown, &apps, &self.settings().issuer(), &ctx)?;
         let assertion = proven.assertion.clone();
         let ctx = ctx.acting_as(proven.client.actor());
         Ok((Asking { ctx, proven, known, key: None }, assertion))

@@ -9,6 +9,7 @@ use crate::snapshot::Snapshot;
 const ALL: &str = "/mcp";
 const MCP: &str = "/mcp/";
 const API: &str = "/api/v1";
+const USER_INFO: &str = "/oauth2/userinfo";
 
 /// What a token is for. Each endpoint accepts tokens of exactly its own audience.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Audience {
     Mcp(String),
     /// The MCP endpoint of all servers.
     AllServers,
+    /// Where a client asks who somebody is (OpenID Connect Core 1.0, section 5.3).
+    UserInfo,
 }
 
 impl Audience {
@@ -27,7 +30,7 @@ impl Audience {
         let audience = Self::parse(resource.as_normal(), issuer)?;
         match &audience {
             Self::Mcp(server) if known.servers.named(server).is_none() => None,
-            Self::Mcp(_) | Self::AllServers | Self::Api => Some(audience),
+            Self::Mcp(_) | Self::AllServers | Self::Api | Self::UserInfo => Some(audience),
         }
     }
 
@@ -39,6 +42,9 @@ impl Audience {
         }
         if path == ALL {
             return Some(Self::AllServers);
+        }
+        if path == USER_INFO {
+            return Some(Self::UserInfo);
         }
         path.strip_prefix(MCP)
             .filter(|name| name.parse::<base::Name>().is_ok())
@@ -56,6 +62,7 @@ impl Audience {
         match self {
             Self::Api => path == API,
             Self::AllServers => path == ALL,
+            Self::UserInfo => path == USER_INFO,
             Self::Mcp(server) => path.strip_prefix(MCP) == Some(server.as_str()),
         }
     }
@@ -67,6 +74,7 @@ impl fmt::Display for Audience {
         match self {
             Self::Api => f.write_str(API),
             Self::AllServers => f.write_str(ALL),
+            Self::UserInfo => f.write_str(USER_INFO),
             Self::Mcp(server) => write!(f, "{MCP}{server}"),
         }
     }

@@ -108,7 +108,7 @@ impl Control {
         }
         match holder {
             TokenHolder::Agent(caller) => Ok(*caller),
-            TokenHolder::Workload(_) => Err(refuse(TokenRefused::NotAnAgent)),
+            TokenHolder::Workload(_) | TokenHolder::Person(_) => Err(refuse(TokenRefused::NotAnAgent)),
         }
     }
 

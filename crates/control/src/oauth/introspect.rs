@@ -21,7 +21,7 @@ enum Sight {
     /// Everybody's.
     All,
     /// The client's own.
-    Own(AnyId),
+    Own(String),
     /// Nobody's.
     Nothing,
 }
@@ -41,7 +41,7 @@ impl Control {
         let claims = &believed.claims;
         let visible = match &sight {
             Sight::All => true,
-            Sight::Own(client) => claims.client_id == client.as_str(),
+            Sight::Own(client) => claims.client_id == *client,
             Sight::Nothing => false,
         };
         let ours = Audience::parse(&claims.audience, &self.settings().issuer()).is_some();
@@ -55,7 +55,7 @@ impl Control {
                 let details = task.map(|task| details(task)).transpose();
                 details.map_err(|error| said(Fault::new("writing a task", error).into()))?
             }
-            TokenHolder::Workload(_) => None,
+            TokenHolder::Workload(_) | TokenHolder::Person(_) => None,
         };
         Ok(Introspection::Active { claims: Box::new(claims.clone()), authorization_details })
     }
@@ -65,13 +65,21 @@ impl Control {
         let form = Form::parse(body)?;
         let asking = self.asking(headers, &form).await?;
         let query = TokenQuery::parse(&form)?;
+        if self.revoke_refresh_token(&asking, &query.token).await? {
+            return Ok(());
+        }
         let believed = self.believe(&asking.known, query.token.expose(), asking.ctx.now);
-        let own = believed.ok().filter(|believed| believed.claims.client_id == asking.client().id().as_str());
+        let own = believed.ok().filter(|believed| believed.claims.client_id == asking.client().client_id());
         let Some(believed) = own.filter(|believed| believed.claims.expires > asking.ctx.now) else {
             return Ok(());
         };
         let claims = &believed.claims;
         let fault = |fault: Fault| said(fault.into());
+        let asking = match claims.subject.as_str().parse() {
+            // What a person agreed to is theirs, whichever program gives it up.
+            Ok(person) => asking.for_person(person),
+            Err(_) => asking,
+        };
         let (mut tx, ()) = self.begin(&asking, |_| Ok(())).await.map_err(said)?;
         if !revoked::insert(&mut tx, &claims.id, claims.expires).await.map_err(fault)? {
             return tx.rollback().await.map_err(fault);
@@ -95,10 +103,13 @@ impl Control {
             return Ok(if may_audit(&principal) { Sight::All } else { Sight::Nothing });
         }
         let asking = self.asking(headers, form).await?;
-        let id = asking.client().id();
         match asking.client() {
-            Client::Workload(_) if may_audit(&id) => Ok(Sight::All),
-            Client::Workload(_) | Client::Agent(_) => Ok(Sight::Own(id)),
+            Client::Workload(id) if may_audit(&id.into()) => Ok(Sight::All),
+            // Whoever knows a public client's id could ask in its name.
+            Client::App(app) if app.is_public() => Ok(Sight::Nothing),
+            client @ (Client::Workload(_) | Client::Agent(_) | Client::App(_)) => {
+                Ok(Sight::Own(client.client_id()))
+            }
         }
     }
 }

@@ -52,7 +52,9 @@ impl Control {
         let claims = {
             let known = self.snapshot();
             let chain = known.living_chain(&basis.task.id, now).map_err(|dead| said(dead.into()))?;
-            let own = chain.first().filter(|own| asking.client() == &Client::Agent(own.agent.clone()));
+            let is_own =
+                |own: &&&Task| matches!(asking.client(), Client::Agent(agent) if *agent == own.agent);
+            let own = chain.first().filter(is_own);
             let own =
                 own.ok_or_else(|| said(Fault::new("issuing a token", "for another agent's task").into()))?;
             let (subject, actors) =
@@ -99,14 +101,14 @@ impl Control {
     }
 
     /// What all tokens say. Subject, task, chain and expiry are filled in by those who know.
-    fn claims(&self, asking: &Asking, audience: &Audience) -> AccessClaims {
+    pub(super) fn claims(&self, asking: &Asking, audience: &Audience) -> AccessClaims {
         let issuer = self.settings().issuer();
-        let client = asking.client().id();
         AccessClaims {
             audience: audience.uri(&issuer),
             issuer,
-            client_id: client.to_string(),
-            subject: client,
+            client_id: asking.client().client_id(),
+            // Filled in by whoever knows; a token's own id stands for nobody.
+            subject: TokenId::new(asking.ctx.now, asking.ctx.dice.as_ref()).into(),
             id: TokenId::new(asking.ctx.now, asking.ctx.dice.as_ref()),
             issued: asking.ctx.now,
             expires: asking.ctx.now,
@@ -114,7 +116,9 @@ impl Control {
             actors: Vec::new(),
             thumbprint: asking.key.clone(),
             scope: None,
-            credential: Some(asking.proven.credential.clone()),
+            credential: asking.proven.credential.clone(),
+            delegation: None,
+            signed_in: None,
             generation: asking.known.generation,
             // SECURITY: not the position of this moment but that at which the client proved itself.
             position: asking.known.position,
@@ -123,6 +127,13 @@ impl Control {
 
     /// Signs and records.
     async fn issue(&self, asking: &Asking, claims: AccessClaims) -> Result<TokenResponse, OAuthError> {
+        let answer = self.sign_token(&claims)?;
+        self.record_token(asking, &claims).await?;
+        Ok(answer)
+    }
+
+    /// Signs a token that is not on record yet.
+    pub(super) fn sign_token(&self, claims: &AccessClaims) -> Result<TokenResponse, OAuthError> {
         // Whole seconds, as the claims will say them.
         let expires_in = claims.expires.seconds() - claims.issued.seconds();
         if expires_in < 1 {
@@ -133,7 +144,6 @@ impl Control {
         let signer =
             signer.ok_or_else(|| said(Fault::new("signing a token", "there is no signing key").into()))?;
         let token = signer.sign(ACCESS_TOKEN_TYPE, &claims.to_json()).map_err(|fault| said(fault.into()))?;
-        self.record_token(asking, &claims).await?;
         let bound = claims.thumbprint.is_some();
         Ok(TokenResponse {
             access_token: Secret::new(token),
@@ -142,18 +152,14 @@ impl Control {
             scope: None,
             issued_token_type: None,
             refresh_token: None,
+            id_token: None,
             authorization_details: None,
         })
     }
 
     /// INVARIANT: no token leaves before its record is durable.
     async fn record_token(&self, asking: &Asking, claims: &AccessClaims) -> Result<(), OAuthError> {
-        let facts = json!({
-            "client": claims.client_id, "credential": asking.proven.credential, "subject": claims.subject,
-            "audience": claims.audience, "jkt": claims.thumbprint, "expires": claims.expires,
-        });
-        let mut event = Event::new(EventKind::TokenIssued, &claims.id, facts);
-        event.task.clone_from(&claims.task);
+        let event = issued(claims);
         match self.store().submit(Entry::Event(Origin::from(&asking.ctx), event)).await {
             Ok(Submitted::Recorded(_)) => Ok(()),
             Ok(Submitted::Busy) => Err(busy()),
@@ -165,8 +171,19 @@ impl Control {
     }
 }
 
+/// The record of a token.
+pub(super) fn issued(claims: &AccessClaims) -> Event {
+    let facts = json!({
+        "client": claims.client_id, "credential": claims.credential, "delegation": claims.delegation,
+        "subject": claims.subject, "audience": claims.audience, "jkt": claims.thumbprint, "expires": claims.expires,
+    });
+    let mut event = Event::new(EventKind::TokenIssued, &claims.id, facts);
+    event.task.clone_from(&claims.task);
+    event
+}
+
 /// How long a token of this task's agent lives, in seconds.
-fn token_seconds(known: &Snapshot, task: &Task) -> i64 {
+pub(super) fn token_seconds(known: &Snapshot, task: &Task) -> i64 {
     let agent = known.agents.get(&task.agent);
     let blueprint = agent.and_then(|agent| known.blueprints.get(&agent.body.blueprint));
     let seconds = blueprint.map_or(0, |blueprint| blueprint.body.limits.token_seconds);

@@ -4,21 +4,28 @@
 //! tree, the grants and the policies at every call. So a token is small, minutes long, for one audience, and dies
 //! with whatever it rests on.
 
+mod asked;
 mod asking;
 mod audience;
+mod authorize;
 mod challenge;
 mod claims;
 mod client;
+mod code;
+mod device;
 mod exchange;
 pub mod http;
 mod introspect;
 mod issue;
+mod openid;
 mod presented;
+mod pushed;
 mod refused;
 mod revoked;
 mod said;
 mod token;
 mod verify;
+mod wanted;
 mod wish;
 
 pub use audience::Audience;

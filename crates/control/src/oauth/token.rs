@@ -36,6 +36,25 @@ impl Control {
 
     async fn grant(&self, asking: &Asking, form: &Form) -> Result<TokenResponse, OAuthError> {
         let request = TokenRequest::parse(form)?;
+        let not_theirs = |why: &str| Err(OAuthError::new(ErrorCode::UnauthorizedClient, why));
+        match (&request.grant, asking.client()) {
+            (Grant::AuthorizationCode(code), Client::App(app)) => {
+                return self.redeem_code(asking, app, &request, code).await;
+            }
+            (Grant::RefreshToken(token), Client::App(app)) => {
+                return self.refresh(asking, app, &request, token).await;
+            }
+            (Grant::DeviceCode(code), Client::App(app)) => return self.poll_device(asking, app, code).await,
+            (Grant::AuthorizationCode(_) | Grant::RefreshToken(_) | Grant::DeviceCode(_), _) => {
+                return not_theirs(
+                    "this grant is for clients that people agree to; agents use `client_credentials` or token exchange",
+                );
+            }
+            (Grant::ClientCredentials | Grant::TokenExchange(_), Client::App(_)) => {
+                return not_theirs("this client acts for people; send them to the authorization endpoint");
+            }
+            (Grant::ClientCredentials | Grant::TokenExchange(_), Client::Agent(_) | Client::Workload(_)) => {}
+        }
         if !request.scope.is_empty() {
             let why = "there are no scopes here: what a token may do is said by its task; leave `scope` out";
             return Err(OAuthError::new(ErrorCode::InvalidScope, why));
@@ -58,9 +77,10 @@ impl Control {
                 self.issue_for_task(asking, &wanted.audience, basis).await
             }
             (Grant::TokenExchange(_), Client::Workload(_)) => {
-                let why = "workloads act for themselves only; use `client_credentials`";
-                Err(OAuthError::new(ErrorCode::UnauthorizedClient, why))
+                not_theirs("workloads act for themselves only; use `client_credentials`")
             }
+            (Grant::AuthorizationCode(_) | Grant::RefreshToken(_) | Grant::DeviceCode(_), _)
+            | (_, Client::App(_)) => not_theirs("this client has no such grant"),
         }
     }
 
@@ -70,7 +90,10 @@ impl Control {
         let refuse = |why: String| OAuthError::new(ErrorCode::InvalidTarget, why);
         let named = match &request.grant {
             Grant::TokenExchange(exchange) => exchange.audience.as_deref(),
-            Grant::ClientCredentials => None,
+            Grant::ClientCredentials
+            | Grant::AuthorizationCode(_)
+            | Grant::RefreshToken(_)
+            | Grant::DeviceCode(_) => None,
         };
         let named = named.map(wire::oauth::ResourceUri::parse).transpose()?;
         let resource = match (&request.resource, &named) {
@@ -94,13 +117,15 @@ impl Control {
     /// Puts a refusal on record: the code and nothing else. Only for clients that proved themselves; strangers are
     /// counted, so that they cannot fill the log.
     async fn record_token_refusal(&self, asking: &Asking, code: ErrorCode) {
-        if matches!(code, ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable) {
-            // The log is what failed, most likely: the client shall not wait for it twice.
+        let is_public = matches!(asking.client(), Client::App(app) if app.is_public());
+        let waits = matches!(code, ErrorCode::AuthorizationPending | ErrorCode::SlowDown);
+        if is_public || waits || matches!(code, ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable) {
+            // The log is what failed, most likely: the client shall not wait for it twice. Or anybody may pose as the client.
             metrics::counter!("writ_refusals_without_record_total", "code" => code.as_str()).increment(1);
             return;
         }
-        let facts = json!({ "client": asking.client().id(), "code": code.as_str() });
-        let event = Event::new(EventKind::TokenRefused, asking.client().id(), facts);
+        let facts = json!({ "client": asking.client().client_id(), "code": code.as_str() });
+        let event = Event::global(EventKind::TokenRefused, facts);
         // The client gets its refusal whether or not this is durable: nothing follows from it.
         if let Err(fault) = self.store().submit(Entry::Event(Origin::from(&asking.ctx), event)).await {
             tracing::warn!(error = %fault, "a refused token request could not be recorded");

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use base::{AnyId, CredentialId, Error, TenantId, Timestamp, WorkloadId, limit::ACCESS_TOKEN_SECONDS_MAX};
+use base::{AnyId, Error, PersonId, TenantId, Timestamp, WorkloadId, limit::ACCESS_TOKEN_SECONDS_MAX};
 use http::{HeaderMap, Method};
 use moka::sync::Cache;
 use store::ProofUse;
@@ -71,6 +71,8 @@ pub enum TokenHolder {
     Agent(Box<Caller>),
     /// A workload, for itself.
     Workload(WorkloadId),
+    /// A person, through a client that acts as them or asks who they are.
+    Person(PersonId),
 }
 
 impl Control {
@@ -92,7 +94,7 @@ impl Control {
                 caller.proof = proof;
                 Ok(*caller)
             }
-            (TokenHolder::Workload(_), _) => Err(TokenRefused::NotAnAgent.into()),
+            (TokenHolder::Workload(_) | TokenHolder::Person(_), _) => Err(TokenRefused::NotAnAgent.into()),
         }
     }
 
@@ -128,7 +130,7 @@ impl Control {
         Ok((holder, proof))
     }
 
-    fn believe_for(
+    pub(super) fn believe_for(
         &self,
         presented: &Presented<'_>,
         audience: &Audience,
@@ -207,19 +209,37 @@ pub(crate) fn stands(
     if claims.issued > now.plus_seconds(LEEWAY_SECONDS) {
         return Err(TokenRefusal::IssuedInFuture.into());
     }
-    // A token ends with the credential by which its client got it.
-    let ended = |id: &CredentialId| known.credentials.get(id).is_none_or(|credential| credential.revoked);
-    if claims.credential.as_ref().is_none_or(ended) {
+    if !known.token_rests(claims.credential.as_ref(), claims.delegation.as_ref(), now) {
         return Err(TokenRefused::Dead(Dead::TokenRevoked));
     }
-    match &claims.task {
-        Some(_) => {
+    match (&claims.task, &claims.delegation) {
+        (Some(_), _) => {
             let caller = agent_stands(known, believed, tenant, now)?;
             *believed.stood() = Some(caller.clone());
             Ok(TokenHolder::Agent(Box::new(caller)))
         }
-        None => workload_stands(known, claims, tenant).map(TokenHolder::Workload),
+        (None, Some(_)) => person_stands(known, claims, tenant).map(TokenHolder::Person),
+        (None, None) => workload_stands(known, claims, tenant).map(TokenHolder::Workload),
     }
+}
+
+fn person_stands(
+    known: &Snapshot,
+    claims: &AccessClaims,
+    tenant: &TenantId,
+) -> Result<PersonId, TokenRefused> {
+    let person: PersonId = claims.subject.as_str().parse().map_err(|_| TokenRefused::ChainDiffers)?;
+    let delegation = claims.delegation.as_ref().and_then(|id| known.delegations.get(id));
+    let agreed = delegation.is_some_and(|delegation| {
+        delegation.person == person && delegation.client == claims.client_id && delegation.task().is_none()
+    });
+    if !agreed || !claims.actors.is_empty() {
+        return Err(TokenRefused::ChainDiffers);
+    }
+    let life =
+        Life { generation: claims.generation, position: claims.position, tenant, token: Some(&claims.id) };
+    known.credential_lives(&life, &[AnyId::from(&person)]).map_err(TokenRefused::from)?;
+    Ok(person)
 }
 
 fn agent_stands(
@@ -230,7 +250,12 @@ fn agent_stands(
 ) -> Result<Caller, TokenRefused> {
     let claims = &believed.claims;
     let task = claims.task.clone().ok_or(TokenRefused::ChainDiffers)?;
-    let agent = claims.client_id.parse().map_err(|_| TokenRefused::ChainDiffers)?;
+    // Whose task it is says who acts: the client of an agent that people agreed to has an id of its own.
+    let agent = known.tasks.get(&task).map(|task| task.agent.clone());
+    let agent = agent.ok_or_else(|| Dead::TaskEnded(task.clone(), "ended"))?;
+    if claims.delegation.is_none() && claims.client_id != agent.as_str() {
+        return Err(TokenRefused::ChainDiffers);
+    }
     let caller = Caller {
         token: claims.id.clone(),
         agent,
@@ -243,6 +268,7 @@ fn agent_stands(
         grounds: Arc::new(Grounds {
             kid: believed.kid.clone(),
             credential: claims.credential.clone(),
+            delegation: claims.delegation.clone(),
             is_bound: claims.thumbprint.is_some(),
             audience: claims.audience.clone(),
         }),
@@ -278,7 +304,7 @@ fn workload_stands(
 }
 
 /// Whether the sender holds the key to which the token is bound (RFC 9449, section 7).
-fn possession(
+pub(super) fn possession(
     presented: &Presented<'_>,
     claims: &AccessClaims,
     now: Timestamp,

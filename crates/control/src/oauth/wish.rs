@@ -169,7 +169,7 @@ fn most(blueprint: &BlueprintBody, parent: Option<&Task>) -> Limits {
 
 /// What a task covers when nobody says what it is for: whatever grants and policies admit, but no administration. The
 /// deadline is the caller's to set.
-fn everyday() -> Scope {
+pub(super) fn everyday() -> Scope {
     let effects = Effect::ALL.into_iter().filter(|effect| *effect != Effect::Admin).collect();
     let tool = ToolRule {
         server: Pattern::Any,
@@ -186,7 +186,7 @@ fn everyday() -> Scope {
 }
 
 /// Rules as policy reads them, from the JSON that the client sent.
-fn rules<T: DeserializeOwned>(member: &str, sent: &[Json]) -> Result<Vec<T>, OAuthError> {
+pub(super) fn rules<T: DeserializeOwned>(member: &str, sent: &[Json]) -> Result<Vec<T>, OAuthError> {
     let read = |(at, rule): (usize, &Json)| {
         serde_json::from_str(&rule.to_text()).map_err(|error| {
             // Without the place in the text, which is that of our serialisation and not the client's.

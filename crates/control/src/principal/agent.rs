@@ -57,6 +57,9 @@ pub struct AgentSpec {
     #[serde(default, with = "base::rfc3339", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub expires: Option<Timestamp>,
+    /// The id of the client that drives it for people who agreed to that client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
 }
 
 /// An agent as stored.
@@ -72,6 +75,9 @@ pub struct AgentBody {
     pub state: AgentState,
     /// When it ends by itself.
     pub expires: Option<Timestamp>,
+    /// The id of the client that drives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
 }
 
 impl Kind for Agent {
@@ -107,6 +113,7 @@ impl Kind for Agent {
             purpose: line("purpose", &spec.purpose)?,
             state: spec.state,
             expires: spec.expires,
+            client: spec.client.map(|client| line("client", &client)).transpose()?,
         })
     }
 
@@ -117,6 +124,7 @@ impl Kind for Agent {
             purpose: body.purpose.clone(),
             state: body.state,
             expires: body.expires,
+            client: body.client.clone(),
         }
     }
 

@@ -7,12 +7,14 @@ mod agent;
 mod blueprint;
 mod group;
 mod person;
+mod proof;
 mod workload;
 
 pub use agent::{Agent, AgentBody, AgentSpec, AgentState};
 pub use blueprint::{AgentOrigin, Blueprint, BlueprintBody, BlueprintSpec, LimitsSpec};
 pub use group::{Group, GroupBody, GroupSpec, MemberKind};
 pub use person::{Person, PersonBody, PersonSpec, PersonState};
+pub use proof::{Level, Proof};
 pub use workload::{Workload, WorkloadBody, WorkloadSpec, WorkloadState};
 
 use base::{Class, PersonId, Refuse, limit};

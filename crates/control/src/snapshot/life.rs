@@ -1,8 +1,8 @@
 //! Who is alive: the one place that says whether a principal, a task or a credential still has authority.
 
 use base::{
-    AgentId, AnyId, Class, IdKind, PersonId, Position, Refuse, TaskId, TenantId, Timestamp, TokenId,
-    WorkloadId,
+    AgentId, AnyId, Class, CredentialId, DelegationId, IdKind, PersonId, Position, Refuse, TaskId, TenantId,
+    Timestamp, TokenId, WorkloadId,
 };
 
 use super::Snapshot;
@@ -142,6 +142,21 @@ impl Snapshot {
             WorkloadState::Suspended => return Err(Dead::Inactive(id.into(), "suspended")),
         }
         self.person_lives(&workload.body.owner).map_err(|_| Dead::Ownerless(id.into()))
+    }
+
+    /// Whether what a token came from has not ended: the credential of its client, and what a person agreed to. It rests on
+    /// one of them at least.
+    pub(crate) fn token_rests(
+        &self,
+        credential: Option<&CredentialId>,
+        delegation: Option<&DelegationId>,
+        now: Timestamp,
+    ) -> bool {
+        let is_good = |id: &CredentialId| self.credentials.get(id).is_some_and(|found| !found.revoked);
+        let lives = |id: &DelegationId| self.delegation_lives(id, now).is_ok();
+        (credential.is_some() || delegation.is_some())
+            && credential.is_none_or(is_good)
+            && delegation.is_none_or(lives)
     }
 
     /// The task and its ancestors, own first, all of them alive: open, before their deadlines, with a living agent

@@ -8,7 +8,8 @@ use store::{Read, Row, Sealed, Store};
 use super::Snapshot;
 use crate::{
     catalogue::{Server, Tool},
-    credential,
+    client::{self, Client},
+    credential, delegation,
     grant::{Grant, Role},
     key,
     kind::{Kind, Thing},
@@ -17,6 +18,7 @@ use crate::{
     row::parsed,
     rule::Rule,
     secret::KeptSecret,
+    session,
     task::{self, TaskState},
 };
 
@@ -33,6 +35,7 @@ pub(crate) async fn load(store: &Store) -> Result<Snapshot, Fault> {
     all::<Workload>(&mut read, &mut snapshot).await?;
     all::<Group>(&mut read, &mut snapshot).await?;
     all::<KeptSecret>(&mut read, &mut snapshot).await?;
+    all::<Client>(&mut read, &mut snapshot).await?;
     all::<Server>(&mut read, &mut snapshot).await?;
     all::<Tool>(&mut read, &mut snapshot).await?;
     all::<Role>(&mut read, &mut snapshot).await?;
@@ -49,6 +52,9 @@ pub(crate) async fn load(store: &Store) -> Result<Snapshot, Fault> {
     store.refresh_usage(&mut read, &open).await?;
     credential::load_all(&mut read, &mut snapshot).await?;
     key::load_all(store, &mut read, &mut snapshot).await?;
+    client::load_all(&mut read, &mut snapshot).await?;
+    delegation::load_all(&mut read, &mut snapshot, head.time).await?;
+    session::load_all(&mut read, &mut snapshot, head.time).await?;
     oauth::load_revoked_tokens(&mut read, &mut snapshot, head.time).await?;
     // The kind stands in the text, for an index of these few records to be found by it.
     let revoked = "select subject, max(position) from record
@@ -89,7 +95,13 @@ pub(crate) async fn reload(
             credential::reload_api_token(read, snapshot, id).await?;
             oauth::reload_revoked_token(read, snapshot, id).await
         }
-        IdKind::TenantId | IdKind::DecisionId | IdKind::PayloadId | IdKind::SessionId => Ok(()),
+        IdKind::SessionId => session::reload(read, snapshot, id).await,
+        IdKind::ClientId => {
+            one::<Client>(read, snapshot, id).await?;
+            client::reload(read, snapshot, id).await
+        }
+        IdKind::DelegationId => delegation::reload(read, snapshot, id).await,
+        IdKind::AuthenticatorId | IdKind::TenantId | IdKind::DecisionId | IdKind::PayloadId => Ok(()),
     }
 }
 

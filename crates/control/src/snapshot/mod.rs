@@ -16,20 +16,26 @@ pub use shelf::{Shelf, Shelved};
 
 use std::sync::Arc;
 
-use base::{AnyId, CredentialId, GrantId, GroupId, IdKind, KeyId, Position, TaskId, Timestamp, TokenId};
+use base::{
+    AnyId, ClientId, CredentialId, DelegationId, GrantId, GroupId, IdKind, KeyId, Position, SessionId,
+    TaskId, Timestamp, TokenId,
+};
 use rpds::HashTrieMapSync;
 use wire::jose::SigningKey;
 
 use crate::{
     catalogue::{Server, Tool},
+    client::{Client, Registration},
     credential::{ApiToken, Credential},
     decide::Slices,
+    delegation::Delegation,
     grant::{Grant, GrantOn, Permission, Role},
     key::{Ring, VerifyingKey},
     kind::{Kind, Thing},
     principal::{Agent, Blueprint, Group, Person, Workload},
     rule::Rule,
     secret::KeptSecret,
+    session::Session,
     task::{Task, TaskState},
 };
 
@@ -65,6 +71,8 @@ pub struct Snapshot {
     pub blueprints: Shelf<Blueprint>,
     /// Agents.
     pub agents: Shelf<Agent>,
+    /// Clients that an administrator registered.
+    pub clients: Shelf<Client>,
     /// Servers.
     pub servers: Shelf<Server>,
     /// Tools.
@@ -90,6 +98,14 @@ pub struct Snapshot {
     pub api_tokens: HashTrieMapSync<[u8; 32], Arc<ApiToken>>,
     /// API tokens that were revoked, by id.
     pub ended_api_tokens: rpds::HashTrieSetSync<TokenId>,
+    /// Clients that registered themselves.
+    pub(crate) registrations: HashTrieMapSync<ClientId, Arc<Registration>>,
+    /// What persons let clients do, as long as it is alive.
+    pub delegations: HashTrieMapSync<DelegationId, Arc<Delegation>>,
+    /// Persons' sessions, by the SHA-256 of their secret.
+    pub sessions: HashTrieMapSync<[u8; 32], Arc<Session>>,
+    /// The same by id.
+    pub(crate) session_digests: HashTrieMapSync<SessionId, [u8; 32]>,
     /// Writ's own signing keys, public halves.
     pub keys: HashTrieMapSync<KeyId, Arc<VerifyingKey>>,
     /// The private halves of those that sign.
@@ -119,6 +135,7 @@ shelves! {
     Workload => workloads,
     Blueprint => blueprints,
     Agent => agents,
+    Client => clients,
     Server => servers,
     Tool => tools,
     Role => roles,
@@ -232,8 +249,11 @@ impl Snapshot {
             IdKind::GrantId => named::<Grant>(self, id),
             IdKind::PolicyId => named::<Rule>(self, id),
             IdKind::SecretId => named::<KeptSecret>(self, id),
-            IdKind::CredentialId
+            IdKind::ClientId => named::<Client>(self, id),
+            IdKind::AuthenticatorId
+            | IdKind::CredentialId
             | IdKind::DecisionId
+            | IdKind::DelegationId
             | IdKind::KeyId
             | IdKind::PayloadId
             | IdKind::SessionId

@@ -117,8 +117,7 @@ impl Control {
             self.settle(position).await;
             return Ok(found);
         }
-        store::insert(&mut tx, &task).await?;
-        let event = Event::new(EventKind::TaskCreated, &task.id, facts(&task)?).within(task.id.clone());
+        let event = keep_new(&mut tx, &task).await?;
         self.keep(tx, vec![event]).await?;
         Ok(task)
     }
@@ -175,6 +174,12 @@ impl Control {
         let task = store::load_task(&mut self.store().read().await?, id).await?;
         Ok(task.ok_or_else(|| TaskRefusal::Missing(id.to_string()))?)
     }
+}
+
+/// Keeps a new task, as part of a transaction; the record of it is the caller's to commit.
+pub(crate) async fn keep_new(tx: &mut ::store::Tx, task: &Task) -> Result<Event, Error> {
+    store::insert(tx, task).await?;
+    Ok(Event::new(EventKind::TaskCreated, &task.id, facts(task)?).within(task.id.clone()))
 }
 
 /// What the record of a new task says. The instruction is a person's words: only its digest.

@@ -57,7 +57,12 @@ impl App {
     }
 
     async fn run(bench: Bench) -> Self {
-        let settings = Settings { public_url: ISSUER.parse().unwrap(), asynchronous_reads: false };
+        let settings = Settings {
+            public_url: ISSUER.parse().unwrap(),
+            asynchronous_reads: false,
+            password_cost: control::authenticator::Cost::TOKEN,
+            registration: true,
+        };
         let (control, follower) =
             Control::start(bench.store.clone(), settings, bench.clock.clone(), bench.dice.clone())
                 .await

@@ -1,6 +1,7 @@
 //! The claims of our access tokens (RFC 9068, RFC 8693 `act`, RFC 7800 `cnf`).
 
-use base::{AnyId, CredentialId, Position, TaskId, Timestamp, TokenId};
+use base::{AnyId, CredentialId, DelegationId, Position, TaskId, Timestamp, TokenId};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     jose::{TokenRefusal, seconds_of},
@@ -40,10 +41,36 @@ pub struct AccessClaims {
     pub scope: Option<String>,
     /// `cred`: the credential by which the client proved itself. The token ends with it.
     pub credential: Option<CredentialId>,
+    /// `dlg`: what a person agreed to, where the token comes from that. The token ends with it.
+    pub delegation: Option<DelegationId>,
+    /// How the person signed in, where one did.
+    pub signed_in: Option<SignedIn>,
     /// `gen`: the generation of the log in which it was issued.
     pub generation: i64,
     /// `pos`: the position of the log at which it was issued; a later revocation that concerns it ends it.
     pub position: Position,
+}
+
+/// How a person signed in, as tokens say it (OpenID Connect Core 1.0, section 2; RFC 9470).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedIn {
+    /// `auth_time`, whole seconds.
+    pub at: Timestamp,
+    /// `acr`: how strongly.
+    pub acr: String,
+    /// `amr`: by what (RFC 8176).
+    pub amr: Vec<String>,
+}
+
+impl SignedIn {
+    /// The claims.
+    pub fn claims(&self) -> [(&'static str, Json); 3] {
+        [
+            ("auth_time", self.at.seconds().into()),
+            ("acr", self.acr.as_str().into()),
+            ("amr", Json::array(self.amr.iter().map(String::as_str))),
+        ]
+    }
 }
 
 impl AccessClaims {
@@ -64,6 +91,7 @@ impl AccessClaims {
             ("cnf", confirmation),
             ("scope", self.scope.as_deref().map(Json::from)),
             ("cred", self.credential.as_ref().map(|credential| credential.as_str().into())),
+            ("dlg", self.delegation.as_ref().map(|delegation| delegation.as_str().into())),
         ];
         let required = [
             ("iss", self.issuer.as_str().into()),
@@ -77,7 +105,8 @@ impl AccessClaims {
             ("pos", self.position.0.into()),
         ];
         let present = optional.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        Json::Object(required.into_iter().chain(present).collect())
+        let signed_in = self.signed_in.iter().flat_map(SignedIn::claims);
+        Json::Object(required.into_iter().chain(present).chain(signed_in).collect())
     }
 
     /// Reads the claims of a token that was verified: the signature is ours, so anything unexpected means another
@@ -102,6 +131,8 @@ impl AccessClaims {
             thumbprint: thumbprint(claims)?,
             scope: claims.get("scope").map(|_| text(claims, "scope")).transpose()?.map(str::to_owned),
             credential: claims.get("cred").map(|_| id(claims, "cred")).transpose()?,
+            delegation: claims.get("dlg").map(|_| id(claims, "dlg")).transpose()?,
+            signed_in: signed_in(claims)?,
             generation: whole(claims, "gen")?,
             position: Position(whole(claims, "pos")?),
         })
@@ -128,6 +159,19 @@ fn time(claims: &Object, name: &'static str) -> Result<Timestamp, TokenRefusal> 
 fn whole(claims: &Object, name: &'static str) -> Result<i64, TokenRefusal> {
     let value = claims.get(name).ok_or(TokenRefusal::MissingClaim(name))?;
     value.as_i64().filter(|&value| value >= 0).ok_or(TokenRefusal::MalformedClaim(name))
+}
+
+fn signed_in(claims: &Object) -> Result<Option<SignedIn>, TokenRefusal> {
+    if claims.get("auth_time").is_none() {
+        return Ok(None);
+    }
+    let amr = claims.get("amr").and_then(Json::as_array).unwrap_or_default();
+    let amr = amr.iter().map(|method| method.as_str().map(str::to_owned)).collect::<Option<_>>();
+    Ok(Some(SignedIn {
+        at: time(claims, "auth_time")?,
+        acr: text(claims, "acr")?.to_owned(),
+        amr: amr.ok_or(TokenRefusal::MalformedClaim("amr"))?,
+    }))
 }
 
 fn actors(claims: &Object) -> Result<Vec<AnyId>, TokenRefusal> {

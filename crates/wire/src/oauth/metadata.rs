@@ -82,6 +82,30 @@ pub struct ServerMetadata {
     /// OpenID Connect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub userinfo_endpoint: Option<String>,
+    /// OpenID Connect RP-Initiated Logout 1.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_session_endpoint: Option<String>,
+    /// OpenID Connect Back-Channel Logout 1.0.
+    #[serde(skip_serializing_if = "is_false")]
+    pub backchannel_logout_supported: bool,
+    /// Whether logout tokens name the session.
+    #[serde(skip_serializing_if = "is_false")]
+    pub backchannel_logout_session_supported: bool,
+    /// How answers come back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub response_modes_supported: Vec<&'static str>,
+    /// What may or must be asked of a person.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prompt_values_supported: Vec<&'static str>,
+    /// Authentication contexts, the weakest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub acr_values_supported: Vec<&'static str>,
+    /// Claims about persons.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub claims_supported: Vec<&'static str>,
+    /// Languages of the pages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ui_locales_supported: Vec<&'static str>,
     /// Always there, even when empty: both standards require it, and clients fail without.
     pub response_types_supported: Vec<&'static str>,
     /// Scopes; `offline_access` only where it is wanted, because clients ask for what is listed.
@@ -142,6 +166,14 @@ impl ServerMetadata {
             device_authorization_endpoint: None,
             pushed_authorization_request_endpoint: None,
             userinfo_endpoint: None,
+            end_session_endpoint: None,
+            backchannel_logout_supported: false,
+            backchannel_logout_session_supported: false,
+            response_modes_supported: Vec::new(),
+            prompt_values_supported: Vec::new(),
+            acr_values_supported: Vec::new(),
+            claims_supported: Vec::new(),
+            ui_locales_supported: Vec::new(),
             response_types_supported: Vec::new(),
             scopes_supported: Vec::new(),
             grant_types_supported: Vec::new(),

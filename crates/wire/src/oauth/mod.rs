@@ -6,12 +6,16 @@
 
 mod access;
 mod assertion;
+mod authorize;
 mod challenge;
 mod client;
 mod error;
 mod form;
 mod introspection;
 mod metadata;
+mod pkce;
+mod redirect;
+mod registration;
 mod request;
 mod resource;
 mod response;
@@ -20,8 +24,9 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub use access::{ACCESS_TOKEN_TYPE, AccessClaims};
+pub use access::{ACCESS_TOKEN_TYPE, AccessClaims, SignedIn};
 pub use assertion::{AssertionRules, ClientAssertion, make_client_assertion, verify_client_assertion};
+pub use authorize::{AuthorizationRequest, AuthorizationTarget, Prompt};
 pub use challenge::{Challenge, DpopChallenge};
 pub use client::{ClientAuthentication, ClientSecret};
 pub use error::{ErrorCode, OAuthError};
@@ -30,7 +35,10 @@ pub use introspection::{Introspection, TokenQuery};
 pub use metadata::{
     Issuer, ResourceMetadata, ServerMetadata, protected_resource_path, server_metadata_paths,
 };
-pub use request::{Exchange, ExchangeToken, Grant, ScopeSet, TokenKind, TokenRequest};
+pub use pkce::CodeChallenge;
+pub use redirect::RedirectUri;
+pub use registration::{ClientMetadata, RegisteredMethod};
+pub use request::{CodeGrant, Exchange, ExchangeToken, Grant, ScopeSet, TokenKind, TokenRequest};
 pub use resource::ResourceUri;
 pub use response::{TokenResponse, TokenType};
 pub use task::{NewTask, TASK_DETAILS_TYPE, TaskDetails, TaskLimits, TaskUntil};

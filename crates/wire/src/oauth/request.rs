@@ -27,6 +27,34 @@ pub enum Grant {
     ClientCredentials,
     /// One token for another (RFC 8693).
     TokenExchange(Exchange),
+    /// What a person agreed to (RFC 6749, section 4.1.3).
+    AuthorizationCode(CodeGrant),
+    /// The next token of what a person agreed to (RFC 6749, section 6).
+    RefreshToken(Secret),
+    /// What a person agreed to on another device (RFC 8628, section 3.4).
+    DeviceCode(Secret),
+}
+
+/// An authorization code with what proves that it came to the right client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeGrant {
+    /// The code.
+    pub code: Secret,
+    /// Where it was sent, where the client named an address.
+    pub redirect_uri: Option<String>,
+    /// What the client committed to (RFC 7636).
+    pub verifier: Secret,
+}
+
+impl Grant {
+    /// The identifiers of all grants.
+    pub const TYPES: [&str; 5] = [
+        "authorization_code",
+        "refresh_token",
+        "client_credentials",
+        "urn:ietf:params:oauth:grant-type:token-exchange",
+        "urn:ietf:params:oauth:grant-type:device_code",
+    ];
 }
 
 /// A token exchange (RFC 8693, section 2.1).
@@ -97,11 +125,18 @@ impl TokenRequest {
         let grant = match form.required("grant_type")? {
             "client_credentials" => Grant::ClientCredentials,
             "urn:ietf:params:oauth:grant-type:token-exchange" => Grant::TokenExchange(Exchange::parse(form)?),
+            "authorization_code" => Grant::AuthorizationCode(CodeGrant {
+                code: Secret::new(form.required("code")?.to_owned()),
+                redirect_uri: form.get("redirect_uri").map(str::to_owned),
+                verifier: Secret::new(form.required("code_verifier")?.to_owned()),
+            }),
+            "refresh_token" => Grant::RefreshToken(Secret::new(form.required("refresh_token")?.to_owned())),
+            "urn:ietf:params:oauth:grant-type:device_code" => {
+                Grant::DeviceCode(Secret::new(form.required("device_code")?.to_owned()))
+            }
             _ => {
-                return Err(OAuthError::new(
-                    ErrorCode::UnsupportedGrantType,
-                    "`grant_type` must be `client_credentials` or `urn:ietf:params:oauth:grant-type:token-exchange`",
-                ));
+                let why = format!("`grant_type` must be one of: {}", Grant::TYPES.join(", "));
+                return Err(OAuthError::new(ErrorCode::UnsupportedGrantType, why));
             }
         };
         Ok(Self {

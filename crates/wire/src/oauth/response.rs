@@ -43,6 +43,8 @@ pub struct TokenResponse {
     pub issued_token_type: Option<TokenKind>,
     /// The next refresh token.
     pub refresh_token: Option<Secret>,
+    /// Who signed in (OpenID Connect Core 1.0, section 3.1.3.3).
+    pub id_token: Option<Secret>,
     /// The task granted, as an array (RFC 9396, section 7).
     pub authorization_details: Option<Json>,
 }
@@ -54,6 +56,7 @@ impl TokenResponse {
             ("scope", self.scope.as_deref().map(Json::from)),
             ("issued_token_type", self.issued_token_type.map(|kind| kind.as_str().into())),
             ("refresh_token", self.refresh_token.as_ref().map(|token| token.expose().into())),
+            ("id_token", self.id_token.as_ref().map(|token| token.expose().into())),
             ("authorization_details", self.authorization_details.clone()),
         ];
         let required = [

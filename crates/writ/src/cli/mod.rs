@@ -4,6 +4,7 @@ mod agent;
 mod audit;
 mod blueprint;
 mod check;
+mod client;
 mod completion;
 mod connect;
 mod context;
@@ -86,6 +87,8 @@ enum Command {
     Blueprint(blueprint::BlueprintCommand),
     #[command(subcommand)]
     Agent(agent::AgentCommand),
+    #[command(subcommand)]
+    Client(client::ClientCommand),
     #[command(subcommand)]
     Server(server::ServerCommand),
     #[command(subcommand)]
@@ -176,6 +179,7 @@ async fn run(cli: Cli, environment: Environment) -> Outcome {
         Command::Workload(workload) => workload.run(setting).await,
         Command::Blueprint(blueprint) => blueprint.run(setting).await,
         Command::Agent(agent) => agent.run(setting).await,
+        Command::Client(client) => client.run(setting).await,
         Command::Server(server) => server.run(setting).await,
         Command::Tool(tool) => tool.run(setting).await,
         Command::Role(role) => role.run(setting).await,

@@ -7,7 +7,7 @@ use super::exit::Outcome;
 use super::keys::TokenCommand;
 use super::output::Column;
 use super::setting::{DryRun, Setting};
-use super::things::{Changed, Named, Noun, given};
+use super::things::{Changed, Named, Noun, given, seconds};
 
 const PERSON: Noun = Noun {
     word: "person",
@@ -53,6 +53,15 @@ pub(crate) enum PersonCommand {
     /// Stop a person and everything they own
     #[command(before_help = "$ writ person disable maya --yes")]
     Disable(Changed),
+    /// Make a link by which a person comes in: the first time, or after everything else was lost. It works once
+    #[command(before_help = "$ writ person invite maya --expires-in 2d")]
+    Invite {
+        /// The person's name or id
+        name: String,
+        /// How long the link works
+        #[arg(long, value_name = "SPAN", value_parser = seconds)]
+        expires_in: Option<i64>,
+    },
     /// Their API tokens
     #[command(subcommand)]
     Token(TokenCommand),
@@ -78,6 +87,16 @@ impl PersonCommand {
                     setting.confirm(&what, &changed.name)?;
                 }
                 PERSON.set_state(setting, &changed, "disabled").await
+            }
+            Self::Invite { name, expires_in } => {
+                let client = setting.client()?;
+                let body = given([("expires_seconds", expires_in.map(serde_json::Value::from))]);
+                let answer = client.post(&client.at(&[PERSON.plural, &name, "invitations"]), &body).await?;
+                setting.secret(
+                    "url",
+                    &answer,
+                    "the link, shown this once; whoever opens it signs in as the person:",
+                )
             }
             Self::Token(token) => token.run(setting, PERSON.plural).await,
         }

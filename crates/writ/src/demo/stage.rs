@@ -12,7 +12,7 @@ use super::agent::Agent;
 use super::sample::{self, NAMES, Sample};
 use crate::api_client::ApiClient;
 use crate::edge::SystemDice;
-use crate::up::{Connections, HeldMax, Options, Server};
+use crate::up::{Connections, EgressRules, HeldMax, Options, Server};
 
 /// The configuration; the shop's address is filled in.
 const DOCUMENTS: &str = include_str!("shop.yaml");
@@ -53,6 +53,9 @@ impl Stage {
             bodies: HeldMax::default(),
             asynchronous_reads: false,
             local: std::collections::BTreeMap::new(),
+
+            registration: false,
+            egress: EgressRules::default(),
         };
         let mut server = Server::start(&options).await.context("starting the server")?;
         let admin_token = server

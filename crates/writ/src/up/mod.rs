@@ -17,7 +17,7 @@ mod upkeep;
 
 pub(crate) use documents::{Placed, parse_documents, read_documents};
 pub(crate) use held::HeldMax;
-pub(crate) use options::{File, Options};
+pub(crate) use options::{EgressRules, File, Options};
 pub(crate) use room::Connections;
 pub(crate) use telemetry::start_logging;
 
@@ -50,6 +50,8 @@ pub(crate) struct Server {
     pub(crate) admin_token: Option<Secret>,
     /// Whether this was the first start.
     pub(crate) first: bool,
+    /// The link by which the bootstrap administrator comes in, at the first start.
+    pub(crate) link: Option<Secret>,
     store: Store,
     stop: watch::Sender<bool>,
     served: tokio::task::JoinHandle<std::io::Result<()>>,
@@ -75,14 +77,24 @@ impl Server {
         clock.not_before(store.time_floor());
 
         let asynchronous_reads = options.asynchronous_reads;
-        let settings = Settings { public_url: url.clone(), asynchronous_reads };
+        let settings = Settings {
+            public_url: url.clone(),
+            asynchronous_reads,
+            password_cost: control::authenticator::Cost::default(),
+            registration: options.registration,
+        };
         let (control, follower) =
             Control::start(store.clone(), settings, clock.clone(), dice.clone()).await?;
+        attach_egress(&control, options.egress.client()?);
         let mut loops = JoinSet::new();
         loops.spawn(follower.run());
         let bootstrap = set_up(&control, options).await?;
         upkeep::run(&control, &mut loops);
 
+        let link = match bootstrap.first {
+            true => Some(control.invite_administrator(&control.system("start")).await?),
+            false => None,
+        };
         let bodies = Bodies::new(options.bodies.shares());
         let gateway =
             make_gateway(&control, &url, (clock, dice, bodies.clone()), LocalServers::new(&options.local))?;
@@ -98,6 +110,7 @@ impl Server {
             url,
             admin_token: bootstrap.admin_token,
             first: bootstrap.first,
+            link,
             store,
             stop,
             served,
@@ -176,6 +189,18 @@ async fn set_up(control: &Control, options: &Options) -> anyhow::Result<control:
     Ok(bootstrap)
 }
 
+/// Lets the control plane fetch what strangers name.
+fn attach_egress(control: &Control, egress: egress::Egress) {
+    control.attach_fetch(Arc::new(move |url| {
+        let egress = egress.clone();
+        Box::pin(async move {
+            let fetched = egress.get(&url).await;
+            let fetched = fetched.map_err(|refusal| control::client::FetchFailed(refusal.to_string()))?;
+            Ok((fetched.body.to_vec(), fetched.max_age))
+        })
+    }));
+}
+
 fn make_gateway(
     control: &Control,
     url: &Url,
@@ -214,6 +239,8 @@ fn routes(control: &Control, bodies: Bodies) -> Router {
     control::http::router(control)
         .merge(control::http::public(control))
         .merge(control::oauth::http::router(control))
+        .merge(control::login::http::router(control))
+        .merge(control::account::http::router(control))
         .merge(ops::router(control))
         .layer(axum::extract::DefaultBodyLimit::max(base::limit::BODY_BYTES_MAX))
         .layer(axum::Extension(bodies))
@@ -277,6 +304,9 @@ fn greet(server: &Server, options: &Options) {
         eprintln!("  admin token      {} (new, readable by you alone)", token.display());
     } else if token.exists() {
         eprintln!("  admin token      {} (from the first start)", token.display());
+    }
+    if let Some(link) = &server.link {
+        eprintln!("  sign in          {url}{} (works once, for 15 minutes)", link.expose());
     }
     if options.listen.ip().is_loopback() && options.tls.is_none() {
         eprintln!("  reachable from   this machine only");

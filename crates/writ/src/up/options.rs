@@ -35,6 +35,40 @@ pub(crate) struct Options {
     pub(crate) asynchronous_reads: bool,
     /// The servers on this machine, by name.
     pub(crate) local: BTreeMap<String, LocalServer>,
+    /// Whether clients may register themselves.
+    pub(crate) registration: bool,
+    /// What the client for strangers' addresses may reach beside the public Internet.
+    pub(crate) egress: EgressRules,
+}
+
+/// What the client for strangers' addresses may reach beside the public Internet.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EgressRules {
+    /// Hosts of one's own, with port where it is not 443.
+    #[serde(default)]
+    own_hosts: Vec<String>,
+    /// Certificates of authorities of one's own, PEM.
+    #[serde(default)]
+    authorities: Option<PathBuf>,
+}
+
+impl EgressRules {
+    /// The client.
+    pub(crate) fn client(&self) -> anyhow::Result<egress::Egress> {
+        use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+        let mut authorities = Vec::new();
+        if let Some(path) = &self.authorities {
+            for certificate in CertificateDer::pem_file_iter(path)
+                .with_context(|| format!("cannot read `{}`", path.display()))?
+            {
+                let certificate = certificate.with_context(|| format!("`{}` is not PEM", path.display()))?;
+                authorities.push(certificate.to_vec());
+            }
+        }
+        let rules = egress::Rules { own_hosts: self.own_hosts.iter().cloned().collect(), authorities };
+        egress::Egress::new(rules).context("the certificates of `egress.authorities`")
+    }
 }
 
 /// The configuration file. Flags win over it; unknown keys are refused.
@@ -56,6 +90,10 @@ pub(crate) struct File {
     pub(crate) asynchronous_reads: bool,
     #[serde(default)]
     pub(crate) local: BTreeMap<String, LocalServer>,
+    #[serde(default)]
+    pub(crate) registration: bool,
+    #[serde(default)]
+    pub(crate) egress: EgressRules,
 }
 
 impl File {
@@ -114,6 +152,8 @@ mod tests {
             bodies: HeldMax::default(),
             asynchronous_reads: false,
             local: BTreeMap::new(),
+            registration: false,
+            egress: super::EgressRules::default(),
         }
     }
 

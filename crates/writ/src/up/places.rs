@@ -119,7 +119,7 @@ impl Place {
 
     /// Whose the connection is while nobody is known: its address, as far as it counts as one.
     pub(super) fn sender(&self) -> Sender {
-        Sender::Stranger(format!("{:?}", self.network).into())
+        Sender::Stranger(self.network.to_string().into())
     }
 }
 
@@ -136,6 +136,15 @@ enum Network {
     V4(u32),
     /// The first 64 bits.
     V6(u64),
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::V4(bits) => write!(f, "{}", std::net::Ipv4Addr::from_bits(*bits)),
+            Self::V6(bits) => write!(f, "{}/64", std::net::Ipv6Addr::from_bits(u128::from(*bits) << 64)),
+        }
+    }
 }
 
 impl Network {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use base::Actor;
-use control::control::Control;
+use control::{authority::System, control::Control};
 use tokio::{
     task::JoinSet,
     time::{Interval, MissedTickBehavior},
@@ -54,7 +54,19 @@ async fn each_minute(control: Control) {
         if let Err(error) = control.forget_revoked_tokens(&system).await {
             tracing::error!(%error, "revoked tokens that are over could not be forgotten");
         }
+        if let Err(error) = forget_people(&control, &system).await {
+            tracing::error!(%error, "sessions, links and codes that are over could not be forgotten");
+        }
     }
+}
+
+/// What people left behind and that is over.
+async fn forget_people(control: &Control, system: &System) -> Result<(), base::Error> {
+    control.forget_sessions(system).await?;
+    control.forget_invitations(system).await?;
+    control.forget_registrations(system).await?;
+    control.forget_delegations(system).await?;
+    Ok(())
 }
 
 fn every(seconds: u64) -> Interval {

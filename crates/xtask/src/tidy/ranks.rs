@@ -11,12 +11,12 @@ const ROOT: &str = "crates/control/src/";
 /// Concepts by rank, lowest first.
 const RANKS: &[&[&str]] = &[
     &["tenant", "principal"],
-    &["credential", "session", "key"],
-    &["federation", "relation", "grant", "rule", "catalogue"],
+    &["authenticator", "credential", "session", "key"],
+    &["client", "federation", "relation", "grant", "login", "rule", "catalogue"],
     &["task", "secret", "vault"],
-    &["decide"],
+    &["decide", "delegation"],
     &["oauth", "inventory", "lifecycle", "request", "approval", "review", "duty"],
-    &["risk", "revoke", "trust", "record"],
+    &["account", "risk", "revoke", "trust", "record"],
     &["audit"],
 ];
 
@@ -33,6 +33,7 @@ const FRAME: &[&str] = &[
     "judge",
     "kind",
     "lib",
+    "page",
     "readers",
     "row",
     "snapshot",

@@ -25,19 +25,46 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("writ-policy", &["writ-base", "writ-wire"]),
     // Canonical JSON and the tile format are wire's; the log needs both.
     ("writ-store", &["writ-base", "writ-wire"]),
+    ("writ-pages", &["writ-base"]),
+    ("writ-passkey", &[]),
+    ("writ-egress", &[]),
     ("writ-gateway", &["writ-base", "writ-wire", "writ-policy"]),
     // The binary joins control to the gateway's trait `Plane`: neither plane knows the other.
-    ("writ-control", &["writ-base", "writ-wire", "writ-policy", "writ-store"]),
-    ("writ", &["writ-base", "writ-wire", "writ-policy", "writ-store", "writ-control", "writ-gateway"]),
+    (
+        "writ-control",
+        &["writ-base", "writ-wire", "writ-policy", "writ-store", "writ-pages", "writ-passkey", "writ-egress"],
+    ),
+    (
+        "writ",
+        &[
+            "writ-base",
+            "writ-wire",
+            "writ-policy",
+            "writ-store",
+            "writ-control",
+            "writ-gateway",
+            "writ-egress",
+        ],
+    ),
 ];
 
 /// Third-party crates that carry I/O, a runtime or SQL, and the only crates that may name them.
 const RESERVED: &[(&str, &[&str], &str)] = &[
     ("sqlx", &["writ-store"], "SQL stays in `store`, so that one place knows both databases"),
     ("rusqlite", &["writ-store"], "SQL stays in `store`, so that one place knows both databases"),
-    ("tokio", &["writ-store", "writ-gateway", "writ-control", "writ"], "formats and decisions do no I/O"),
+    (
+        "tokio",
+        &["writ-store", "writ-egress", "writ-gateway", "writ-control", "writ"],
+        "formats and decisions do no I/O",
+    ),
     ("axum", &["writ-gateway", "writ-control", "writ"], "formats, decisions and storage know no HTTP server"),
-    ("hyper", &["writ-gateway", "writ"], "only the data plane and the command line open connections"),
+    (
+        "hyper",
+        &["writ-egress", "writ-gateway", "writ"],
+        "only the data plane, the client for strangers' addresses and the command line open connections",
+    ),
+    ("askama", &["writ-pages"], "what people see is in one place, in every language"),
+    ("webauthn-rs", &["writ-passkey"], "it brings a second family of cryptography, for passkeys alone"),
     ("cedar-policy", &["writ-policy"], "the engine is replaceable behind `policy`"),
     ("jsonwebtoken", &["writ-wire"], "one strict verifier; the library checks neither `crit` nor `typ`"),
     ("rustix", &["writ"], "processes and their limits are the binary's matter"),

@@ -10,21 +10,40 @@ use axum::{
 };
 use base::{Error, Fault};
 use wire::oauth::{
-    ErrorCode, Issuer, OAuthError, ResourceMetadata, ResourceUri, ServerMetadata, protected_resource_path,
-    server_metadata_paths,
+    ErrorCode, Grant, Issuer, OAuthError, ResourceMetadata, ResourceUri, ServerMetadata,
+    protected_resource_path, server_metadata_paths,
 };
 
 use super::{
-    AUTHORIZE_PATH, INTROSPECT_PATH, JWKS_PATH, REVOKE_PATH,
+    AUTHORIZE_PATH, DEVICE_PATH, INTROSPECT_PATH, JWKS_PATH, LOGOUT_PATH, PUSH_PATH, REGISTER_PATH,
+    REVOKE_PATH,
     answer::{nowhere, public, refuse},
 };
 use crate::{
     control::Control,
-    oauth::{asking::TOKEN_PATH, audience::Audience, said::said},
+    oauth::{asked::IDENTITY_SCOPES, asking::TOKEN_PATH, audience::Audience, said::said},
+    principal::Level,
 };
 
 /// How clients prove themselves, preferred first.
 const CLIENT_METHODS: [&str; 3] = ["private_key_jwt", "client_secret_basic", "client_secret_post"];
+/// What ID tokens and the user info endpoint may say.
+const CLAIMS: [&str; 14] = [
+    "iss",
+    "sub",
+    "aud",
+    "iat",
+    "exp",
+    "auth_time",
+    "acr",
+    "amr",
+    "nonce",
+    "sid",
+    "name",
+    "preferred_username",
+    "email",
+    "email_verified",
+];
 
 pub(super) fn routes(control: &Control) -> Router<Control> {
     let mut routes = Router::new()
@@ -52,11 +71,26 @@ async fn server(State(control): State<Control>) -> Response {
             authorization_endpoint: Some(issuer.join(AUTHORIZE_PATH)),
             introspection_endpoint: Some(issuer.join(INTROSPECT_PATH)),
             revocation_endpoint: Some(issuer.join(REVOKE_PATH)),
-            grant_types_supported: vec![
-                "client_credentials",
-                "urn:ietf:params:oauth:grant-type:token-exchange",
-            ],
-            token_endpoint_auth_methods_supported: CLIENT_METHODS.to_vec(),
+            registration_endpoint: control.settings().registration.then(|| issuer.join(REGISTER_PATH)),
+            device_authorization_endpoint: Some(issuer.join(DEVICE_PATH)),
+            pushed_authorization_request_endpoint: Some(issuer.join(PUSH_PATH)),
+            userinfo_endpoint: Some(Audience::UserInfo.uri(issuer.as_str())),
+            end_session_endpoint: Some(issuer.join(LOGOUT_PATH)),
+            response_types_supported: vec!["code"],
+            response_modes_supported: vec!["query"],
+            scopes_supported: IDENTITY_SCOPES.map(str::to_owned).to_vec(),
+            prompt_values_supported: vec!["none", "login", "consent", "select_account"],
+            acr_values_supported: Level::ALL
+                .into_iter()
+                .filter(|level| *level > Level::Link)
+                .map(Level::acr)
+                .collect(),
+            claims_supported: CLAIMS.to_vec(),
+            ui_locales_supported: pages::Language::ALL.map(pages::Language::code).to_vec(),
+            authorization_response_iss_parameter_supported: true,
+            client_id_metadata_document_supported: control.inner().fetch.get().is_some(),
+            grant_types_supported: Grant::TYPES.to_vec(),
+            token_endpoint_auth_methods_supported: [&["none"][..], &CLIENT_METHODS].concat(),
             introspection_endpoint_auth_methods_supported: CLIENT_METHODS.to_vec(),
             revocation_endpoint_auth_methods_supported: CLIENT_METHODS.to_vec(),
             ..ServerMetadata::new(&issuer, TOKEN_PATH, JWKS_PATH)

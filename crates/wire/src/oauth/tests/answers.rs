@@ -37,6 +37,8 @@ fn claims() -> AccessClaims {
             .to_vec(),
         thumbprint: Some("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k".into()),
         scope: Some("a b".into()),
+        delegation: None,
+        signed_in: None,
         credential: Some("crd_00000000000000000000000006".parse().unwrap()),
         generation: 1,
         position: Position(42),
@@ -55,6 +57,7 @@ fn token_responses_leave_out_what_is_not_there() {
         expires_in: 300,
         scope: None,
         issued_token_type: None,
+        id_token: None,
         refresh_token: None,
         authorization_details: None,
     };

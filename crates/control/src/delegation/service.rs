@@ -1,0 +1,329 @@
+//! Making and ending delegations.
+
+use std::sync::Arc;
+
+use base::{AnyId, Ctx, DelegationId, Error, Event, EventKind, PersonId, Secret, TaskId, Timestamp};
+use serde_json::json;
+use store::{Tx, Unrecorded};
+
+use super::{
+    agent,
+    model::{CodeTerms, Delegation, DelegationRefusal, Powers, Wanted, WantedPowers, WantedTask},
+    store as rows,
+};
+use crate::{
+    authority::{Authority, System},
+    client::{Registration, Sort},
+    control::Control,
+    credential::sha256,
+    draft::Draft,
+    readers::Reader,
+    snapshot::{Life, Snapshot},
+    task::{self, Limits, Task, TaskRequest, TaskState},
+};
+
+/// How long a code is good, in seconds: the client is waiting for it.
+const CODE_SECONDS: i64 = 60;
+/// For how long what is over is kept, in seconds.
+const KEPT_SECONDS: i64 = 24 * 3600;
+
+/// What a client gets when a person agreed.
+pub(crate) enum Ticket<'a> {
+    /// A code, on these terms.
+    Code(&'a Secret, &'a CodeTerms),
+    /// A device that waits under this digest.
+    Device(&'a [u8; 32]),
+}
+
+/// A refresh token to be kept.
+pub(crate) struct NewRefresh<'a> {
+    pub(crate) token: &'a Secret,
+    pub(crate) jkt: Option<&'a str>,
+}
+
+impl Control {
+    /// Keeps what a person agreed to: the agent where it is new, its task, the delegation, and what the client gets it by,
+    /// in one transaction.
+    pub(crate) async fn delegate(
+        &self,
+        by: &impl Authority,
+        person: &PersonId,
+        wanted: &Wanted,
+        ticket: Ticket<'_>,
+    ) -> Result<Delegation, Error> {
+        let ctx = by.ctx();
+        let plan = |known: &Snapshot| {
+            let mut draft = Draft::new(ctx, known);
+            let (powers, task) = powers(&mut draft, ctx, person, wanted)?;
+            draft.check()?;
+            let until = ctx.now.plus_seconds(wanted.seconds);
+            let delegation = Delegation {
+                id: DelegationId::new(ctx.now, ctx.dice.as_ref()),
+                person: person.clone(),
+                client: wanted.client.client_id.clone(),
+                client_name: wanted.client.metadata.client_name.clone(),
+                client_digest: wanted.client.digest(),
+                redirect: wanted.redirect.clone(),
+                audience: wanted.audience.clone(),
+                scope: wanted.scope.clone(),
+                wish: wanted.wish.clone(),
+                expires: deadline(known, &powers, task.as_ref())
+                    .map_or(until, |deadline| deadline.min(until)),
+                powers,
+                signed_in: wanted.signed_in.clone(),
+                session: wanted.session.clone(),
+                created: ctx.now,
+                generation: known.generation,
+                position: known.position,
+            };
+            Ok((draft, task, delegation))
+        };
+        let (mut tx, (draft, task, delegation)) = self.begin(by, plan).await?;
+        let mut events = draft.write_to(&mut tx).await?;
+        if let Some(task) = &task {
+            events.push(task::keep_new(&mut tx, task).await?);
+        }
+        if let Sort::Dynamic(id, _) = &wanted.client.sort
+            && Registration::agreed(&mut tx, id).await?
+        {
+            // The snapshot reads it again: it does not end by itself any more.
+            events.push(Event::new(EventKind::ClientRegistered, id, json!({ "agreed": true })));
+        }
+        rows::insert(&mut tx, &delegation).await?;
+        match ticket {
+            Ticket::Code(code, terms) => {
+                let digest = sha256(code.expose().as_bytes());
+                rows::insert_code(
+                    &mut tx,
+                    &digest,
+                    &delegation.id,
+                    ctx.now.plus_seconds(CODE_SECONDS),
+                    terms,
+                )
+                .await?;
+            }
+            Ticket::Device(digest) => {
+                let sql = "update device_code set state = 'agreed', delegation = $2
+                           where digest = $1 and state = 'waiting' and expires > $3";
+                let args = [digest.into(), (&delegation.id).into(), ctx.now.into()];
+                if tx.exec(sql, &args).await? != 1 {
+                    return Err(DelegationRefusal::Over.into());
+                }
+            }
+        }
+        let facts = json!({
+            "person": person, "client": delegation.client, "audience": delegation.audience, "scope": delegation.scope,
+            "powers": delegation.powers, "expires": delegation.expires, "acr": delegation.signed_in.acr,
+            "remembered": matches!(wanted.powers, WantedPowers::SameTask { .. }),
+        });
+        events.push(Event::new(EventKind::DelegationGranted, &delegation.id, facts));
+        self.keep(tx, events).await?;
+        Ok(delegation)
+    }
+
+    /// Records that a person said no.
+    pub(crate) async fn record_no(
+        &self,
+        by: &impl Authority,
+        person: &PersonId,
+        client: &str,
+    ) -> Result<(), Error> {
+        let (tx, ()) = self.begin(by, |_| Ok(())).await?;
+        let event = Event::new(EventKind::DelegationRefused, person, json!({ "client": client }));
+        self.keep(tx, vec![event]).await.map(drop)
+    }
+
+    /// Takes back what a person let a client do. The task ends, too, unless another delegation of theirs rests on it.
+    pub(crate) async fn revoke_delegation(
+        &self,
+        by: &impl Authority,
+        id: &DelegationId,
+        person: Option<&PersonId>,
+        reason: &str,
+    ) -> Result<(), Error> {
+        let found = self.snapshot().delegations.get(id).cloned();
+        let theirs = |found: &Arc<Delegation>| person.is_none_or(|person| found.person == *person);
+        let found = found.filter(theirs).ok_or(DelegationRefusal::Missing)?;
+        let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
+        let Some(events) = ending(&mut tx, &found, reason).await? else {
+            tx.rollback().await?;
+            return Ok(());
+        };
+        self.keep(tx, events).await.map(drop)
+    }
+
+    /// What a person let clients do and that is alive, the newest first.
+    pub(crate) fn delegations_of(&self, person: &PersonId) -> Vec<Arc<Delegation>> {
+        let known = self.snapshot();
+        let now = self.now();
+        let theirs = known.delegations.values().filter(|delegation| delegation.person == *person);
+        let mut alive: Vec<_> = theirs
+            .filter(|delegation| known.delegation_lives(&delegation.id, now).is_ok())
+            .cloned()
+            .collect();
+        alive.sort_by(|one, other| other.id.cmp(&one.id));
+        alive
+    }
+
+    /// The delegation behind a refresh token, whether the token is spent or not.
+    pub(crate) async fn delegation_by_refresh(&self, token: &Secret) -> Result<Option<DelegationId>, Error> {
+        let _place = self.inner().readers.admit(Reader::Owner).await?;
+        let digest = sha256(token.expose().as_bytes());
+        Ok(rows::delegation_of_refresh(&mut *self.store().read().await?, &digest).await?)
+    }
+
+    /// Forgets codes, tokens, delegations and devices whose time is long over; run from time to time.
+    pub async fn forget_delegations(&self, by: &System) -> Result<u64, Error> {
+        let before = by.ctx().now.plus_seconds(-KEPT_SECONDS);
+        let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
+        let forgotten = rows::forget(&mut tx, before).await?;
+        if forgotten == 0 {
+            tx.rollback().await?;
+        } else {
+            tx.commit_unrecorded(Unrecorded::Expired).await?;
+        }
+        Ok(forgotten)
+    }
+}
+
+/// Keeps a refresh token, as part of the transaction that gives it out.
+pub(crate) async fn keep_refresh(
+    tx: &mut Tx,
+    delegation: &Delegation,
+    new: &NewRefresh<'_>,
+) -> Result<(), base::Fault> {
+    let digest = sha256(new.token.expose().as_bytes());
+    rows::insert_refresh(tx, &digest, &delegation.id, delegation.expires, new.jkt).await
+}
+
+/// Ends a delegation as part of a transaction; the records of it, or nothing where it had ended.
+async fn ending(
+    tx: &mut Tx,
+    delegation: &Delegation,
+    reason: &str,
+) -> Result<Option<Vec<Event>>, base::Fault> {
+    if !rows::end(tx, &delegation.id).await? {
+        return Ok(None);
+    }
+    let facts = json!({ "person": delegation.person, "client": delegation.client, "reason": reason });
+    let mut events = vec![Event::new(EventKind::DelegationRevoked, &delegation.id, facts)];
+    if let Powers::Agent { task, .. } = &delegation.powers {
+        let others = rows::of_person(tx, &delegation.person).await?;
+        let shares =
+            |other: &Delegation| matches!(&other.powers, Powers::Agent { task: its, .. } if its == task);
+        if !others.iter().any(shares) {
+            events.extend(task::end(tx, task, TaskState::Killed, reason).await?);
+        }
+    }
+    Ok(Some(events))
+}
+
+/// What the client will be able to do, with the task where it is a new one.
+fn powers(
+    draft: &mut Draft,
+    ctx: &Ctx,
+    person: &PersonId,
+    wanted: &Wanted,
+) -> Result<(Powers, Option<Task>), Error> {
+    match &wanted.powers {
+        WantedPowers::Person => Ok((Powers::Person, None)),
+        WantedPowers::SignIn => Ok((Powers::SignIn, None)),
+        WantedPowers::SameTask { agent, task } => {
+            draft.known().living_chain(task, ctx.now)?;
+            Ok((Powers::Agent { agent: agent.clone(), task: task.clone() }, None))
+        }
+        WantedPowers::NewTask(new) => {
+            let agent = agent::ensure(draft, &wanted.client, person)?;
+            let WantedTask { purpose, instruction, scope, calls_max, bytes_max } = new.as_ref().clone();
+            let request = TaskRequest {
+                agent: agent.id.clone(),
+                person: Some(person.clone()),
+                parent: None,
+                purpose,
+                instruction,
+                scope,
+                limits: Some(Limits { calls_max, bytes_max }),
+                joinable: false,
+                source: None,
+            };
+            let task = task::plan(draft.known(), ctx, request)?;
+            Ok((Powers::Agent { agent: agent.id.clone(), task: task.id.clone() }, Some(task)))
+        }
+    }
+}
+
+/// When the task of a delegation ends at the latest.
+fn deadline(known: &Snapshot, powers: &Powers, new: Option<&Task>) -> Option<Timestamp> {
+    let Powers::Agent { task, .. } = powers else { return None };
+    let own = new.map(|task| task.scope.deadline);
+    own.or_else(|| known.tasks.get(task).map(|task: &Arc<Task>| task.scope.deadline))
+}
+
+impl Snapshot {
+    /// The delegation with this id, if it is alive, and the session that it ends with.
+    pub(crate) fn delegation_lives(
+        &self,
+        id: &DelegationId,
+        now: Timestamp,
+    ) -> Result<&Arc<Delegation>, Error> {
+        let delegation = self.delegations.get(id).filter(|delegation| now < delegation.expires);
+        let delegation = delegation.ok_or(DelegationRefusal::Over)?;
+        self.person_lives(&delegation.person)?;
+        let tenant = base::TenantId::first();
+        let life = Life {
+            generation: delegation.generation,
+            position: delegation.position,
+            tenant: &tenant,
+            token: None,
+        };
+        self.credential_lives(&life, &[AnyId::from(&delegation.person), AnyId::from(id)])?;
+        if let Some(session) = &delegation.session {
+            let digest = self.session_digests.get(session).ok_or(DelegationRefusal::Over)?;
+            self.session_lives(digest, &tenant, now)?;
+        }
+        if let Powers::Agent { task, .. } = &delegation.powers {
+            self.living_chain(task, now)?;
+        }
+        Ok(delegation)
+    }
+
+    /// An earlier delegation by which the person agreed to as much already, if it is alive.
+    pub(crate) fn remembered(
+        &self,
+        person: &PersonId,
+        wanted: &Remembered<'_>,
+        now: Timestamp,
+    ) -> Option<&Arc<Delegation>> {
+        let same = |delegation: &&Arc<Delegation>| {
+            delegation.person == *person
+                && delegation.client == wanted.client
+                && delegation.client_digest == wanted.client_digest
+                && delegation.redirect == wanted.redirect
+                && delegation.audience.as_deref() == wanted.audience
+                && delegation.wish.as_deref() == wanted.wish
+                && wanted.scope.iter().all(|scope| delegation.scope.contains(scope))
+        };
+        let alive = |delegation: &&Arc<Delegation>| self.delegation_lives(&delegation.id, now).is_ok();
+        self.delegations.values().filter(same).filter(alive).max_by(|one, other| one.id.cmp(&other.id))
+    }
+}
+
+/// What has to be the same for a person to have agreed already.
+pub(crate) struct Remembered<'a> {
+    pub(crate) client: &'a str,
+    pub(crate) client_digest: &'a str,
+    pub(crate) redirect: &'a str,
+    pub(crate) audience: Option<&'a str>,
+    pub(crate) scope: &'a [String],
+    pub(crate) wish: Option<&'a str>,
+}
+
+impl Delegation {
+    /// The task that its tokens are for.
+    pub fn task(&self) -> Option<&TaskId> {
+        match &self.powers {
+            Powers::Agent { task, .. } => Some(task),
+            Powers::Person | Powers::SignIn => None,
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! What a person is asked to agree to, as they see it, and what they agreed to, as they left it.
+
+use std::collections::BTreeSet;
+
+use base::{Error, PersonId, Timestamp};
+use pages::{Choice, Consent, Page, Rule};
+use policy::{Effect, Pattern, PromptRule, ResourceRule, Scope, ToolRule, UriRule};
+use wire::oauth::{ErrorCode, Form, NewTask, OAuthError, SignedIn, TaskDetails};
+
+use super::{
+    asked::{Answering, Asked, OFFLINE_ACCESS},
+    audience::Audience,
+    wish::{everyday, rules},
+};
+use crate::{
+    client::ClientUse,
+    control::Control,
+    delegation::{Wanted, WantedPowers, WantedTask, name_for},
+    principal::{BlueprintBody, LimitsSpec},
+    session::{InSession, Session},
+    snapshot::Snapshot,
+};
+
+/// How long a person may let an agent act, in seconds, as far as the blueprint admits, and which of them is offered first.
+const DURATIONS: [(i64, &str); 5] =
+    [(3600, "1 h"), (8 * 3600, "8 h"), (24 * 3600, "24 h"), (7 * 24 * 3600, "7 d"), (30 * 24 * 3600, "30 d")];
+const DURATION_FIRST: i64 = 8 * 3600;
+/// How long a program may act as a person, in seconds.
+const PERSON_SECONDS: i64 = 7 * 24 * 3600;
+/// How long a program that may come back knows who somebody is, in seconds.
+const SIGN_IN_SECONDS: i64 = 30 * 24 * 3600;
+const UNNAMED_PURPOSE: &str = "interactive work through";
+
+/// Why what a person agreed to cannot be kept.
+pub(super) enum Unwanted {
+    /// Nothing is left of it.
+    Nothing,
+    /// The form is not the one of the page.
+    Form,
+    /// The client asked for something that cannot be.
+    Client(OAuthError),
+    /// The person may not agree to it.
+    Denied(String),
+}
+
+impl Control {
+    /// The page on which a person decides.
+    pub(super) fn consent_page(
+        &self,
+        page: Page,
+        sealed: &str,
+        (answering, asked): (&Answering, &Asked),
+        session: &InSession,
+    ) -> Result<Consent, Unwanted> {
+        let known = self.snapshot();
+        let client = &answering.client;
+        let person = session.person();
+        let is_agent = asked.powers == ClientUse::Agent;
+        let (agent, owner, limits) = if is_agent {
+            let found =
+                known.agent_for(client, person).map_err(|refusal| Unwanted::Denied(refusal.to_string()))?;
+            let owner = found.as_ref().map_or(person, |agent| &agent.body.owner);
+            let owner =
+                known.people.get(owner).map_or_else(String::new, |owner| owner.body.display_name.clone());
+            let name = found
+                .as_ref()
+                .map_or_else(|| name_for(&known, client, person), |agent| agent.name.to_string());
+            (Some(name), owner, limits(&known, client, person))
+        } else {
+            (None, String::new(), LimitsSpec::default())
+        };
+        let new = match &asked.request.task {
+            Some(TaskDetails::New(new)) => Some(new.as_ref()),
+            Some(TaskDetails::Existing(_)) | None => None,
+        };
+        let until = new.and_then(|new| new.until).map(|until| until.resolve(session.now()));
+        let longest = longest(limits, until, session.now());
+        Ok(Consent {
+            page,
+            visit: sealed.to_owned(),
+            client: client.metadata.client_name.clone(),
+            client_id: client.client_id.clone(),
+            vouched: client.is_vouched(),
+            redirect_host: answering.redirect.host().to_owned(),
+            loopback: answering.redirect.is_loopback(),
+            agent,
+            owner,
+            as_person: asked.powers == ClientUse::Person,
+            purpose: new.map(|new| new.purpose.clone()),
+            instruction: new.and_then(|new| new.instruction.clone()),
+            resource: match &asked.audience {
+                Audience::Mcp(server) => server.clone(),
+                Audience::AllServers => "*".into(),
+                Audience::Api | Audience::UserInfo => String::new(),
+            },
+            rules: new.map(shown_rules).transpose().map_err(Unwanted::Client)?.unwrap_or_default(),
+            effects: if is_agent && new.is_none() { effects() } else { Vec::new() },
+            durations: durations(longest),
+            calls: new.and_then(|new| new.limits.calls).unwrap_or(limits.calls_max).min(limits.calls_max),
+            learns: asked
+                .scope
+                .iter()
+                .filter(|scope| *scope != OFFLINE_ACCESS)
+                .map(|scope| format!("scope-{scope}"))
+                .collect(),
+            offline: is_agent
+                || asked.powers == ClientUse::Person
+                || asked.scope.iter().any(|scope| scope == OFFLINE_ACCESS),
+        })
+    }
+
+    /// What a person agreed to: what was asked, without what they took away.
+    pub(super) fn agreed(
+        &self,
+        form: &Form,
+        (answering, asked): (&Answering, &Asked),
+        session: &InSession,
+    ) -> Result<Wanted, Unwanted> {
+        let client = &answering.client;
+        let limits = limits(&self.snapshot(), client, session.person());
+        let (powers, seconds) = match asked.powers {
+            ClientUse::Person => (WantedPowers::Person, PERSON_SECONDS),
+            ClientUse::SignIn => (WantedPowers::SignIn, SIGN_IN_SECONDS),
+            ClientUse::Agent => {
+                let number = |name: &str| form.get(name).and_then(|text| text.parse::<i64>().ok());
+                let (seconds, calls) =
+                    (number("seconds").ok_or(Unwanted::Form)?, number("calls").ok_or(Unwanted::Form)?);
+                let task = task(form, asked, limits, (seconds, calls), session.now())?;
+                let seconds = (task.scope.deadline.millis() - session.now().millis()) / 1000;
+                let purpose = format!("{UNNAMED_PURPOSE} {}", client.metadata.client_name);
+                let task = WantedTask {
+                    purpose: if task.purpose.is_empty() { purpose } else { task.purpose },
+                    ..task
+                };
+                (WantedPowers::NewTask(Box::new(task)), seconds)
+            }
+        };
+        Ok(self.wanted((answering, asked), session, powers, seconds))
+    }
+
+    /// The same for what a person agreed to before.
+    pub(super) fn wanted(
+        &self,
+        (answering, asked): (&Answering, &Asked),
+        session: &InSession,
+        powers: WantedPowers,
+        seconds: i64,
+    ) -> Wanted {
+        let ends_with_session =
+            asked.powers == ClientUse::SignIn && asked.scope.iter().all(|scope| scope != OFFLINE_ACCESS);
+        Wanted {
+            client: answering.client.clone(),
+            redirect: answering.registered(),
+            audience: Some(asked.audience.uri(&self.settings().issuer())),
+            scope: asked.scope.clone(),
+            wish: asked.wish.clone(),
+            powers,
+            seconds,
+            signed_in: signed_in(&session.session),
+            session: ends_with_session.then(|| session.session.id.clone()),
+        }
+    }
+}
+
+/// How the person of a session signed in.
+pub(super) fn signed_in(session: &Session) -> SignedIn {
+    SignedIn {
+        at: Timestamp::from_seconds(session.proved.seconds()),
+        acr: session.proof.level.acr().to_owned(),
+        amr: session.proof.methods.clone(),
+    }
+}
+
+/// What the blueprint of a client's agent admits, or will admit.
+fn limits(known: &Snapshot, client: &crate::client::KnownClient, person: &PersonId) -> LimitsSpec {
+    let agent = known.agent_for(client, person).ok().flatten();
+    let blueprint = match &agent {
+        Some(agent) => known.blueprints.get(&agent.body.blueprint),
+        None => known.blueprints.named("assistant"),
+    };
+    blueprint.map_or_else(LimitsSpec::default, |blueprint| {
+        let body: &BlueprintBody = &blueprint.body;
+        body.limits
+    })
+}
+
+/// The longest that may be agreed to, in seconds.
+fn longest(limits: LimitsSpec, until: Option<Timestamp>, now: Timestamp) -> i64 {
+    let asked = until.map(|until| (until.millis() - now.millis()) / 1000);
+    asked.map_or(limits.task_seconds_max, |asked| asked.min(limits.task_seconds_max)).max(1)
+}
+
+fn durations(longest: i64) -> Vec<Choice> {
+    let choice = |(seconds, label): (i64, String), first: i64| Choice {
+        field: "seconds".into(),
+        value: seconds.to_string(),
+        label,
+        chosen: seconds == first,
+    };
+    let mut offered: Vec<(i64, String)> = DURATIONS
+        .into_iter()
+        .filter(|(seconds, _)| *seconds <= longest)
+        .map(|(seconds, label)| (seconds, label.to_owned()))
+        .collect();
+    if offered.last().is_none_or(|(seconds, _)| *seconds < longest) {
+        offered.push((
+            longest,
+            if longest >= 60 { format!("{} min", longest / 60) } else { format!("{longest} s") },
+        ));
+    }
+    let first =
+        offered.iter().map(|(seconds, _)| *seconds).filter(|seconds| *seconds <= DURATION_FIRST).max();
+    let first = first.unwrap_or(longest);
+    offered.into_iter().map(|offer| choice(offer, first)).collect()
+}
+
+/// Everything but administration, each of which can be left out.
+fn effects() -> Vec<Choice> {
+    let offered = Effect::ALL.into_iter().filter(|effect| *effect != Effect::Admin);
+    let choice = |effect: Effect| Choice {
+        field: format!("effect_{}", effect.as_str()),
+        value: "yes".into(),
+        label: format!("effect-{}", effect.as_str()),
+        chosen: true,
+    };
+    offered.map(choice).collect()
+}
+
+/// The rules that a client asked for, read.
+struct Read {
+    tools: Vec<ToolRule>,
+    resources: Vec<ResourceRule>,
+    prompts: Vec<PromptRule>,
+}
+
+fn read(new: &NewTask) -> Result<Read, OAuthError> {
+    Ok(Read {
+        tools: rules("tools", &new.tools)?,
+        resources: rules("resources", &new.resources)?,
+        prompts: rules("prompts", &new.prompts)?,
+    })
+}
+
+fn shown_rules(new: &NewTask) -> Result<Vec<Rule>, OAuthError> {
+    let Read { tools, resources, prompts } = read(new)?;
+    let tools = tools.iter().enumerate().map(|(at, rule)| Rule {
+        field: format!("tool_{at}"),
+        what: format!("{} / {}", pattern(&rule.server), pattern(&rule.tool)),
+        constraints: rule
+            .constraints
+            .iter()
+            .map(|constraint| format!("{}: {}", constraint.argument, constraint.rule))
+            .collect(),
+        effects: rule.effects.iter().flatten().map(|effect| format!("effect-{}", effect.as_str())).collect(),
+    });
+    let plain =
+        |field: String, what: String| Rule { field, what, constraints: Vec::new(), effects: Vec::new() };
+    let resources = resources.iter().enumerate().map(|(at, rule)| {
+        let uri = match &rule.uri {
+            UriRule::Exact(uri) => uri.clone(),
+            UriRule::Prefix(prefix) => format!("{prefix}*"),
+        };
+        plain(format!("resource_{at}"), format!("{} / {uri}", pattern(&rule.server)))
+    });
+    let prompts = prompts.iter().enumerate();
+    let prompts = prompts.map(|(at, rule)| {
+        plain(format!("prompt_{at}"), format!("{} / {}", pattern(&rule.server), pattern(&rule.prompt)))
+    });
+    Ok(tools.chain(resources).chain(prompts).collect())
+}
+
+fn pattern(pattern: &Pattern) -> &str {
+    match pattern {
+        Pattern::Any => "*",
+        Pattern::Exact(name) => name,
+    }
+}
+
+/// The task as the person left it: never more than was asked, and never more than the blueprint admits.
+fn task(
+    form: &Form,
+    asked: &Asked,
+    limits: LimitsSpec,
+    (seconds, calls): (i64, i64),
+    now: Timestamp,
+) -> Result<WantedTask, Unwanted> {
+    let has = |field: String| form.get(&field).is_some();
+    let new = match &asked.request.task {
+        Some(TaskDetails::New(new)) => Some(new.as_ref()),
+        Some(TaskDetails::Existing(_)) | None => None,
+    };
+    let until = new.and_then(|new| new.until).map(|until| until.resolve(now));
+    if !(1..=longest(limits, until, now)).contains(&seconds) {
+        return Err(Unwanted::Form);
+    }
+    let deadline = now.plus_seconds(seconds);
+    let calls_max = new.and_then(|new| new.limits.calls).unwrap_or(limits.calls_max).min(limits.calls_max);
+    if !(1..=calls_max).contains(&calls) {
+        return Err(Unwanted::Form);
+    }
+    let scope = match new {
+        Some(new) => {
+            let Read { tools, resources, prompts } = read(new).map_err(Unwanted::Client)?;
+            Scope {
+                tools: kept(tools, |at| has(format!("tool_{at}"))),
+                resources: kept(resources, |at| has(format!("resource_{at}"))),
+                prompts: kept(prompts, |at| has(format!("prompt_{at}"))),
+                deadline,
+            }
+        }
+        None => narrowed(everyday(), |effect| has(format!("effect_{}", effect.as_str())), deadline),
+    };
+    if scope.tools.is_empty() && scope.resources.is_empty() && scope.prompts.is_empty() {
+        return Err(Unwanted::Nothing);
+    }
+    Ok(WantedTask {
+        purpose: new.map_or_else(String::new, |new| new.purpose.clone()),
+        instruction: new.and_then(|new| new.instruction.clone()),
+        scope,
+        calls_max: calls,
+        bytes_max: new.and_then(|new| new.limits.bytes).unwrap_or(limits.bytes_max).min(limits.bytes_max),
+    })
+}
+
+fn kept<T>(all: Vec<T>, keeps: impl Fn(usize) -> bool) -> Vec<T> {
+    all.into_iter().enumerate().filter(|(at, _)| keeps(*at)).map(|(_, one)| one).collect()
+}
+
+/// An everyday task with some of its effects. Resources and prompts are read.
+fn narrowed(scope: Scope, keeps: impl Fn(Effect) -> bool, deadline: Timestamp) -> Scope {
+    let effects: BTreeSet<Effect> =
+        Effect::ALL.into_iter().filter(|effect| *effect != Effect::Admin && keeps(*effect)).collect();
+    let reads = effects.contains(&Effect::Read);
+    let Scope { tools, resources, prompts, .. } = scope;
+    let tools = if effects.is_empty() {
+        Vec::new()
+    } else {
+        tools.into_iter().map(|rule| ToolRule { effects: Some(effects.clone()), ..rule }).collect()
+    };
+    Scope {
+        tools,
+        resources: if reads { resources } else { Vec::new() },
+        prompts: if reads { prompts } else { Vec::new() },
+        deadline,
+    }
+}
+
+impl Unwanted {
+    /// The refusal that the client gets, where it is the client's.
+    pub(super) fn for_client(&self) -> Option<OAuthError> {
+        match self {
+            Self::Client(error) => Some(error.clone()),
+            Self::Denied(why) => Some(OAuthError::new(ErrorCode::AccessDenied, why.clone())),
+            Self::Nothing | Self::Form => None,
+        }
+    }
+}
+
+/// What an error of a service means to the client that waits for an answer.
+pub(super) fn refusal_of(error: Error) -> OAuthError {
+    let said = super::said::said(error);
+    match said.code {
+        // What the token endpoint calls a bad grant is a no here.
+        ErrorCode::InvalidGrant | ErrorCode::UnauthorizedClient => {
+            OAuthError::new(ErrorCode::AccessDenied, said.description)
+        }
+        _ => said,
+    }
+}
