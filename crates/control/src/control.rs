@@ -17,7 +17,8 @@ use crate::{
     draft::Draft,
     follow::Follower,
     judge::Judge,
-    login::Tries,
+    login::{Post, Tries},
+    oauth::Tell,
     readers::Readers,
     session::{SeenCache, seen_cache},
     snapshot::Snapshot,
@@ -70,6 +71,10 @@ pub(crate) struct Inner {
     pub(crate) fresh: watch::Sender<Timestamp>,
     /// Fetches addresses that strangers chose; the binary attaches it.
     pub(crate) fetch: std::sync::OnceLock<Fetch>,
+    /// Sends a form to an address that a client chose; the binary attaches it.
+    pub(crate) tell: std::sync::OnceLock<Tell>,
+    /// Sends mail; the binary attaches it where mail can be sent.
+    pub(crate) post: std::sync::OnceLock<Post>,
     /// Clients that are described at their URL.
     pub(crate) documents: Documents,
     /// Hashes passwords.
@@ -108,6 +113,8 @@ impl Control {
             fresh: watch::Sender::new(clock.now()),
             ask_server: std::sync::OnceLock::new(),
             fetch: std::sync::OnceLock::new(),
+            tell: std::sync::OnceLock::new(),
+            post: std::sync::OnceLock::new(),
             documents: Documents::default(),
             hasher: Hasher::new(settings.password_cost),
             seen: seen_cache(),
@@ -137,6 +144,16 @@ impl Control {
     /// Attaches the way of fetching addresses that strangers chose; the first one stays.
     pub fn attach_fetch(&self, fetch: Fetch) {
         drop(self.inner.fetch.set(fetch));
+    }
+
+    /// Attaches the way of telling clients something at an address that they chose; the first one stays.
+    pub fn attach_tell(&self, tell: Tell) {
+        drop(self.inner.tell.set(tell));
+    }
+
+    /// Attaches the way of sending mail; the first one stays.
+    pub fn attach_post(&self, post: Post) {
+        drop(self.inner.post.set(post));
     }
 
     pub(crate) fn ask_server(&self) -> Option<AskServer> {

@@ -34,6 +34,20 @@ factor-lead = Geben Sie den Code ein, den Ihre Authenticator-App zeigt.
 factor-code = Code
 factor-recovery = App nicht zur Hand? Hier gilt auch ein Wiederherstellungscode.
 
+recover-title = Zurück zu Ihrem Zugang
+recover-lead = Geben Sie Ihren Namen oder Ihre E-Mail-Adresse ein. Ein Link geht an die hinterlegte Adresse.
+recover-go = Link senden
+
+mail-subject = Ihr Link zu Writ
+mail-text =
+    Guten Tag {$name},
+
+    mit diesem Link kommen Sie hinein und richten ein, wie Sie sich anmelden. Er gilt einmal und nur für kurze Zeit:
+
+    {$url}
+
+    Falls Sie nicht darum gebeten haben, tun Sie nichts: Ohne diesen Link ändert sich nichts.
+
 join-title = Willkommen bei Writ
 join-lead = Dieser Link ist nur für Sie und gilt einmal. Richten Sie nun ein, wie Sie sich anmelden.
 

@@ -34,6 +34,20 @@ factor-lead = Enter the code that your authenticator app shows.
 factor-code = Code
 factor-recovery = No app at hand? A recovery code works here, too.
 
+recover-title = Find your way back in
+recover-lead = Enter your name or e-mail address. A link goes to the address that is on record.
+recover-go = Send the link
+
+mail-subject = Your link to Writ
+mail-text =
+    Hello {$name},
+
+    this link lets you in and lets you set up how you sign in. It works once, and only for a short while:
+
+    {$url}
+
+    If you did not ask for it, do nothing: without this link nothing changes.
+
 join-title = Welcome to Writ
 join-lead = This link is for you alone and works once. Continue to set up how you sign in.
 

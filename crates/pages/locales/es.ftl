@@ -34,6 +34,20 @@ factor-lead = Introduce el código que muestra tu aplicación de autenticación.
 factor-code = Código
 factor-recovery = ¿No tienes la aplicación? Aquí también sirve un código de recuperación.
 
+recover-title = Recuperar el acceso
+recover-lead = Introduce tu nombre o correo electrónico. Se enviará un enlace a la dirección registrada.
+recover-go = Enviar el enlace
+
+mail-subject = Tu enlace a Writ
+mail-text =
+    Hola, {$name}:
+
+    este enlace te permite entrar y configurar cómo inicias sesión. Funciona una vez y solo durante poco tiempo:
+
+    {$url}
+
+    Si no lo has pedido, no hagas nada: sin este enlace no cambia nada.
+
 join-title = Te damos la bienvenida a Writ
 join-lead = Este enlace es solo para ti y funciona una vez. Continúa para configurar cómo inicias sesión.
 

@@ -34,6 +34,20 @@ factor-lead = 请输入身份验证器应用显示的代码。
 factor-code = 代码
 factor-recovery = 没有应用？也可以输入恢复代码。
 
+recover-title = 找回登录方式
+recover-lead = 请输入您的用户名或电子邮箱。链接将发送到登记的地址。
+recover-go = 发送链接
+
+mail-subject = 您的 Writ 链接
+mail-text =
+    {$name}，您好：
+
+    通过此链接可以登录并设置登录方式。链接仅可使用一次，且很快失效：
+
+    {$url}
+
+    如果不是您本人请求的，请忽略：没有此链接不会发生任何更改。
+
 join-title = 欢迎使用 Writ
 join-lead = 此链接仅供您本人使用一次。继续以设置您的登录方式。
 

@@ -157,7 +157,7 @@ mod tests {
         );
         // Those are chosen by what happened, not by a template.
         let chosen = |key: &&String| {
-            ["notice-", "error-", "effect-", "kind-", "scope-", "state-"]
+            ["notice-", "error-", "effect-", "kind-", "scope-", "state-", "mail-"]
                 .iter()
                 .any(|prefix| key.starts_with(prefix))
         };

@@ -9,14 +9,16 @@
 
 mod asset;
 mod language;
+mod letter;
 mod moment;
 mod page;
 mod view;
 
 pub use asset::{ASSETS, Asset};
 pub use language::Language;
+pub use letter::Letter;
 pub use page::{Notice, Page};
 pub use view::{
     Account, AgentRow, AuthenticatorRow, CallRow, Ceremony, Choice, Codes, ConfirmSignOut, Consent, Device,
-    Factor, Join, Login, Message, Rule, SecondFactor, SessionRow, Setup, TotpSetup,
+    Factor, Join, Login, Message, Recover, Rule, SecondFactor, SessionRow, Setup, TotpSetup,
 };

@@ -19,6 +19,7 @@ macro_rules! renders {
 
 renders!(
     Login,
+    Recover,
     SecondFactor,
     Join,
     Setup,
@@ -58,6 +59,14 @@ pub struct Login {
     pub again: bool,
     /// Whether mail can be sent to whoever lost their way in.
     pub recovers: bool,
+}
+
+/// Asking for a way back in.
+#[derive(Debug, Template)]
+#[template(path = "recover.html")]
+pub struct Recover {
+    /// What all pages have.
+    pub page: Page,
 }
 
 /// The second of two factors.

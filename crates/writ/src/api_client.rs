@@ -1,5 +1,7 @@
 //! The command line's way to a Writ server: JSON over HTTP, strictly.
 
+mod held;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,6 +19,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::{Host, Url};
 use wire::json::{Json, Limits};
+
+use crate::cli::environment::now;
+pub(crate) use held::{CLI_CLIENT, Held, Renewal};
 
 /// How long the head of an answer may take.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
@@ -41,6 +46,9 @@ pub(crate) enum ApiError {
     /// The token cannot stand in a header.
     #[error("the token holds signs that no header can carry; check WRIT_TOKEN")]
     Token,
+    /// Whoever signed in is signed in no more.
+    #[error("you are signed out: {0}")]
+    SignedOut(String),
     /// No connection.
     #[error("`{url}` cannot be reached: {why}")]
     Unreachable {
@@ -78,7 +86,20 @@ impl ApiError {
                 *status == StatusCode::SERVICE_UNAVAILABLE
                     && ["busy", "authority_moved"].contains(&code.as_str())
             }
-            Self::Address(..) | Self::Trust(..) | Self::Token | Self::Silent(_) | Self::Malformed(_) => false,
+            Self::Address(..)
+            | Self::Trust(..)
+            | Self::Token
+            | Self::SignedOut(_)
+            | Self::Silent(_)
+            | Self::Malformed(_) => false,
+        }
+    }
+
+    /// The code of a refusal.
+    pub(crate) fn oauth_code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { code, .. } => Some(code),
+            _ => None,
         }
     }
 }
@@ -87,6 +108,8 @@ impl ApiError {
 pub(crate) struct ApiClient {
     base: Url,
     token: Option<Secret>,
+    /// How the token is renewed, where it is one of somebody who signed in.
+    renewal: Option<Renewal>,
     http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
@@ -130,7 +153,13 @@ impl ApiClient {
             .enable_http1()
             .build();
         let http = legacy::Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { base: url, token, http })
+        Ok(Self { base: url, token, renewal: None, http })
+    }
+
+    /// The same with a token that is renewed.
+    pub(crate) fn renewing(mut self, renewal: Option<Renewal>) -> Self {
+        self.renewal = renewal;
+        self
     }
 
     /// The server's address.
@@ -214,7 +243,7 @@ impl ApiClient {
 
     /// Opens an answer to be read piece by piece.
     pub(crate) async fn open(&self, target: &Target) -> Result<Pieces, ApiError> {
-        let response = self.send(self.request(Method::GET, target, None)?, &target.0).await?;
+        let response = self.send(self.request(Method::GET, target, None).await?, &target.0).await?;
         if !response.status().is_success() {
             return Err(refused(response, &target.0).await);
         }
@@ -223,13 +252,13 @@ impl ApiClient {
 
     /// The status and headers of an answer, whatever they are: for checks of health.
     pub(crate) async fn probe(&self, target: &Target) -> Result<Response<()>, ApiError> {
-        let response = self.send(self.request(Method::GET, target, None)?, &target.0).await?;
+        let response = self.send(self.request(Method::GET, target, None).await?, &target.0).await?;
         Ok(response.map(drop))
     }
 
     /// [`ApiClient::probe`], with what the answer says.
     pub(crate) async fn told(&self, target: &Target) -> Result<Response<String>, ApiError> {
-        let response = self.send(self.request(Method::GET, target, None)?, &target.0).await?;
+        let response = self.send(self.request(Method::GET, target, None).await?, &target.0).await?;
         let status = response.status();
         let body = collect(response, &target.0).await?;
         let mut answer = Response::new(String::from_utf8_lossy(&body).into_owned());
@@ -238,11 +267,11 @@ impl ApiClient {
     }
 
     async fn call(&self, method: Method, target: &Target, body: Option<&Value>) -> Result<Value, ApiError> {
-        let response = self.send(self.request(method, target, body)?, &target.0).await?;
+        let response = self.send(self.request(method, target, body).await?, &target.0).await?;
         whole(response, &target.0).await
     }
 
-    fn request(
+    async fn request(
         &self,
         method: Method,
         target: &Target,
@@ -250,7 +279,12 @@ impl ApiClient {
     ) -> Result<Request<Full<Bytes>>, ApiError> {
         let body = body.map(Value::to_string).unwrap_or_default();
         let mut request = request(method, &target.0, "application/json", body.into())?;
-        if let Some(token) = &self.token {
+        let token = match &self.renewal {
+            // Boxed: renewing sends a request of its own.
+            Some(renewal) => Some(Box::pin(renewal.token(self, now())).await?),
+            None => self.token.clone(),
+        };
+        if let Some(token) = token {
             let value = sensitive(&format!("Bearer {}", token.expose()))?;
             request.headers_mut().insert(header::AUTHORIZATION, value);
         }

@@ -16,6 +16,8 @@ pub const PASSWORD_CHARACTERS_MIN: usize = 12;
 const CHARACTERS_MAX: usize = 1024;
 /// How many wait for the pool at most.
 const WAITING_MAX: usize = 64;
+/// How many letters and digits a password has beside what it says of its person.
+const OWN_CHARACTERS_MIN: usize = 6;
 /// A password that is found among fewer guesses than this is one that is guessed early (decimal logarithm).
 const GUESSES_LOG10_MIN: f64 = 8.0;
 
@@ -53,10 +55,19 @@ pub(crate) fn admit(password: &Secret, about: &[&str]) -> Result<(), Authenticat
     }
     // Estimating takes time that grows with the length, and what is long enough is not in any list.
     let beginning: String = password.expose().chars().take(64).collect();
-    if zxcvbn::zxcvbn(&beginning, about).guesses_log10() < GUESSES_LOG10_MIN {
+    if zxcvbn::zxcvbn(&beginning, about).guesses_log10() < GUESSES_LOG10_MIN || is_about(&beginning, about) {
         return Err(AuthenticatorRefusal::Known);
     }
     Ok(())
+}
+
+/// Whether little is left of a password without the words that others connect with the person.
+fn is_about(password: &str, about: &[&str]) -> bool {
+    let mut left = password.to_lowercase();
+    for word in about.iter().filter(|word| word.chars().count() >= 3) {
+        left = left.replace(&word.to_lowercase(), "");
+    }
+    left.chars().filter(|character| character.is_alphanumeric()).count() < OWN_CHARACTERS_MIN
 }
 
 /// Hashes and verifies passwords, one at a time for each core, with few waiting.
@@ -168,7 +179,7 @@ mod tests {
             (&"x".repeat(1025)[..], AuthenticatorRefusal::Length),
             ("Password1234", AuthenticatorRefusal::Known),
             ("aaaaaaaaaaaaaaaa", AuthenticatorRefusal::Known),
-            ("qwertyuiop123", AuthenticatorRefusal::Known),
+            ("qwerty123456", AuthenticatorRefusal::Known),
         ] {
             assert_eq!(admit(&secret(bad), &[]), Err(why), "{bad}");
         }

@@ -133,23 +133,24 @@ impl Control {
         self.keep(tx, vec![event]).await.map(drop)
     }
 
-    /// Takes back what a person let a client do. The task ends, too, unless another delegation of theirs rests on it.
+    /// Takes back what a person let a client do; false when it had ended. The task ends, too, unless another delegation of
+    /// theirs rests on it.
     pub(crate) async fn revoke_delegation(
         &self,
         by: &impl Authority,
         id: &DelegationId,
         person: Option<&PersonId>,
         reason: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let found = self.snapshot().delegations.get(id).cloned();
         let theirs = |found: &Arc<Delegation>| person.is_none_or(|person| found.person == *person);
         let found = found.filter(theirs).ok_or(DelegationRefusal::Missing)?;
         let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
         let Some(events) = ending(&mut tx, &found, reason).await? else {
             tx.rollback().await?;
-            return Ok(());
+            return Ok(false);
         };
-        self.keep(tx, events).await.map(drop)
+        self.keep(tx, events).await.map(|_| true)
     }
 
     /// What a person let clients do and that is alive, the newest first.

@@ -90,7 +90,7 @@ pub(super) async fn insert_refresh(
 #[derive(Debug)]
 pub(crate) enum Spent<T> {
     /// It is spent now, for the first time.
-    First(DelegationId, T),
+    First(T),
     /// It was spent before.
     Again(DelegationId),
     /// There is no such thing, or its time is over.
@@ -104,9 +104,9 @@ pub(crate) async fn spend_code(
     now: Timestamp,
 ) -> Result<Spent<CodeTerms>, Fault> {
     let sql = "update authorization_code set spent = true where digest = $1 and not spent and expires > $2
-               returning delegation, doc";
+               returning doc";
     if let Some(row) = tx.row(sql, &[digest.into(), now.into()]).await? {
-        return Ok(Spent::First(row.parsed(0)?, parsed(serde_json::from_str(&row.text(1)?))?));
+        return Ok(Spent::First(parsed(serde_json::from_str(&row.text(0)?))?));
     }
     let sql = "select delegation from authorization_code where digest = $1 and spent";
     again(tx.row(sql, &[digest.into()]).await?.as_ref())
@@ -119,9 +119,9 @@ pub(crate) async fn spend_refresh(
     now: Timestamp,
 ) -> Result<Spent<Option<String>>, Fault> {
     let sql = "update refresh_token set spent = true where digest = $1 and not spent and expires > $2
-               returning delegation, jkt";
+               returning jkt";
     if let Some(row) = tx.row(sql, &[digest.into(), now.into()]).await? {
-        return Ok(Spent::First(row.parsed(0)?, row.opt_text(1)?));
+        return Ok(Spent::First(row.opt_text(0)?));
     }
     let sql = "select delegation from refresh_token where digest = $1 and spent";
     again(tx.row(sql, &[digest.into()]).await?.as_ref())

@@ -23,6 +23,9 @@ struct NewInvitation {
     /// How long it works, at most a week; a day when not given.
     #[serde(default)]
     expires_seconds: Option<i64>,
+    /// Send it to the person's address, and do not show it.
+    #[serde(default)]
+    mail: bool,
 }
 
 /// A link that was made. It is shown this once, and works once.
@@ -30,8 +33,9 @@ struct NewInvitation {
 struct Invitation {
     /// Whose.
     person: String,
-    /// The link.
-    url: String,
+    /// The link; absent where it was sent by mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
     /// Until when it works, RFC 3339.
     expires: String,
 }
@@ -57,7 +61,12 @@ async fn invite_person(
     let person =
         control.snapshot().people.find(&name).map(|person| (person.id.clone(), person.name.to_string()));
     let (id, person) = person.ok_or_else(missing)?;
+    if new.mail {
+        control.mail_link(&asked, &id, seconds, pages::Language::default()).await?;
+        let expires = asked.ctx.now.plus_seconds(seconds).to_string();
+        return Ok(Json(Invitation { person, url: None, expires }));
+    }
     let invited = control.invite(&asked, &id, seconds, None).await?;
-    let url = format!("{}{}", control.settings().issuer(), invited.path.expose());
+    let url = Some(format!("{}{}", control.settings().issuer(), invited.path.expose()));
     Ok(Json(Invitation { person, url, expires: invited.expires.to_string() }))
 }

@@ -8,7 +8,7 @@ use axum::{
 };
 use base::{Error, Secret};
 use http::{HeaderValue, StatusCode, Uri};
-use pages::{Ceremony, ConfirmSignOut, Join, Login, Message, Notice, SecondFactor};
+use pages::{Ceremony, ConfirmSignOut, Join, Login, Message, Notice, Recover, SecondFactor};
 
 use super::{
     service::Shown,
@@ -32,6 +32,7 @@ pub fn router(control: &Control) -> Router {
         .route("/login/passkey", post(passkey))
         .route("/join/{code}", get(join))
         .route("/join", post(accept))
+        .route("/recover", get(ask_way_back).post(way_back))
         .route("/logout", get(ask_sign_out).post(sign_out))
         .route("/assets/{name}", get(async |Path(name): Path<String>| asset(&name)))
         .with_state(control.clone())
@@ -91,7 +92,7 @@ async fn show(
         name: name.to_owned(),
         passkey,
         again: guest.session.is_some(),
-        recovers: false,
+        recovers: control.sends_mail(),
     };
     let status = match trouble {
         None => StatusCode::OK,
@@ -197,6 +198,21 @@ async fn accept(State(control): State<Control>, posted: Posted) -> Result<Respon
     let signed_in = control.sign_in(&proof, guest.session.as_ref(), &guest.visitor).await;
     let (secret, _) = signed_in.map_err(|error| Trouble::of(error, guest.language))?;
     Ok(redirect("/account/setup", &[cookie_of(&secret)]))
+}
+
+async fn ask_way_back(State(control): State<Control>, guest: Guest) -> Result<Response, Trouble> {
+    if !control.sends_mail() {
+        return Err(Trouble::Missing(guest.language));
+    }
+    let view = Recover { page: guest.page(&control) };
+    Ok(html(&guest, StatusCode::OK, view.html(), None))
+}
+
+async fn way_back(State(control): State<Control>, posted: Posted) -> Response {
+    let guest = &posted.guest;
+    control.recover(&guest.visitor.address, posted.field("name"), guest.language);
+    let view = Message::of(guest.page(&control), "notice-mail").then(LOGIN_PATH, "notice-sign-in");
+    html(guest, StatusCode::OK, view.html(), None)
 }
 
 async fn ask_sign_out(State(control): State<Control>, guest: Guest, uri: Uri) -> Response {

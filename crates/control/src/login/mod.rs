@@ -4,10 +4,12 @@
 //! the same hashing, the same record. Limits are asked before anything is hashed.
 
 pub mod http;
+mod recover;
 mod service;
 mod tries;
 mod visit;
 
 pub(crate) use http::{LOGIN_PATH, begin_passkey, expired, parameter};
+pub use recover::{Mail, MailRefusal, Post};
 pub(crate) use tries::Tries;
 pub(crate) use visit::{Purpose, Visit};

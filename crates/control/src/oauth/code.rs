@@ -71,7 +71,7 @@ impl Control {
             (redeeming(&asking, &delegation), self.tokens(&asking, app, &delegation, request)?);
         let (mut tx, ()) = self.begin(&by, |_| Ok(())).await.map_err(dead)?;
         let terms = match spend_code(&mut tx, &digest, asking.ctx.now).await.map_err(fault)? {
-            Spent::First(_, terms) => terms,
+            Spent::First(terms) => terms,
             Spent::Again(id) => {
                 tx.rollback().await.map_err(fault)?;
                 return Err(self.spent_again(&id, "a code was used twice").await);
@@ -107,7 +107,7 @@ impl Control {
             (redeeming(&asking, &delegation), self.tokens(&asking, app, &delegation, request)?);
         let (mut tx, ()) = self.begin(&by, |_| Ok(())).await.map_err(dead)?;
         match spend_refresh(&mut tx, &digest, asking.ctx.now).await.map_err(fault)? {
-            Spent::First(_, bound) => {
+            Spent::First(bound) => {
                 if bound.is_some() && bound != asking.key {
                     let why = "the refresh token is bound to a key; send a DPoP proof of that key";
                     return Err(OAuthError::new(ErrorCode::InvalidGrant, why));
@@ -169,7 +169,7 @@ impl Control {
         let by = redeeming(&asking.for_person(found.person.clone()), &found);
         let ended = self.revoke_delegation(&by, &found.id, None, "given up by its client").await;
         match ended {
-            Ok(()) | Err(Error::Refused(_)) => Ok(true),
+            Ok(_) | Err(Error::Refused(_)) => Ok(true),
             Err(error) => Err(said(error)),
         }
     }
@@ -214,7 +214,7 @@ impl Control {
         metrics::counter!("writ_tokens_reused_total").increment(1);
         let by = self.system("reuse of a token");
         match self.revoke_delegation(&by, id, None, reason).await {
-            Ok(()) | Err(Error::Refused(_)) => {
+            Ok(_) | Err(Error::Refused(_)) => {
                 no_grant("it was used before; what the person agreed to has ended")
             }
             Err(error) => said(error),

@@ -14,6 +14,7 @@ mod client;
 mod code;
 mod device;
 mod exchange;
+mod farewell;
 pub mod http;
 mod introspect;
 mod issue;
@@ -30,6 +31,7 @@ mod wish;
 
 pub use audience::Audience;
 pub use challenge::Challenged;
+pub use farewell::Tell;
 pub(crate) use presented::api_token;
 pub use refused::{ProofReplayed, TokenRefused};
 pub(crate) use revoked::{load_revoked_tokens, reload_revoked_token};

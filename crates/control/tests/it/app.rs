@@ -29,7 +29,10 @@ pub(crate) struct App {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// The body where it is JSON.
     pub(crate) body: Value,
+    /// The body as it came.
+    pub(crate) text: String,
 }
 
 impl Answer {
@@ -67,7 +70,10 @@ impl App {
             Control::start(bench.store.clone(), settings, bench.clock.clone(), bench.dice.clone())
                 .await
                 .expect("a control plane");
-        let routes = control::http::router(&control).merge(control::oauth::http::router(&control));
+        let routes = control::http::router(&control)
+            .merge(control::oauth::http::router(&control))
+            .merge(control::login::http::router(&control))
+            .merge(control::account::http::router(&control));
         let routes = routes.layer(axum::Extension(base::Bodies::default()));
         Self { bench, control, routes, follower: tokio::spawn(follower.run()) }
     }
@@ -144,7 +150,8 @@ impl App {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Answer { status: parts.status, headers: parts.headers, body }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Answer { status: parts.status, headers: parts.headers, body, text }
     }
 
     /// How many records of a kind there are.

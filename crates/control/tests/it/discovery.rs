@@ -11,6 +11,17 @@ async fn metadata_is_the_same_in_all_forms() {
     each_database(|app| async move {
         let algorithms = json!(["ES256", "RS256", "EdDSA"]);
         let methods = json!(["private_key_jwt", "client_secret_basic", "client_secret_post"]);
+        let claims = [
+            "iss", "sub", "aud", "iat", "exp", "auth_time", "acr", "amr", "nonce", "sid", "name", "preferred_username", "email",
+            "email_verified",
+        ];
+        let grants = [
+            "authorization_code",
+            "refresh_token",
+            "client_credentials",
+            "urn:ietf:params:oauth:grant-type:token-exchange",
+            "urn:ietf:params:oauth:grant-type:device_code",
+        ];
         let expected = json!({
             "issuer": "https://writ.example",
             "authorization_endpoint": "https://writ.example/oauth2/authorize",
@@ -18,9 +29,21 @@ async fn metadata_is_the_same_in_all_forms() {
             "jwks_uri": "https://writ.example/oauth2/jwks",
             "introspection_endpoint": "https://writ.example/oauth2/introspect",
             "revocation_endpoint": "https://writ.example/oauth2/revoke",
-            "response_types_supported": [],
-            "grant_types_supported": ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
-            "token_endpoint_auth_methods_supported": methods,
+            "registration_endpoint": "https://writ.example/oauth2/register",
+            "device_authorization_endpoint": "https://writ.example/oauth2/device_authorization",
+            "pushed_authorization_request_endpoint": "https://writ.example/oauth2/par",
+            "userinfo_endpoint": "https://writ.example/oauth2/userinfo",
+            "end_session_endpoint": "https://writ.example/oauth2/logout",
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "scopes_supported": ["openid", "profile", "email"],
+            "prompt_values_supported": ["none", "login", "consent", "select_account"],
+            "acr_values_supported": ["urn:writ:acr:1fa", "urn:writ:acr:2fa", "phr"],
+            "claims_supported": claims,
+            "ui_locales_supported": ["en", "de", "es", "zh"],
+            "authorization_response_iss_parameter_supported": true,
+            "grant_types_supported": grants,
+            "token_endpoint_auth_methods_supported": ["none", "private_key_jwt", "client_secret_basic", "client_secret_post"],
             "token_endpoint_auth_signing_alg_values_supported": algorithms,
             "introspection_endpoint_auth_methods_supported": methods,
             "revocation_endpoint_auth_methods_supported": methods,
@@ -35,8 +58,10 @@ async fn metadata_is_the_same_in_all_forms() {
             assert_eq!((answer.status.as_u16(), &answer.body), (200, &expected), "{path}");
             assert_eq!(answer.headers["content-type"], "application/json");
         }
-        // Whatever is promised answers, and in JSON.
-        for (name, address) in expected.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_endpoint")) {
+        // Whatever is promised answers, and in JSON but for where people go.
+        let is_page = |name: &str| ["authorization_endpoint", "end_session_endpoint"].contains(&name);
+        let endpoints = expected.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_endpoint"));
+        for (name, address) in endpoints.filter(|(name, _)| !is_page(name)) {
             let path = address.as_str().unwrap().strip_prefix("https://writ.example").unwrap();
             let answer = app.form(path, HeaderMap::new(), &[]).await;
             assert!(answer.status != 404 && answer.body["error"].is_string(), "{name}: {answer:?}");
@@ -78,7 +103,7 @@ async fn everything_else_is_missing_in_json() {
             "/.well-known/oauth-protected-resource/mcp/crm/more",
             "/.well-known/oauth-authorization-server/mcp/crm",
             "/.well-known/security.txt",
-            "/oauth2/register",
+            "/oauth2/nothing",
         ] {
             let answer = app.get(path, HeaderMap::new()).await;
             assert_eq!((answer.status.as_u16(), answer.error()), (404, "not_found"), "{path}");

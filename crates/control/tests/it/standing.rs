@@ -107,6 +107,7 @@ const THINGS: &str = r#"[
     { "apiVersion": "writ/v1", "kind": "Server", "metadata": { "name": "spare" }, "spec": { "url": "https://spare.example/mcp" } },
     { "apiVersion": "writ/v1", "kind": "Server", "metadata": { "name": "fresh" }, "spec": { "url": "https://fresh.example/mcp" } },
     { "apiVersion": "writ/v1", "kind": "Policy", "metadata": { "name": "p" }, "spec": { "description": "x", "text": "forbid (principal is Agent, action == Action::\"crm/read\", resource) when { context.arguments has to && context.arguments.to == \"x\" };" } },
+    { "apiVersion": "writ/v1", "kind": "Client", "metadata": { "name": "c" }, "spec": { "display_name": "x", "redirect_uris": ["https://x.example/"] } },
     { "apiVersion": "writ/v1", "kind": "Grant", "metadata": { "name": "x" }, "spec": { "to": "person/bob", "role": "auditor", "on": "system", "reason": "x" } }
 ]"#;
 
@@ -174,6 +175,20 @@ async fn writes(app: &App) -> Vec<Wanted> {
         ("put_workloads", &put, "workloads/cron".into(), workload),
         ("put_blueprints", &put, "blueprints/new".into(), described()),
         ("delete_blueprints", &delete, "blueprints/unused".into(), none()),
+        (
+            "put_clients",
+            &put,
+            "clients/new".into(),
+            json!({ "display_name": "x", "redirect_uris": ["https://x.example/"] }),
+        ),
+        ("delete_clients", &delete, "clients/writ-cli".into(), none()),
+        (
+            "add_client_credential",
+            &post,
+            "clients/c/credentials".into(),
+            json!({ "label": "x", "secret": true }),
+        ),
+        ("invite_person", &post, "people/ada/invitations".into(), json!({})),
         ("put_agents", &put, "agents/ivy".into(), owned(json!("company"))),
         ("put_servers", &put, "servers/new".into(), json!({ "url": "https://new.example/mcp" })),
         ("delete_servers", &delete, "servers/spare".into(), none()),

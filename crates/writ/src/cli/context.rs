@@ -68,7 +68,10 @@ impl ContextCommand {
                 // An address that no client could use is refused before it is kept.
                 ApiClient::new(&server, None, trust.as_deref())?;
                 let sentence = format!("context {name} added");
-                contexts.contexts.insert(name.clone(), Context { url: server, token, ca_file: trust });
+                contexts.contexts.insert(
+                    name.clone(),
+                    Context { url: server, token, ca_file: trust, refresh: None, expires: None },
+                );
                 contexts.current.get_or_insert(name);
                 sentence
             }

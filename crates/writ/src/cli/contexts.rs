@@ -36,6 +36,12 @@ pub(crate) struct Context {
     /// The only certificates to trust.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ca_file: Option<PathBuf>,
+    /// What renews the token, of whoever signed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refresh: Option<String>,
+    /// When the token ends, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires: Option<i64>,
 }
 
 impl Contexts {
@@ -81,11 +87,11 @@ impl Contexts {
         std::fs::rename(&new, path).map_err(trouble)
     }
 
-    /// The context of this name, or the current one.
-    pub(crate) fn find(&self, name: Option<&str>) -> Result<Option<&Context>, Trouble> {
+    /// The context of this name, or the current one, with its name.
+    pub(crate) fn find(&self, name: Option<&str>) -> Result<Option<(&str, &Context)>, Trouble> {
         let Some(wanted) = name.or(self.current.as_deref()) else { return Ok(None) };
-        let found = self.contexts.get(wanted);
-        found.map(Some).ok_or_else(|| {
+        let found = self.contexts.get_key_value(wanted);
+        found.map(|(name, context)| Some((name.as_str(), context))).ok_or_else(|| {
             Trouble::usage(format!("there is no context `{wanted}`")).help("see `writ context list`")
         })
     }
@@ -104,7 +110,13 @@ mod tests {
         assert!(Contexts::read(&path).unwrap().contexts.is_empty(), "no file is no context");
 
         let mut contexts = Contexts::default();
-        let context = Context { url: "https://w.example".into(), token: Some("t".into()), ca_file: None };
+        let context = Context {
+            url: "https://w.example".into(),
+            token: Some("t".into()),
+            ca_file: None,
+            refresh: None,
+            expires: None,
+        };
         contexts.contexts.insert("home".into(), context);
         contexts.current = Some("home".into());
         contexts.write(&path).unwrap();
@@ -112,7 +124,7 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 
         let read = Contexts::read(&path).unwrap();
-        assert_eq!(read.find(None).unwrap().unwrap().url, "https://w.example");
+        assert_eq!(read.find(None).unwrap().unwrap().1.url, "https://w.example");
         assert!(read.find(Some("work")).is_err());
 
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();

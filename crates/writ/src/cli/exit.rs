@@ -82,6 +82,7 @@ impl From<ApiError> for Trouble {
             ApiError::Unreachable { .. } | ApiError::Silent(_) => {
                 Self::new(Exit::Unavailable, what).help("is the server up? `writ doctor` looks closer")
             }
+            ApiError::SignedOut(_) => Self::new(Exit::Login, what).help("`writ login`"),
             ApiError::Refused { status, help, .. } => Self { exit: exit_of(status), what, help },
             ApiError::Malformed(_) => Self::new(Exit::Failed, what).help("check the address: `writ status`"),
         }

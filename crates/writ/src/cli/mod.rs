@@ -8,7 +8,7 @@ mod client;
 mod completion;
 mod connect;
 mod context;
-mod contexts;
+pub(crate) mod contexts;
 mod coverage;
 mod difference;
 mod discovery;
@@ -23,6 +23,7 @@ mod group;
 mod key;
 mod keys;
 mod kill;
+mod login;
 pub(crate) mod output;
 mod owned;
 mod person;
@@ -104,6 +105,10 @@ enum Command {
     #[command(subcommand)]
     Task(Box<task::TaskCommand>),
     Token(Box<token::Token>),
+    Login(login::Login),
+    Logout(login::Logout),
+    #[command(name = "whoami")]
+    WhoAmI(login::WhoAmI),
     Connect(connect::Connect),
     Check(check::Check),
     Kill(kill::Kill),
@@ -188,6 +193,9 @@ async fn run(cli: Cli, environment: Environment) -> Outcome {
         Command::Secret(secret) => secret.run(setting).await,
         Command::Task(task) => task.run(setting).await,
         Command::Token(token) => token.run(setting).await,
+        Command::Login(login) => Box::pin(login.run(setting)).await,
+        Command::Logout(logout) => logout.run(setting).await,
+        Command::WhoAmI(who) => who.run(setting).await,
         Command::Connect(connect) => connect.run(setting).await,
         Command::Check(check) => check.run(setting).await,
         Command::Kill(kill) => kill.run(setting).await,

@@ -61,6 +61,9 @@ pub(crate) enum PersonCommand {
         /// How long the link works
         #[arg(long, value_name = "SPAN", value_parser = seconds)]
         expires_in: Option<i64>,
+        /// Send it to the person's e-mail address, and do not show it
+        #[arg(long)]
+        mail: bool,
     },
     /// Their API tokens
     #[command(subcommand)]
@@ -88,10 +91,15 @@ impl PersonCommand {
                 }
                 PERSON.set_state(setting, &changed, "disabled").await
             }
-            Self::Invite { name, expires_in } => {
+            Self::Invite { name, expires_in, mail } => {
                 let client = setting.client()?;
-                let body = given([("expires_seconds", expires_in.map(serde_json::Value::from))]);
+                let by_mail = mail.then(|| serde_json::Value::from(true));
+                let body =
+                    given([("expires_seconds", expires_in.map(serde_json::Value::from)), ("mail", by_mail)]);
                 let answer = client.post(&client.at(&[PERSON.plural, &name, "invitations"]), &body).await?;
+                if mail {
+                    return setting.done(&format!("a link is on its way to {name}"), &answer);
+                }
                 setting.secret(
                     "url",
                     &answer,

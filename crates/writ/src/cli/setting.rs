@@ -11,7 +11,7 @@ use super::contexts::{Context, Contexts};
 use super::environment::{Environment, Homes};
 use super::exit::{Exit, Outcome, Trouble};
 use super::output::{Column, Format, emit, talk};
-use crate::api_client::ApiClient;
+use crate::api_client::{ApiClient, Renewal};
 
 /// The server of a person who has just typed `writ up`.
 const URL_DEFAULT: &str = "http://127.0.0.1:8420";
@@ -83,7 +83,7 @@ impl Setting {
         if has_token {
             return Ok(client);
         }
-        let help = "set WRIT_TOKEN; the administrator's is in admin.token in the folder given to `writ up --data`; or `writ context add`";
+        let help = "`writ login`; or set WRIT_TOKEN: the administrator's is in admin.token in the folder given to `writ up --data`";
         Err(Trouble::new(Exit::Login, format!("there is no token for `{}`", client.base())).help(help))
     }
 
@@ -91,26 +91,61 @@ impl Setting {
     pub(crate) fn connect(&self) -> Result<(ApiClient, bool), Trouble> {
         let Environment { url, token, .. } = &self.environment;
         let chosen = self.context()?;
+        let (name, chosen) = chosen.map_or((None, None), |(name, context)| (Some(name), Some(context)));
         // SECURITY: a context's token goes to the context's server and to no other.
         let named = self.globals.url.as_deref().or(url.as_deref());
         let address = named.or(chosen.as_ref().map(|context| context.url.as_str())).unwrap_or(URL_DEFAULT);
         let its_own = chosen.as_ref().filter(|context| context.url == address);
         let kept = || its_own.and_then(|context| context.token.clone()).map(Secret::new);
+        let renewal = its_own.zip(name).filter(|_| token.is_none());
+        let renewal = match renewal {
+            Some((context, name)) => Renewal::of(self.contexts_file()?, &name, context),
+            None => None,
+        };
         let token = token.clone().or_else(kept);
         let ca_file =
             self.globals.ca_file.clone().or_else(|| its_own.and_then(|context| context.ca_file.clone()));
         let has_token = token.is_some();
-        Ok((ApiClient::new(address, token, ca_file.as_deref())?, has_token))
+        Ok((ApiClient::new(address, token, ca_file.as_deref())?.renewing(renewal), has_token))
     }
 
-    fn context(&self) -> Result<Option<Context>, Trouble> {
+    /// A client of the server that is named, without any token, and the certificates that it trusts.
+    pub(crate) fn stranger(&self) -> Result<(ApiClient, Option<PathBuf>), Trouble> {
+        let chosen = self.context().ok().flatten().map(|(_, context)| context);
+        let named = self.globals.url.as_deref().or(self.environment.url.as_deref());
+        let address = named.or(chosen.as_ref().map(|context| context.url.as_str())).unwrap_or(URL_DEFAULT);
+        let its_own = chosen.as_ref().filter(|context| context.url == address);
+        let ca_file =
+            self.globals.ca_file.clone().or_else(|| its_own.and_then(|context| context.ca_file.clone()));
+        Ok((ApiClient::new(address, None, ca_file.as_deref())?, ca_file))
+    }
+
+    /// A client with what the context of this name holds, whatever the environment says.
+    pub(crate) fn connect_to(&self, name: &str) -> Result<(ApiClient, bool), Trouble> {
+        let file = self.contexts_file()?;
+        let contexts = Contexts::read(&file)?;
+        let Some((name, context)) = contexts.find(Some(name))? else {
+            return Err(Trouble::usage(format!("there is no context `{name}`")));
+        };
+        let token = context.token.clone().map(Secret::new);
+        let client = ApiClient::new(&context.url, token, context.ca_file.as_deref())?;
+        Ok((client.renewing(Renewal::of(file, name, context)), context.token.is_some()))
+    }
+
+    /// The context that is named or the current one.
+    pub(crate) fn chosen(&self, contexts: &Contexts) -> Result<Option<(String, Context)>, Trouble> {
         let named = self.globals.context.as_deref().or(self.environment.context.as_deref());
+        Ok(contexts.find(named)?.map(|(name, context)| (name.to_owned(), context.clone())))
+    }
+
+    fn context(&self) -> Result<Option<(String, Context)>, Trouble> {
+        let named = self.globals.context.is_some() || self.environment.context.is_some();
         let complete = self.environment.token.is_some()
             && (self.globals.url.is_some() || self.environment.url.is_some());
-        if (named.is_none() && complete) || self.environment.config.is_none() {
+        if (!named && complete) || self.environment.config.is_none() {
             return Ok(None);
         }
-        Ok(Contexts::read(&self.contexts_file()?)?.find(named)?.cloned())
+        self.chosen(&Contexts::read(&self.contexts_file()?)?)
     }
 
     /// Prints a list.

@@ -56,6 +56,7 @@ impl Stage {
 
             registration: false,
             egress: EgressRules::default(),
+            mail: None,
         };
         let mut server = Server::start(&options).await.context("starting the server")?;
         let admin_token = server

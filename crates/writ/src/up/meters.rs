@@ -14,7 +14,7 @@ enum Kind {
 use Kind::{Counter, Gauge};
 
 /// All meters: name, kind, what it counts.
-const METERS: [(&str, Kind, &str); 21] = [
+const METERS: [(&str, Kind, &str); 24] = [
     (
         "writ_bodies_refused_total",
         Counter,
@@ -61,7 +61,14 @@ const METERS: [(&str, Kind, &str); 21] = [
         Counter,
         "requests of HTTP/1 that were refused because a proxy may read them in another way",
     ),
+    ("writ_sign_ins_refused_total", Counter, "tries to sign in that proved nothing, by method"),
+    ("writ_sign_ins_total", Counter, "people who signed in, by how strongly"),
     ("writ_token_requests_total", Counter, "requests for tokens, by outcome"),
+    (
+        "writ_tokens_reused_total",
+        Counter,
+        "codes and refresh tokens that came a second time and ended what they were for",
+    ),
     (
         "writ_writable",
         Gauge,

@@ -5,6 +5,7 @@ mod documents;
 mod framing;
 mod held;
 mod listener;
+mod mail;
 mod meters;
 mod ops;
 mod options;
@@ -86,10 +87,14 @@ impl Server {
         let (control, follower) =
             Control::start(store.clone(), settings, clock.clone(), dice.clone()).await?;
         attach_egress(&control, options.egress.client()?);
+        if let Some(mail) = &options.mail {
+            control.attach_post(mail.post()?);
+        }
         let mut loops = JoinSet::new();
         loops.spawn(follower.run());
         let bootstrap = set_up(&control, options).await?;
         upkeep::run(&control, &mut loops);
+        loops.spawn(control.clone().tell_sites());
 
         let link = match bootstrap.first {
             true => Some(control.invite_administrator(&control.system("start")).await?),
@@ -189,8 +194,13 @@ async fn set_up(control: &Control, options: &Options) -> anyhow::Result<control:
     Ok(bootstrap)
 }
 
-/// Lets the control plane fetch what strangers name.
+/// Lets the control plane fetch what strangers name, and tell clients what they want to hear.
 fn attach_egress(control: &Control, egress: egress::Egress) {
+    let telling = egress.clone();
+    control.attach_tell(Arc::new(move |url, form| {
+        let egress = telling.clone();
+        Box::pin(async move { egress.post_form(&url, form).await.map_err(|refusal| refusal.to_string()) })
+    }));
     control.attach_fetch(Arc::new(move |url| {
         let egress = egress.clone();
         Box::pin(async move {

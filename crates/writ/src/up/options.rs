@@ -7,7 +7,7 @@ use base::Secret;
 use serde::Deserialize;
 use url::Url;
 
-use super::{Connections, HeldMax};
+use super::{Connections, HeldMax, mail::MailOptions};
 use crate::local::LocalServer;
 
 /// How to run the server.
@@ -39,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) registration: bool,
     /// What the client for strangers' addresses may reach beside the public Internet.
     pub(crate) egress: EgressRules,
+    /// How mail goes out, where it does.
+    pub(crate) mail: Option<MailOptions>,
 }
 
 /// What the client for strangers' addresses may reach beside the public Internet.
@@ -94,6 +96,7 @@ pub(crate) struct File {
     pub(crate) registration: bool,
     #[serde(default)]
     pub(crate) egress: EgressRules,
+    pub(crate) mail: Option<MailOptions>,
 }
 
 impl File {
@@ -154,6 +157,7 @@ mod tests {
             local: BTreeMap::new(),
             registration: false,
             egress: super::EgressRules::default(),
+            mail: None,
         }
     }
 

@@ -139,6 +139,7 @@ pub(crate) fn targets(id: &str) -> &'static [Target] {
         | "resume_agent"
         | "resume_workload"
         | "enable_person"
+        | "invite_person"
         | "show_task"
         | "complete_task"
         | "kill"
@@ -146,6 +147,7 @@ pub(crate) fn targets(id: &str) -> &'static [Target] {
         "show_people" | "show_agents" | "show_workloads" | "put_people" | "put_agents" | "put_workloads" => {
             OWNED
         }
+        "add_client_credential" | "list_client_credentials" => COMMON,
         "start_server" | "discover_tools" | "test_server" | "show_tool" | "delete_tool" | "label_tool"
         | "approve_tool" | "put_secret_value" | "show_record" | "prove_record" | "revoke_key" => COMMON,
         "check" | "apply" | "export" | "search_records" | "export_log" | "list_tools" | "list_keys"
@@ -184,6 +186,7 @@ fn named(kind: &str, target: Target) -> &'static str {
         ("people", Target::Other) => "noah",
         ("workloads", Target::Own) => "ci",
         ("workloads", Target::Other) => "cron",
+        ("clients", Target::Any) => "writ-cli",
         _ => "nowhere",
     }
 }
@@ -204,6 +207,7 @@ fn spec(plural: &str, world: &World) -> Option<Value> {
         "groups" => json!({ "of": "person", "description": "test", "members": [] }),
         "workloads" => json!({ "owner": "maya", "purpose": "test" }),
         "agents" => json!({ "owner": "maya", "blueprint": "notes", "purpose": "test" }),
+        "clients" => json!({ "display_name": "test", "redirect_uris": ["https://client.example/callback"] }),
         "blueprints" | "secrets" => json!({ "description": "test" }),
         "servers" => json!({ "url": world.upstream.url }),
         "roles" => json!({ "description": "test", "effects": ["read"] }),
@@ -261,16 +265,17 @@ async fn of_credential(world: &World, id: &str, target: Target) -> Wanted {
     let kind = match id {
         _ if id.contains("person") || id == "revoke_token" => "people",
         _ if id.contains("workload") => "workloads",
+        _ if id.contains("client") => "clients",
         _ => "agents",
     };
     let name = named(kind, target);
     let credential = json!({ "label": "test", "secret": true });
     let token = json!({ "label": "test" });
     match id {
-        "add_agent_credential" | "add_workload_credential" => {
+        "add_agent_credential" | "add_workload_credential" | "add_client_credential" => {
             (format!("{kind}/{name}/credentials"), Some(credential))
         }
-        "list_agent_credentials" | "list_workload_credentials" => {
+        "list_agent_credentials" | "list_workload_credentials" | "list_client_credentials" => {
             (format!("{kind}/{name}/credentials"), None)
         }
         "issue_person_token" | "issue_workload_token" => (format!("{kind}/{name}/tokens"), Some(token)),
@@ -320,6 +325,7 @@ async fn of_the_rest(world: &World, id: &str, target: Target) -> Wanted {
         "resume_agent" => (format!("agents/{}/resume", named("agents", target)), None),
         "resume_workload" => (format!("workloads/{}/resume", named("workloads", target)), None),
         "enable_person" => (format!("people/{}/enable", named("people", target)), None),
+        "invite_person" => (format!("people/{}/invitations", named("people", target)), Some(json!({}))),
         "start_server" => (format!("servers/{}/start", if missing { "nowhere" } else { "notes" }), None),
         "put_secret_value" => {
             let name = if missing { "nowhere" } else { "notes-key" };

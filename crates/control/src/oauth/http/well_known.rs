@@ -75,6 +75,8 @@ async fn server(State(control): State<Control>) -> Response {
             device_authorization_endpoint: Some(issuer.join(DEVICE_PATH)),
             pushed_authorization_request_endpoint: Some(issuer.join(PUSH_PATH)),
             userinfo_endpoint: Some(Audience::UserInfo.uri(issuer.as_str())),
+            backchannel_logout_supported: control.inner().tell.get().is_some(),
+            backchannel_logout_session_supported: control.inner().tell.get().is_some(),
             end_session_endpoint: Some(issuer.join(LOGOUT_PATH)),
             response_types_supported: vec!["code"],
             response_modes_supported: vec!["query"],

@@ -1,0 +1,87 @@
+//! Telling sites that somebody signed out (OpenID Connect Back-Channel Logout 1.0).
+//!
+//! What a site knows about a person ends with the session in which they agreed to it. Sites that gave an address hear of it:
+//! once, from whichever node notices first, and as far as they can be reached.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use base::{Actor, DelegationId, Error, PersonId, SessionId};
+
+use crate::control::Control;
+
+/// How often it is looked whether a session ended by itself.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// Sends a form to an address that a client chose; whether it was taken. The binary attaches it.
+pub type Tell =
+    Arc<dyn Fn(String, String) -> Pin<Box<dyn Future<Output = Result<bool, String>> + Send>> + Send + Sync>;
+
+/// Somebody signed out of something.
+struct Farewell {
+    delegation: DelegationId,
+    client: String,
+    person: PersonId,
+    session: SessionId,
+}
+
+impl Control {
+    /// Tells sites, for as long as the process runs.
+    pub async fn tell_sites(self) {
+        let mut moved = self.moved();
+        loop {
+            for farewell in self.farewells() {
+                if let Err(error) = self.say(&farewell).await {
+                    tracing::warn!(%error, "a site could not be told that somebody signed out");
+                }
+            }
+            if matches!(tokio::time::timeout(LOOK_EVERY, moved.changed()).await, Ok(Err(_))) {
+                return;
+            }
+        }
+    }
+
+    /// What rested on a session that is over.
+    fn farewells(&self) -> Vec<Farewell> {
+        let (known, now) = (self.snapshot(), self.now());
+        let over = known.delegations.values().filter_map(|delegation| {
+            let session = delegation.session.clone()?;
+            let digest = known.session_digests.get(&session);
+            let lives = digest
+                .is_some_and(|digest| known.session_lives(digest, &base::TenantId::first(), now).is_ok());
+            (!lives).then(|| Farewell {
+                delegation: delegation.id.clone(),
+                client: delegation.client.clone(),
+                person: delegation.person.clone(),
+                session,
+            })
+        });
+        over.collect()
+    }
+
+    async fn say(&self, farewell: &Farewell) -> Result<(), Error> {
+        let Farewell { delegation, client, person, session } = farewell;
+        let by = self.system("sign-out");
+        // INVARIANT: the node that ends it is the one that tells.
+        if !self.revoke_delegation(&by, delegation, None, "the session ended").await? {
+            return Ok(());
+        }
+        let known = self.known_client(client, &self.ctx(Actor::Anonymous)).await?;
+        let (Some(uri), Some(tell)) =
+            (&known.metadata.backchannel_logout_uri, self.inner().tell.get().cloned())
+        else {
+            return Ok(());
+        };
+        let token = self
+            .logout_token(client, person, session)
+            .map_err(|error| base::Fault::new("signing a token", error))?;
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("logout_token", token.expose())
+            .finish();
+        match tell(uri.clone(), form).await {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!(client, "a site did not take the word that somebody signed out"),
+            Err(why) => tracing::warn!(client, why, "a site could not be told that somebody signed out"),
+        }
+        Ok(())
+    }
+}

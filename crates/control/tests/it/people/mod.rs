@@ -1,0 +1,10 @@
+//! People: signing in, agreeing, taking back. Pages are driven as a browser without scripts drives them.
+
+mod agreeing;
+mod browser;
+mod devices;
+mod openid;
+mod redirects;
+mod registering;
+mod signing_in;
+mod single_use;

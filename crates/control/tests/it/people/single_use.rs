@@ -1,0 +1,240 @@
+//! What works once works once, however many come for it together.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::browser::{Browser, CALLBACK, CHALLENGE, PASSWORD, VERIFIER, redeem, refresh, request};
+use crate::{
+    app::{App, each_database},
+    client::CRM,
+};
+
+/// How many come together.
+const TOGETHER: usize = 64;
+
+/// How often each race is run; `make verify` runs more.
+fn rounds() -> usize {
+    std::env::var("WRIT_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2)
+}
+
+/// Runs one try from many tasks at once; how many succeeded.
+async fn race<F, Fut>(app: &Arc<App>, one: F) -> usize
+where
+    F: Fn(Arc<App>) -> Fut,
+    Fut: Future<Output = bool> + Send + 'static,
+{
+    let tries: Vec<_> = (0..TOGETHER).map(|_| tokio::spawn(one(Arc::clone(app)))).collect();
+    let mut won = 0;
+    for tried in tries {
+        won += usize::from(tried.await.unwrap());
+    }
+    won
+}
+
+async fn prepared(app: App) -> (Arc<App>, Browser) {
+    app.populate().await;
+    app.public_client("helper").await;
+    app.entitle("ada").await;
+    let ada = app.arrived("ada").await;
+    (Arc::new(app), ada)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codes() {
+    each_database(|app| async move {
+        let (app, mut ada) = prepared(app).await;
+        for _ in 0..rounds() {
+            let code = ada.agree(&app, &request("helper", &[])).await.parameter("code").unwrap();
+            let won = race(&app, |app| {
+                let code = code.clone();
+                async move { redeem(&app, "helper", &code).await.status == 200 }
+            })
+            .await;
+            assert_eq!(won, 1);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refresh_tokens() {
+    each_database(|app| async move {
+        let (app, mut ada) = prepared(app).await;
+        for _ in 0..rounds() {
+            let code = ada.agree(&app, &request("helper", &[])).await.parameter("code").unwrap();
+            let token =
+                redeem(&app, "helper", &code).await.body["refresh_token"].as_str().unwrap().to_owned();
+            let won = race(&app, |app| {
+                let token = token.clone();
+                async move { refresh(&app, "helper", &token).await.status == 200 }
+            })
+            .await;
+            assert_eq!(won, 1);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn device_codes() {
+    each_database(|app| async move {
+        let (app, mut ada) = prepared(app).await;
+        for _ in 0..rounds() {
+            let form = [("client_id", "helper"), ("resource", CRM)];
+            let begun = app.form("/oauth2/device_authorization", HeaderMap::new(), &form).await;
+            let (device, user) = (
+                begun.body["device_code"].as_str().unwrap().to_owned(),
+                begun.body["user_code"].as_str().unwrap(),
+            );
+            let seen = ada.post(&app, "/device", &[("user_code", user)]).await;
+            let page = ada.follow(&app, seen).await;
+            let form = super::browser::all_of(&page);
+            let form: Vec<(&str, &str)> =
+                form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            assert_eq!(ada.post(&app, "/consent", &form).await.status, 200);
+            let won = race(&app, |app| {
+                let device = device.clone();
+                async move {
+                    let grant = "urn:ietf:params:oauth:grant-type:device_code";
+                    let form = [("grant_type", grant), ("client_id", "helper"), ("device_code", &device)];
+                    app.form("/oauth2/token", HeaderMap::new(), &form).await.status == 200
+                }
+            })
+            .await;
+            assert_eq!(won, 1);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pushed_requests() {
+    each_database(|app| async move {
+        let (app, ada) = prepared(app).await;
+        for _ in 0..rounds() {
+            let form = [
+                ("client_id", "helper"),
+                ("response_type", "code"),
+                ("redirect_uri", CALLBACK),
+                ("code_challenge", CHALLENGE),
+                ("code_challenge_method", "S256"),
+                ("resource", CRM),
+            ];
+            let pushed = app.form("/oauth2/par", HeaderMap::new(), &form).await;
+            let uri = pushed.body["request_uri"].as_str().unwrap().to_owned();
+            let won = race(&app, |app| {
+                let (uri, mut ada) = (uri.clone(), ada.clone());
+                async move {
+                    ada.get(&app, &format!("/oauth2/authorize?client_id=helper&request_uri={uri}"))
+                        .await
+                        .status
+                        == 303
+                }
+            })
+            .await;
+            assert_eq!(won, 1);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links() {
+    each_database(|app| async move {
+        let (app, _) = prepared(app).await;
+        for _ in 0..rounds() {
+            let link = app.link("bob").await;
+            let won = race(&app, |app| {
+                let code = link.strip_prefix("/join/").unwrap().to_owned();
+                async move { Browser::default().post(&app, "/join", &[("code", &code)]).await.status == 303 }
+            })
+            .await;
+            assert_eq!(won, 1);
+            app.advance(120).await;
+        }
+    })
+    .await;
+}
+
+/// A generator of codes, made by the page: its seed, and the recovery codes.
+async fn with_totp(app: &App, browser: &mut Browser) -> (String, Vec<String>) {
+    let page = browser.get(app, "/account/totp").await;
+    let seed = page
+        .html
+        .split("<p class=\"seed\"><code>")
+        .nth(1)
+        .unwrap()
+        .split('<')
+        .next()
+        .unwrap()
+        .replace(' ', "");
+    let code = totp(&seed, app.control.now());
+    let page =
+        browser.post(app, "/account/totp", &[("ticket", &page.hidden("ticket")), ("code", &code)]).await;
+    let codes: Vec<String> = page
+        .html
+        .split("<li><code>")
+        .skip(1)
+        .map(|rest| rest.split('<').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(codes.len(), 10, "{}", page.html);
+    (seed, codes)
+}
+
+/// RFC 6238, computed here on its own.
+fn totp(base32: &str, now: base::Timestamp) -> String {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let bits: String = base32.chars().map(|digit| format!("{:05b}", ALPHABET.find(digit).unwrap())).collect();
+    let key: Vec<u8> = (0..20).map(|at| u8::from_str_radix(&bits[at * 8..at * 8 + 8], 2).unwrap()).collect();
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &key);
+    let tag = aws_lc_rs::hmac::sign(&key, &(now.seconds() / 30).to_be_bytes());
+    let at = usize::from(tag.as_ref()[19] & 15);
+    let word = u32::from_be_bytes(tag.as_ref()[at..at + 4].try_into().unwrap()) & 0x7fff_ffff;
+    format!("{:06}", word % 1_000_000)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codes_of_a_generator_and_recovery_codes() {
+    each_database(|app| async move {
+        let (app, mut ada) = prepared(app).await;
+        let (seed, recovery) = with_totp(&app, &mut ada).await;
+        let half = async |app: &App| {
+            let mut browser = Browser::default();
+            let page = browser.post(app, "/login", &[("name", "ada"), ("password", PASSWORD)]).await;
+            assert!(page.status == 200 && browser.cookie().is_none(), "a password alone is half");
+            page.hidden("ticket")
+        };
+        // The code that made the generator is spent.
+        let ticket = half(&app).await;
+        let spent = totp(&seed, app.control.now());
+        let seen =
+            Browser::default().post(&app, "/login/code", &[("ticket", &ticket), ("code", &spent)]).await;
+        assert_eq!(seen.status, 401);
+        for round in 0..rounds().min(recovery.len()) {
+            app.advance(300).await;
+            for code in [totp(&seed, app.control.now()), recovery[round].to_uppercase()] {
+                app.advance(0).await;
+                let ticket = half(&app).await;
+                // As many as one name may try at once.
+                let tries: Vec<_> = (0..8)
+                    .map(|_| {
+                        let (app, ticket, code) = (Arc::clone(&app), ticket.clone(), code.clone());
+                        tokio::spawn(async move {
+                            let form = [("ticket", &ticket[..]), ("code", &code[..])];
+                            Browser::default().post(&app, "/login/code", &form).await.status == 303
+                        })
+                    })
+                    .collect();
+                let mut won = 0;
+                for tried in tries {
+                    won += usize::from(tried.await.unwrap());
+                }
+                assert_eq!(won, 1, "{code}");
+                app.advance(200).await;
+            }
+        }
+        let _ = VERIFIER;
+    })
+    .await;
+}
