@@ -17,7 +17,7 @@ RUN_ALL_TESTS := $(shell command -v cargo-nextest >/dev/null \
 	|| echo 'test --workspace --lib --bins --tests -- --include-ignored --skip soak::')
 RUN_SOAK_TESTS := test --release --package writ --test it -- --ignored --nocapture --test-threads 1 soak::
 
-.PHONY: help setup demo install run test verify bench tidy fmt fmt-check lint unit clients docs
+.PHONY: help setup demo install run test verify bench tidy fmt fmt-check lint unit clients browser docs
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,8 +39,8 @@ run: ## run the server on http://127.0.0.1:8420 with its data in .writ/
 	@scripts/setup.sh rust
 	cargo run --package writ -- up --data .writ
 
-test: setup tidy fmt-check lint unit demo clients conformance docs ## everything that must be green before a commit is pushed
-	@echo "make test: tidy, format, lints, tests, demo, real clients, conformance and documents are green"
+test: setup tidy fmt-check lint unit demo clients browser conformance docs ## everything that must be green before a commit is pushed
+	@echo "make test: tidy, format, lints, tests, demo, real clients, browser, conformance and documents are green"
 
 verify: test ## the same and the long tests at full size: crash rounds, mutations, more property cases, a million calls
 	PROPTEST_CASES=4096 cargo $(RUN_ALL_TESTS)
@@ -82,6 +82,11 @@ conformance: ## the official MCP conformance suite, without and with Writ in bet
 	cargo build --package writ
 	tests/conformance/suite.sh
 	tests/conformance/matrix.sh --check
+
+browser: ## people at the pages in a real browser, and the clients and sites that send them there
+	@scripts/setup.sh clients browser
+	cargo build --package writ
+	tests/e2e/run.sh
 
 docs: ## every command that the pages show, and the picture
 	@scripts/setup.sh clients

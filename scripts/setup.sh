@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings a Debian machine to the point where `make test` runs, or says exactly what is missing.
 #
-#   scripts/setup.sh [rust] [postgres] [nginx] [strace] [clients]      nothing named: all of them
+#   scripts/setup.sh [rust] [postgres] [nginx] [strace] [clients] [browser]      nothing named: all of them
 #
 # Idempotent, and quick when everything is there. Downloads land under ${WRIT_CACHE:-$HOME/.cache/writ}; only
 # Debian packages are installed into the system, and only by root. Versions are pinned in the files that are
@@ -15,7 +15,7 @@ missing=()
 
 main() {
     mkdir -p "$cache"
-    (($#)) || set -- rust postgres nginx strace clients
+    (($#)) || set -- rust postgres nginx strace clients browser
     local part
     for part in "$@"; do
         case $part in
@@ -24,7 +24,8 @@ main() {
             nginx) check_nginx ;;
             strace) check_strace ;;
             clients) check_clients ;;
-            *) echo "setup: unknown part \`$part\`: choose among rust, postgres, nginx, strace, clients" >&2; exit 2 ;;
+            browser) check_browser ;;
+            *) echo "setup: unknown part \`$part\`: choose among rust, postgres, nginx, strace, clients, browser" >&2; exit 2 ;;
         esac
     done
     if ((${#missing[@]})); then
@@ -57,6 +58,15 @@ check_nginx() {
 
 check_strace() {
     command -v strace >/dev/null || install_package strace "a witness of every program that is started, for the test that none is by what comes over the network"
+}
+
+check_browser() {
+    [[ -x ${CHROMIUM:-/usr/bin/chromium} ]] || install_package chromium "a browser, for the tests of pages; or name one in CHROMIUM"
+    if command -v npm >/dev/null && has_node 20; then
+        install_with_npm "$cache/e2e" tests/e2e "what drives the browser, and the clients that send people there"
+    else
+        missing+=("node 20 or newer with npm, for the tests in a browser")
+    fi
 }
 
 check_clients() {

@@ -67,14 +67,15 @@ impl Authority for Asking {
 }
 
 impl Control {
-    /// Establishes who asks the token endpoint, and with which key; uses up both proofs.
-    pub(crate) async fn asking_for_token(
+    /// Establishes who asks the endpoint at this path, and with which key; uses up both proofs.
+    pub(crate) async fn asking_at(
         &self,
+        path: &str,
         headers: &HeaderMap,
         form: &Form,
     ) -> Result<Asking, OAuthError> {
         let (mut asking, assertion) = self.who_asks(headers, form).await?;
-        let key = self.sender_key(headers, &asking.ctx);
+        let key = self.sender_key(path, headers, &asking.ctx);
         let proof = key.as_ref().ok().and_then(|key| key.as_ref()).map(|(_, proof)| proof.clone());
         // Together, so that they share a commit. The assertion first: without it nobody has asked anything.
         let (assertion, proof) = tokio::join!(self.use_up(assertion), self.use_up(proof));
@@ -118,11 +119,16 @@ impl Control {
         Ok((Asking { ctx, proven, known, key: None }, assertion))
     }
 
-    /// The key that a client proves to hold at the token endpoint, where it sends a proof (RFC 9449, section 5).
-    fn sender_key(&self, headers: &HeaderMap, ctx: &Ctx) -> Result<Option<(String, ProofUse)>, OAuthError> {
+    /// The key that a client proves to hold, where it sends a proof (RFC 9449, sections 5 and 10.1).
+    fn sender_key(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        ctx: &Ctx,
+    ) -> Result<Option<(String, ProofUse)>, OAuthError> {
         let refuse = |why: &str| OAuthError::new(ErrorCode::InvalidDpopProof, why);
         let Some(proof) = proof_header(headers).map_err(refuse)? else { return Ok(None) };
-        let url = format!("{}{TOKEN_PATH}", self.settings().issuer());
+        let url = format!("{}{path}", self.settings().issuer());
         let target =
             TargetUri::parse(&url).ok_or_else(|| said(Fault::new("reading the public URL", url).into()))?;
         let rules = ProofRules {

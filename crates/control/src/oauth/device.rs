@@ -8,6 +8,8 @@ use wire::oauth::{ErrorCode, Form, OAuthError, TokenResponse};
 use super::{asking::Asking, client::Client, said::said};
 use crate::{client::KnownClient, control::Control, credential::sha256, readers::Reader};
 
+/// Where devices begin to wait.
+pub(super) const DEVICE_PATH: &str = "/oauth2/device_authorization";
 /// How long a device waits for its person, in seconds.
 pub(super) const DEVICE_SECONDS: i64 = 600;
 /// How often a device may ask, in seconds.
@@ -45,7 +47,7 @@ impl Control {
                 "too many devices; try again shortly",
             ));
         }
-        let asking = self.asking_for_token(headers, &form).await?;
+        let asking = self.asking_at(DEVICE_PATH, headers, &form).await?;
         let Client::App(app) = asking.client() else {
             let why = "agents and workloads ask for themselves, without a person";
             return Err(OAuthError::new(ErrorCode::UnauthorizedClient, why));

@@ -8,6 +8,8 @@ use wire::oauth::{ErrorCode, Form, OAuthError};
 use super::{asked::Unanswerable, client::Client, said::said};
 use crate::{control::Control, credential::sha256, readers::Reader};
 
+/// Where requests are pushed.
+pub(super) const PUSH_PATH: &str = "/oauth2/par";
 /// How long a pushed request waits, in seconds.
 pub(super) const PUSHED_SECONDS: i64 = 60;
 /// The largest pushed request, in bytes: it travels with the person as one that was not pushed does.
@@ -36,7 +38,7 @@ impl Control {
                 "too many requests; try again shortly",
             ));
         }
-        let asking = self.asking_for_token(headers, &form).await?;
+        let asking = self.asking_at(PUSH_PATH, headers, &form).await?;
         let Client::App(app) = asking.client() else {
             let why = "agents and workloads ask for themselves; they have nothing to push";
             return Err(OAuthError::new(ErrorCode::UnauthorizedClient, why));
@@ -50,7 +52,15 @@ impl Control {
             return Err(OAuthError::new(ErrorCode::InvalidRequest, "`client_id` is another client's"));
         }
         self.asked(&form, app)?;
-        let kept = kept_parameters(body);
+        // Whoever shows a key here redeems the code with it (RFC 9449, section 10.1).
+        let (named, shown) = (form.get("dpop_jkt"), asking.key.as_deref());
+        if named.is_some() && shown.is_some() && named != shown {
+            return Err(OAuthError::new(
+                ErrorCode::InvalidDpopProof,
+                "`dpop_jkt` is not the key of the proof",
+            ));
+        }
+        let kept = kept_parameters(body, shown.filter(|_| named.is_none()));
         let uri = Secret::new(format!("{URN}{}", hex::encode(asking.ctx.dice.bytes::<32>())));
         let digest = sha256(uri.expose().as_bytes());
         let fault = |fault: Fault| said(fault.into());
@@ -96,10 +106,11 @@ impl Control {
 }
 
 /// The request without what the client proved itself with.
-fn kept_parameters(body: &[u8]) -> String {
+fn kept_parameters(body: &[u8], jkt: Option<&str>) -> String {
     const PROOFS: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
     let pairs = url::form_urlencoded::parse(body).filter(|(name, _)| !PROOFS.contains(&name.as_ref()));
-    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+    let key = jkt.map(|jkt| ("dpop_jkt", jkt));
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).extend_pairs(key).finish()
 }
 
 #[cfg(test)]
@@ -108,9 +119,8 @@ mod tests {
 
     #[test]
     fn proofs_are_not_kept() {
-        let kept = kept_parameters(
-            b"client_id=c&client_secret=s&state=a%26b&client_assertion=x&client_assertion_type=y",
-        );
-        assert_eq!(kept, "client_id=c&state=a%26b");
+        let body = b"client_id=c&client_secret=s&state=a%26b&client_assertion=x&client_assertion_type=y";
+        assert_eq!(kept_parameters(body, None), "client_id=c&state=a%26b");
+        assert_eq!(kept_parameters(b"client_id=c", Some("k")), "client_id=c&dpop_jkt=k");
     }
 }

@@ -6,7 +6,12 @@ use serde_json::json;
 use store::{Entry, Origin};
 use wire::oauth::{ErrorCode, Form, Grant, OAuthError, TokenKind, TokenRequest, TokenResponse};
 
-use super::{asking::Asking, audience::Audience, client::Client, issue::Basis};
+use super::{
+    asking::{Asking, TOKEN_PATH},
+    audience::Audience,
+    client::Client,
+    issue::Basis,
+};
 use crate::control::Control;
 
 /// What a token request is about, once it is known who asks and for which resource.
@@ -26,7 +31,7 @@ impl Control {
 
     async fn asked_token(&self, headers: &HeaderMap, body: &[u8]) -> Result<TokenResponse, OAuthError> {
         let form = Form::parse(body)?;
-        let asking = self.asking_for_token(headers, &form).await?;
+        let asking = self.asking_at(TOKEN_PATH, headers, &form).await?;
         let granted = self.grant(&asking, &form).await;
         if let Err(error) = &granted {
             self.record_token_refusal(&asking, error.code).await;

@@ -25,7 +25,12 @@ use wire::{
     oauth::{ErrorCode, OAuthError},
 };
 
-use super::{asking::TOKEN_PATH, audience::Audience, device, pushed::PUSHED_SECONDS};
+use super::{
+    asking::TOKEN_PATH,
+    audience::Audience,
+    device::{self, DEVICE_PATH},
+    pushed::{PUSH_PATH, PUSHED_SECONDS},
+};
 use crate::control::Control;
 use answer::{json, method_not_allowed, nowhere, refuse};
 
@@ -37,10 +42,6 @@ pub(super) const REVOKE_PATH: &str = "/oauth2/revoke";
 pub(super) const JWKS_PATH: &str = "/oauth2/jwks";
 /// Where people are sent to agree.
 pub(super) const AUTHORIZE_PATH: &str = "/oauth2/authorize";
-/// Where requests are pushed (RFC 9126).
-pub(super) const PUSH_PATH: &str = "/oauth2/par";
-/// Where devices begin to wait (RFC 8628).
-pub(super) const DEVICE_PATH: &str = "/oauth2/device_authorization";
 /// Where clients register themselves (RFC 7591).
 pub(super) const REGISTER_PATH: &str = "/oauth2/register";
 /// Where people are sent to sign out (OpenID Connect RP-Initiated Logout 1.0).

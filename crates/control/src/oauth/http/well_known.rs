@@ -15,13 +15,15 @@ use wire::oauth::{
 };
 
 use super::{
-    AUTHORIZE_PATH, DEVICE_PATH, INTROSPECT_PATH, JWKS_PATH, LOGOUT_PATH, PUSH_PATH, REGISTER_PATH,
-    REVOKE_PATH,
+    AUTHORIZE_PATH, INTROSPECT_PATH, JWKS_PATH, LOGOUT_PATH, REGISTER_PATH, REVOKE_PATH,
     answer::{nowhere, public, refuse},
 };
 use crate::{
     control::Control,
-    oauth::{asked::IDENTITY_SCOPES, asking::TOKEN_PATH, audience::Audience, said::said},
+    oauth::{
+        asked::IDENTITY_SCOPES, asking::TOKEN_PATH, audience::Audience, device::DEVICE_PATH,
+        pushed::PUSH_PATH, said::said,
+    },
     principal::Level,
 };
 
