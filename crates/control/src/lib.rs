@@ -28,7 +28,6 @@ pub mod key;
 pub mod kind;
 pub mod login;
 pub mod oauth;
-mod page;
 pub mod principal;
 mod readers;
 pub mod revoke;

@@ -13,17 +13,14 @@ pub fn is_public(address: IpAddr) -> bool {
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
-    let special = match (a, b, c) {
-        // This network, private use, loopback, multicast, reserved, broadcast.
-        (0 | 10 | 127 | 224..=255, ..) => true,
+    // This network, private use, loopback, multicast, reserved, broadcast.
+    let special = matches!(a, 0 | 10 | 127 | 224..=255)
         // Shared address space, link local, private use.
-        (100, 64..=127, _) | (169, 254, _) | (172, 16..=31, _) | (192, 168, _) => true,
+        || matches!((a, b), (100, 64..=127) | (169, 254) | (172, 16..=31) | (192, 168))
         // Protocol assignments, documentation, 6to4 relays, AS112.
-        (192, 0, 0 | 2) | (192, 88, 99) | (192, 31, 196) | (192, 52, 193) | (192, 175, 48) => true,
+        || matches!((a, b, c), (192, 0, 0 | 2) | (192, 88, 99) | (192, 31, 196) | (192, 52, 193) | (192, 175, 48))
         // Benchmarks, documentation.
-        (198, 18..=19, _) | (198, 51, 100) | (203, 0, 113) => true,
-        _ => false,
-    };
+        || matches!((a, b, c), (198, 18..=19, _) | (198, 51, 100) | (203, 0, 113));
     !special
 }
 
@@ -34,10 +31,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         is_public_v4(Ipv4Addr::new(a, b, c, d))
     };
     match segments {
-        // Translated addresses (RFC 6052) lead to the one inside.
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
-        // 6to4 likewise (RFC 3056).
-        [0x2002, high, low, ..] => embedded(high, low),
+        // Translated addresses (RFC 6052) lead to the one inside, 6to4 (RFC 3056) likewise.
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => embedded(high, low),
         // Protocol assignments with Teredo, documentation.
         [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => false,
         // Everything else that is global unicast (RFC 4291, section 2.4). Mapped and compatible addresses, loopback, unique

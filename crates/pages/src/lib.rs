@@ -20,5 +20,5 @@ pub use letter::Letter;
 pub use page::{Notice, Page};
 pub use view::{
     Account, AgentRow, AuthenticatorRow, CallRow, Ceremony, Choice, Codes, ConfirmSignOut, Consent, Device,
-    Factor, Join, Login, Message, Recover, Rule, SecondFactor, SessionRow, Setup, TotpSetup,
+    Factor, Join, Login, Message, Recover, Rule, SecondFactor, SessionRow, Setup, TotpSetup, Trust,
 };

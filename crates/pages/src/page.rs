@@ -39,8 +39,8 @@ impl Page {
         self.language.say(key, &[(name, &value.to_string())])
     }
 
-    pub(crate) fn at(&self, at: &Timestamp) -> String {
-        moment(self.language, *at)
+    pub(crate) fn at(&self, at: Timestamp) -> String {
+        moment(self.language, at)
     }
 
     #[expect(clippy::unused_self, reason = "templates call it on a page")]
@@ -53,12 +53,12 @@ impl Page {
         format!("/assets/passkey.js?v={SCRIPT_VERSION:016x}")
     }
 
-    pub(crate) fn is_in(&self, language: &Language) -> bool {
-        self.language == *language
+    pub(crate) fn is_in(&self, language: Language) -> bool {
+        self.language == language
     }
 
     /// This page in another language.
-    pub(crate) fn here_in(&self, language: &Language) -> String {
+    pub(crate) fn here_in(&self, language: Language) -> String {
         let separator = if self.here.contains('?') { '&' } else { '?' };
         format!("{}{separator}lang={}", self.here, language.code())
     }

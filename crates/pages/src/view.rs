@@ -1,5 +1,7 @@
 //! The views: what each page is told, and nothing else.
 
+use std::fmt::Write as _;
+
 use askama::Template;
 use base::Timestamp;
 use qrcodegen::{QrCode, QrCodeEcc};
@@ -136,7 +138,11 @@ impl TotpSetup {
         let size = code.size();
         let dark =
             (0..size).flat_map(|y| (0..size).map(move |x| (x, y))).filter(|(x, y)| code.get_module(*x, *y));
-        let path = dark.map(|(x, y)| format!("M{},{}h1v1h-1z", x + 4, y + 4)).collect();
+        let path = dark.fold(String::new(), |mut path, (x, y)| {
+            // Writing to a string does not fail.
+            let _ = write!(path, "M{},{}h1v1h-1z", x + 4, y + 4);
+            path
+        });
         Some((path, size + 8))
     }
 }
@@ -179,6 +185,17 @@ pub struct Rule {
     pub effects: Vec<String>,
 }
 
+/// Who vouches for a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Somebody of this installation.
+    Vouched,
+    /// Nobody: its name is its own claim.
+    Unknown,
+    /// Nobody, and anybody on the person's machine can pose as it.
+    OnThisMachine,
+}
+
 /// May this agent act for you?
 #[derive(Debug, Template)]
 #[template(path = "consent.html")]
@@ -191,12 +208,10 @@ pub struct Consent {
     pub client: String,
     /// The client's address or id.
     pub client_id: String,
-    /// Whether somebody of this installation vouches for the client.
-    pub vouched: bool,
+    /// Who vouches for the client.
+    pub trust: Trust,
     /// Where the answer goes.
     pub redirect_host: String,
-    /// Whether anybody on the person's machine can pose as the client.
-    pub loopback: bool,
     /// The agent that will act; none where the client acts as the person or only learns who they are.
     pub agent: Option<String>,
     /// Who answers for the agent.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
 use webauthn_rs::prelude::{
-    CredentialID, DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential,
+    DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential,
     RegisterPublicKeyCredential, Webauthn, WebauthnBuilder,
 };
 
@@ -104,7 +104,6 @@ impl RelyingParty {
         display_name: &str,
         known: Vec<Vec<u8>>,
     ) -> Result<Begun, PasskeyRefusal> {
-        let known = known.into_iter().map(CredentialID::from).collect();
         let begun = self.webauthn.start_passkey_registration(
             Uuid::from_bytes(person),
             name,
@@ -158,9 +157,9 @@ impl RelyingParty {
         if !proof.user_verified() {
             return Err(PasskeyRefusal::Unproven("the device did not verify who holds it".into()));
         }
-        let mut changed = kept.clone();
-        let changes = changed.0.update_credential(&proof).unwrap_or_default();
-        Ok(Proved { changed: changes.then_some(changed) })
+        let mut after = kept.clone();
+        let is_other = after.0.update_credential(&proof).unwrap_or_default();
+        Ok(Proved { changed: is_other.then_some(after) })
     }
 }
 

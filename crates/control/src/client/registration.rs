@@ -107,7 +107,7 @@ impl Control {
         }
         let by = self.system("registration");
         let ctx = crate::authority::Authority::ctx(&by);
-        if !self.inner().tries.from_address(&format!("registration {address}"), ctx.now) {
+        if !self.inner().tries.admit_address(&format!("registration {address}"), ctx.now) {
             return Err(RegistrationRefusal::TooMany.into());
         }
         let metadata = match ClientMetadata::of_registration(body) {
@@ -179,13 +179,11 @@ pub(crate) async fn load_all(read: &mut Read, snapshot: &mut Snapshot) -> Result
 
 /// Reads one registration again, if the id is one's.
 pub(crate) async fn reload(read: &mut Read, snapshot: &mut Snapshot, id: &AnyId) -> Result<(), Fault> {
-    match read.row("select doc from registration where id = $1", &[id.into()]).await? {
-        Some(row) => keep(snapshot, &row),
-        None => {
-            snapshot.registrations.remove_mut(&parsed(id.as_str().parse::<ClientId>())?);
-            Ok(())
-        }
-    }
+    let Some(row) = read.row("select doc from registration where id = $1", &[id.into()]).await? else {
+        snapshot.registrations.remove_mut(&parsed(id.as_str().parse::<ClientId>())?);
+        return Ok(());
+    };
+    keep(snapshot, &row)
 }
 
 fn keep(snapshot: &mut Snapshot, row: &Row) -> Result<(), Fault> {

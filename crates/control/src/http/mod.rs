@@ -15,6 +15,7 @@ mod keys;
 mod kill;
 mod kinds;
 mod new_task;
+pub(crate) mod page;
 mod policies;
 mod remedy;
 mod secrets;

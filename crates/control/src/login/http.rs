@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     control::Control,
-    page::{Cookie, Guest, Posted, Trouble, asset, html, redirect},
+    http::page::{Cookie, Guest, Posted, Trouble, asset, html, redirect},
     principal::{Level, Proof},
     session::{SessionSecret, Which},
 };
@@ -185,7 +185,7 @@ async fn join(State(control): State<Control>, guest: Guest, Path(code): Path<Str
 
 async fn accept(State(control): State<Control>, posted: Posted) -> Result<Response, Trouble> {
     let guest = &posted.guest;
-    if !control.inner().tries.from_address(&guest.visitor.address, control.now()) {
+    if !control.inner().tries.admit_address(&guest.visitor.address, control.now()) {
         return Err(Trouble::Busy(guest.language));
     }
     let proof = match control.accept_invitation(posted.field("code")).await {

@@ -95,7 +95,7 @@ impl Control {
     pub(super) fn recover(&self, address: &str, name: &str, language: Language) {
         let now = self.now();
         let tries = &self.inner().tries;
-        if !tries.from_address(address, now) || !tries.of_name("mail", name, now) {
+        if !tries.admit_address(address, now) || !tries.admit_name("mail", name, now) {
             return;
         }
         let Some(person) = self.snapshot().person_called(name) else { return };

@@ -69,7 +69,7 @@ impl Control {
     ) -> Result<Shown, Error> {
         let now = self.now();
         let tries = &self.inner().tries;
-        if !tries.from_address(&visitor.address, now) || !tries.of_name("password", name, now) {
+        if !tries.admit_address(&visitor.address, now) || !tries.admit_name("password", name, now) {
             return Ok(Shown::Slow);
         }
         let person = self.snapshot().person_called(name);
@@ -103,7 +103,7 @@ impl Control {
         let fresh = |first: &FirstFactor| first.at <= now && now < first.at.plus_seconds(WAIT_SECONDS);
         let Some(FirstFactor { person, .. }) = first.filter(fresh) else { return Ok(Shown::Wrong) };
         let tries = &self.inner().tries;
-        if !tries.from_address(&visitor.address, now) || !tries.of_name("code", person.as_str(), now) {
+        if !tries.admit_address(&visitor.address, now) || !tries.admit_name("code", person.as_str(), now) {
             return Ok(Shown::Slow);
         }
         let by = self.arriving(&person);
@@ -160,7 +160,7 @@ impl Control {
         sealed: &str,
         answer: &str,
     ) -> Result<Shown, Error> {
-        if !self.inner().tries.from_address(&visitor.address, self.now()) {
+        if !self.inner().tries.admit_address(&visitor.address, self.now()) {
             return Ok(Shown::Slow);
         }
         let (Some(party), Some(state)) = (&self.inner().passkeys, self.end_ceremony(sealed, None).await?)

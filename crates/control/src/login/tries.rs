@@ -35,12 +35,12 @@ impl Default for Tries {
 
 impl Tries {
     /// Whether one more try from this address is admitted; it counts.
-    pub(crate) fn from_address(&self, address: &str, now: Timestamp) -> bool {
+    pub(crate) fn admit_address(&self, address: &str, now: Timestamp) -> bool {
         admit(&self.addresses, address, ADDRESS, now)
     }
 
     /// Whether one more try of this name is admitted; it counts. `what` keeps passwords, codes and mail apart.
-    pub(crate) fn of_name(&self, what: &str, name: &str, now: Timestamp) -> bool {
+    pub(crate) fn admit_name(&self, what: &str, name: &str, now: Timestamp) -> bool {
         admit(&self.names, &format!("{what} {}", name.to_lowercase()), NAME, now)
     }
 }
@@ -66,20 +66,20 @@ mod tests {
     fn a_burst_then_one_in_a_while_for_each_name_alone() {
         let tries = Tries::default();
         let at = |seconds| Timestamp::from_seconds(1_000_000 + seconds);
-        let admitted = |name: &str, now| (0..100).filter(|_| tries.of_name("password", name, now)).count();
+        let admitted = |name: &str, now| (0..100).filter(|_| tries.admit_name("password", name, now)).count();
         assert_eq!(admitted("maya", at(0)), 10);
         assert_eq!(admitted("MAYA", at(0)), 0);
         assert_eq!(admitted("ben", at(0)), 10);
         assert_eq!(admitted("maya", at(NAME.every_ms / 1000)), 1);
         assert_eq!(admitted("maya", at(3600)), 10);
-        assert!(tries.of_name("code", "maya", at(0)));
+        assert!(tries.admit_name("code", "maya", at(0)));
     }
 
     #[test]
     fn a_clock_that_is_turned_back_opens_nothing() {
         let tries = Tries::default();
         let at = Timestamp::from_seconds;
-        assert_eq!((0..100).filter(|_| tries.from_address("a", at(1_000_000))).count(), 60);
-        assert_eq!((0..100).filter(|_| tries.from_address("a", at(900_000))).count(), 0);
+        assert_eq!((0..100).filter(|_| tries.admit_address("a", at(1_000_000))).count(), 60);
+        assert_eq!((0..100).filter(|_| tries.admit_address("a", at(900_000))).count(), 0);
     }
 }

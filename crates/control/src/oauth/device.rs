@@ -41,7 +41,7 @@ impl Control {
         address: &str,
     ) -> Result<Waiting, OAuthError> {
         let form = Form::parse(body)?;
-        if !self.inner().tries.from_address(&format!("device {address}"), self.now()) {
+        if !self.inner().tries.admit_address(&format!("device {address}"), self.now()) {
             return Err(OAuthError::new(
                 ErrorCode::TemporarilyUnavailable,
                 "too many devices; try again shortly",

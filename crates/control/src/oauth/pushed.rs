@@ -32,7 +32,7 @@ impl Control {
             let why = "`request_uri` cannot be pushed (RFC 9126, section 2.1)";
             return Err(OAuthError::new(ErrorCode::InvalidRequest, why));
         }
-        if !self.inner().tries.from_address(&format!("push {address}"), self.now()) {
+        if !self.inner().tries.admit_address(&format!("push {address}"), self.now()) {
             return Err(OAuthError::new(
                 ErrorCode::TemporarilyUnavailable,
                 "too many requests; try again shortly",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use base::{Error, PersonId, Timestamp};
-use pages::{Choice, Consent, Page, Rule};
+use pages::{Choice, Consent, Page, Rule, Trust};
 use policy::{Effect, Pattern, PromptRule, ResourceRule, Scope, ToolRule, UriRule};
 use wire::oauth::{ErrorCode, Form, NewTask, OAuthError, SignedIn, TaskDetails};
 
@@ -80,9 +80,12 @@ impl Control {
             visit: sealed.to_owned(),
             client: client.metadata.client_name.clone(),
             client_id: client.client_id.clone(),
-            vouched: client.is_vouched(),
+            trust: match (client.is_vouched(), answering.redirect.is_loopback()) {
+                (true, _) => Trust::Vouched,
+                (false, false) => Trust::Unknown,
+                (false, true) => Trust::OnThisMachine,
+            },
             redirect_host: answering.redirect.host().to_owned(),
-            loopback: answering.redirect.is_loopback(),
             agent,
             owner,
             as_person: asked.powers == ClientUse::Person,

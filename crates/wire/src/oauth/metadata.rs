@@ -54,6 +54,7 @@ impl fmt::Debug for Issuer {
 /// Metadata of the authorization server. One document for RFC 8414 and OpenID Connect Discovery 1.0, section 3, so
 /// that every URL form answers the same. Absent endpoints and empty lists are left out (RFC 8414, section 3.2).
 #[derive(Clone, Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the standards' flags, as they are")]
 pub struct ServerMetadata {
     /// The issuer, byte for byte.
     pub issuer: String,

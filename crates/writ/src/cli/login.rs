@@ -20,7 +20,7 @@ use super::setting::Setting;
 use crate::api_client::{ApiClient, CLI_CLIENT, Held};
 
 /// How long somebody may take in their browser.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 /// The largest request of a browser that comes back, in bytes.
 const REQUEST_BYTES_MAX: usize = 16 * 1024;
 
@@ -161,7 +161,6 @@ async fn by_device(client: &ApiClient) -> Result<Held, Trouble> {
 }
 
 impl Logout {
-    #[expect(clippy::unused_async, reason = "the shape of commands")]
     pub(crate) async fn run(self, setting: &Setting) -> Outcome {
         let path = setting.contexts_file()?;
         let mut contexts = Contexts::read(&path)?;

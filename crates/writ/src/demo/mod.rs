@@ -51,7 +51,7 @@ impl Demo {
         let temporary = self.data.is_none();
         let data =
             self.data.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("writ-demo-{}", nonce())));
-        let played = self.play(&data, colour).await;
+        let played = Box::pin(self.play(&data, colour)).await;
         if temporary {
             // A folder that cannot be removed is not what was to be shown.
             drop(std::fs::remove_dir_all(&data));

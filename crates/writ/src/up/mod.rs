@@ -96,9 +96,10 @@ impl Server {
         upkeep::run(&control, &mut loops);
         loops.spawn(control.clone().tell_sites());
 
-        let link = match bootstrap.first {
-            true => Some(control.invite_administrator(&control.system("start")).await?),
-            false => None,
+        let link = if bootstrap.first {
+            Some(control.invite_administrator(&control.system("start")).await?)
+        } else {
+            None
         };
         let bodies = Bodies::new(options.bodies.shares());
         let gateway =

@@ -147,9 +147,19 @@ pub(crate) fn targets(id: &str) -> &'static [Target] {
         "show_people" | "show_agents" | "show_workloads" | "put_people" | "put_agents" | "put_workloads" => {
             OWNED
         }
-        "add_client_credential" | "list_client_credentials" => COMMON,
-        "start_server" | "discover_tools" | "test_server" | "show_tool" | "delete_tool" | "label_tool"
-        | "approve_tool" | "put_secret_value" | "show_record" | "prove_record" | "revoke_key" => COMMON,
+        "add_client_credential"
+        | "list_client_credentials"
+        | "start_server"
+        | "discover_tools"
+        | "test_server"
+        | "show_tool"
+        | "delete_tool"
+        | "label_tool"
+        | "approve_tool"
+        | "put_secret_value"
+        | "show_record"
+        | "prove_record"
+        | "revoke_key" => COMMON,
         "check" | "apply" | "export" | "search_records" | "export_log" | "list_tools" | "list_keys"
         | "rotate_key" | "list_tasks" | "status" | "self" | "policy_schema" => SINGLE,
         _ if id.starts_with("show_") || id.starts_with("put_") || id.starts_with("delete_") => COMMON,

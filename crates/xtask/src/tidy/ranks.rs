@@ -33,7 +33,6 @@ const FRAME: &[&str] = &[
     "judge",
     "kind",
     "lib",
-    "page",
     "readers",
     "row",
     "snapshot",

@@ -10,8 +10,8 @@ use wire::{
 
 use crate::{
     control::Control,
+    http::page::{Guest, Posted, Trouble, redirect},
     login::{Purpose, Visit},
-    page::{Guest, Posted, Trouble, redirect},
 };
 
 pub(super) async fn begin(

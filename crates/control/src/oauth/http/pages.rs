@@ -14,8 +14,8 @@ use super::super::{
 };
 use crate::{
     control::Control,
+    http::page::{Guest, Posted, Trouble, html, redirect},
     login::{LOGIN_PATH, Purpose, Visit, expired, parameter},
-    page::{Guest, Posted, Trouble, html, redirect},
     session::InSession,
 };
 
@@ -100,7 +100,7 @@ pub(super) async fn connect(State(control): State<Control>, posted: Posted) -> R
     let code = posted.field("user_code");
     let now = control.now();
     // SECURITY: codes are short, so they are guessed at a pace at which none is found.
-    let admitted = control.inner().tries.of_name("device", &guest.visitor.address, now);
+    let admitted = control.inner().tries.admit_name("device", &guest.visitor.address, now);
     let found = if admitted {
         control.awaited(code, now).await.map_err(|error| Trouble::of(error, guest.language))?
     } else {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::browser::{Browser, CALLBACK, CHALLENGE, PASSWORD, VERIFIER, redeem, refresh, request};
+use super::browser::{Browser, CALLBACK, CHALLENGE, PASSWORD, redeem, refresh, request};
 use crate::{
     app::{App, each_database},
     client::CRM,
@@ -13,10 +13,9 @@ use crate::{
 /// How many come together.
 const TOGETHER: usize = 64;
 
-/// How often each race is run; `make verify` runs more.
-fn rounds() -> usize {
-    std::env::var("WRIT_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2)
-}
+/// How often each race is run, and in the long run.
+const ROUNDS: usize = 2;
+const ROUNDS_LONG: usize = 200;
 
 /// Runs one try from many tasks at once; how many succeeded.
 async fn race<F, Fut>(app: &Arc<App>, one: F) -> usize
@@ -40,11 +39,10 @@ async fn prepared(app: App) -> (Arc<App>, Browser) {
     (Arc::new(app), ada)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn codes() {
-    each_database(|app| async move {
+async fn race_for_codes(rounds: usize) {
+    each_database(move |app| async move {
         let (app, mut ada) = prepared(app).await;
-        for _ in 0..rounds() {
+        for _ in 0..rounds {
             let code = ada.agree(&app, &request("helper", &[])).await.parameter("code").unwrap();
             let won = race(&app, |app| {
                 let code = code.clone();
@@ -57,11 +55,10 @@ async fn codes() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn refresh_tokens() {
-    each_database(|app| async move {
+async fn race_for_refresh_tokens(rounds: usize) {
+    each_database(move |app| async move {
         let (app, mut ada) = prepared(app).await;
-        for _ in 0..rounds() {
+        for _ in 0..rounds {
             let code = ada.agree(&app, &request("helper", &[])).await.parameter("code").unwrap();
             let token =
                 redeem(&app, "helper", &code).await.body["refresh_token"].as_str().unwrap().to_owned();
@@ -76,11 +73,10 @@ async fn refresh_tokens() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn device_codes() {
-    each_database(|app| async move {
+async fn race_for_device_codes(rounds: usize) {
+    each_database(move |app| async move {
         let (app, mut ada) = prepared(app).await;
-        for _ in 0..rounds() {
+        for _ in 0..rounds {
             let form = [("client_id", "helper"), ("resource", CRM)];
             let begun = app.form("/oauth2/device_authorization", HeaderMap::new(), &form).await;
             let (device, user) = (
@@ -108,11 +104,10 @@ async fn device_codes() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn pushed_requests() {
-    each_database(|app| async move {
+async fn race_for_pushed_requests(rounds: usize) {
+    each_database(move |app| async move {
         let (app, ada) = prepared(app).await;
-        for _ in 0..rounds() {
+        for _ in 0..rounds {
             let form = [
                 ("client_id", "helper"),
                 ("response_type", "code"),
@@ -139,11 +134,10 @@ async fn pushed_requests() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn links() {
-    each_database(|app| async move {
+async fn race_for_links(rounds: usize) {
+    each_database(move |app| async move {
         let (app, _) = prepared(app).await;
-        for _ in 0..rounds() {
+        for _ in 0..rounds {
             let link = app.link("bob").await;
             let won = race(&app, |app| {
                 let code = link.strip_prefix("/join/").unwrap().to_owned();
@@ -185,8 +179,13 @@ async fn with_totp(app: &App, browser: &mut Browser) -> (String, Vec<String>) {
 /// RFC 6238, computed here on its own.
 fn totp(base32: &str, now: base::Timestamp) -> String {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let bits: String = base32.chars().map(|digit| format!("{:05b}", ALPHABET.find(digit).unwrap())).collect();
-    let key: Vec<u8> = (0..20).map(|at| u8::from_str_radix(&bits[at * 8..at * 8 + 8], 2).unwrap()).collect();
+    let mut bits: Vec<u8> = Vec::new();
+    for digit in base32.chars() {
+        let value = u8::try_from(ALPHABET.find(digit).unwrap()).unwrap();
+        bits.extend((0..5).rev().map(|at| (value >> at) & 1));
+    }
+    let key: Vec<u8> =
+        bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |sum, bit| sum * 2 + bit)).collect();
     let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &key);
     let tag = aws_lc_rs::hmac::sign(&key, &(now.seconds() / 30).to_be_bytes());
     let at = usize::from(tag.as_ref()[19] & 15);
@@ -194,11 +193,10 @@ fn totp(base32: &str, now: base::Timestamp) -> String {
     format!("{:06}", word % 1_000_000)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn codes_of_a_generator_and_recovery_codes() {
-    each_database(|app| async move {
+async fn race_for_generated_and_recovery_codes(rounds: usize) {
+    each_database(move |app| async move {
         let (app, mut ada) = prepared(app).await;
-        let (seed, recovery) = with_totp(&app, &mut ada).await;
+        let (secret, recovery) = with_totp(&app, &mut ada).await;
         let half = async |app: &App| {
             let mut browser = Browser::default();
             let page = browser.post(app, "/login", &[("name", "ada"), ("password", PASSWORD)]).await;
@@ -207,13 +205,13 @@ async fn codes_of_a_generator_and_recovery_codes() {
         };
         // The code that made the generator is spent.
         let ticket = half(&app).await;
-        let spent = totp(&seed, app.control.now());
+        let spent = totp(&secret, app.control.now());
         let seen =
             Browser::default().post(&app, "/login/code", &[("ticket", &ticket), ("code", &spent)]).await;
         assert_eq!(seen.status, 401);
-        for round in 0..rounds().min(recovery.len()) {
+        for spare in recovery.iter().take(rounds) {
             app.advance(300).await;
-            for code in [totp(&seed, app.control.now()), recovery[round].to_uppercase()] {
+            for code in [totp(&secret, app.control.now()), spare.to_uppercase()] {
                 app.advance(0).await;
                 let ticket = half(&app).await;
                 // As many as one name may try at once.
@@ -234,7 +232,32 @@ async fn codes_of_a_generator_and_recovery_codes() {
                 app.advance(200).await;
             }
         }
-        let _ = VERIFIER;
     })
     .await;
+}
+
+macro_rules! races {
+    ($($race:ident = $name:ident;)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                $race(ROUNDS).await;
+            }
+        )*
+
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "takes minutes: part of `make verify`"]
+        async fn two_hundred_rounds_of_each() {
+            $($race(ROUNDS_LONG).await;)*
+        }
+    };
+}
+
+races! {
+    race_for_codes = codes;
+    race_for_refresh_tokens = refresh_tokens;
+    race_for_device_codes = device_codes;
+    race_for_pushed_requests = pushed_requests;
+    race_for_links = links;
+    race_for_generated_and_recovery_codes = generated_and_recovery_codes;
 }
