@@ -127,7 +127,10 @@ impl Tx {
         *conn.deadline() = conn.deadline().to_commit(0);
         let work = tokio::spawn(conn.commit());
         let written = work.await.map_err(|error| Fault::new("committing", error))?;
-        inner.engine.health().note(&written);
+        // That it went well says nothing of the log, which it did not touch.
+        if written.is_err() {
+            inner.engine.health().note(&written);
+        }
         written?;
         inner.count_unrecorded(reason);
         Ok(())

@@ -68,5 +68,5 @@ impl Control {
 fn act_of(data: &Value) -> String {
     let text = |name: &str| data[name].as_str().unwrap_or_default();
     let (server, name) = (text("server"), text("name"));
-    if name.is_empty() { format!("{server} {}", text("what")) } else { format!("{server} / {name}") }
+    if name.is_empty() { format!("{server} {}", text("what")) } else { format!("{server}/{name}") }
 }

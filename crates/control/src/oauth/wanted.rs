@@ -248,7 +248,7 @@ fn shown_rules(new: &NewTask) -> Result<Vec<Rule>, OAuthError> {
     let Read { tools, resources, prompts } = read(new)?;
     let tools = tools.iter().enumerate().map(|(at, rule)| Rule {
         field: format!("tool_{at}"),
-        what: format!("{} / {}", pattern(&rule.server), pattern(&rule.tool)),
+        what: format!("{}/{}", pattern(&rule.server), pattern(&rule.tool)),
         constraints: rule
             .constraints
             .iter()
@@ -267,7 +267,7 @@ fn shown_rules(new: &NewTask) -> Result<Vec<Rule>, OAuthError> {
     });
     let prompts = prompts.iter().enumerate();
     let prompts = prompts.map(|(at, rule)| {
-        plain(format!("prompt_{at}"), format!("{} / {}", pattern(&rule.server), pattern(&rule.prompt)))
+        plain(format!("prompt_{at}"), format!("{}/{}", pattern(&rule.server), pattern(&rule.prompt)))
     });
     Ok(tools.chain(resources).chain(prompts).collect())
 }

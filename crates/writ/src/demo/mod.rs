@@ -4,9 +4,11 @@
 //! between them is the product. Every step is checked; one that does not hold ends the demonstration with exit code 1.
 
 mod agent;
+mod browser;
 mod client;
 mod evidence;
 mod keep;
+mod person;
 mod sample;
 mod screen;
 mod stage;
@@ -104,6 +106,7 @@ async fn play_steps(stage: &Stage, screen: &mut Screen) -> anyhow::Result<()> {
     steps::child(stage, screen, &task).await?;
     steps::changed(stage, screen, &client).await?;
     steps::stolen(stage, screen, &token).await?;
+    person::delegated(stage, screen).await?;
     steps::killed(stage, screen, &client).await?;
     steps::proved(stage, screen).await
 }

@@ -53,7 +53,6 @@ impl Stage {
             bodies: HeldMax::default(),
             asynchronous_reads: false,
             local: std::collections::BTreeMap::new(),
-
             registration: false,
             egress: EgressRules::default(),
             mail: None,

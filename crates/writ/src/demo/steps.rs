@@ -280,12 +280,13 @@ pub(super) async fn proved(stage: &Stage, screen: &mut Screen) -> anyhow::Result
     Ok(())
 }
 
-async fn call(client: &Client, tool: &str, arguments: Value) -> anyhow::Result<ToolResult> {
+/// A call that must be answered.
+pub(super) async fn call(client: &Client, tool: &str, arguments: Value) -> anyhow::Result<ToolResult> {
     client.call_tool(tool, &arguments).await.with_context(|| format!("calling `{tool}`"))
 }
 
 /// A call that must be refused, with a reason that names `part`.
-async fn refused(
+pub(super) async fn refused(
     screen: &Screen,
     client: &Client,
     tool: &str,

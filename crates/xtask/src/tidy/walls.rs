@@ -30,10 +30,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("writ-egress", &[]),
     ("writ-gateway", &["writ-base", "writ-wire", "writ-policy"]),
     // The binary joins control to the gateway's trait `Plane`: neither plane knows the other.
-    (
-        "writ-control",
-        &["writ-base", "writ-wire", "writ-policy", "writ-store", "writ-pages", "writ-passkey", "writ-egress"],
-    ),
+    ("writ-control", &["writ-base", "writ-wire", "writ-policy", "writ-store", "writ-pages", "writ-passkey"]),
     (
         "writ",
         &[

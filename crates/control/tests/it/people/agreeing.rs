@@ -154,7 +154,7 @@ async fn rules_that_a_client_describes_are_shown_and_each_can_be_left_out() {
         .to_string();
         let seen = ada.get(&app, &request("helper", &[("authorization_details", &wish)])).await;
         let page = ada.follow(&app, seen).await;
-        for said in ["answer ticket 4711", "Please answer ticket 4711.", "crm / ticket_read", "4711", "crm / ticket_close", "max=\"7\"", "15 min"] {
+        for said in ["answer ticket 4711", "Please answer ticket 4711.", "crm/ticket_read", "4711", "crm/ticket_close", "max=\"7\"", "15 min"] {
             assert!(page.html.contains(said), "`{said}` in {}", page.html);
         }
         let form = [("visit", &page.hidden("visit")[..]), ("tool_0", "yes"), ("seconds", "900"), ("calls", "5"), ("decision", "allow")];
