@@ -42,11 +42,12 @@ const context = await chromium.newContext();
 const page = await context.newPage();
 await arrive(page, await writ.person("maya", "Maya Lind"));
 
-/** The person goes where the client sends them, and agrees. */
+/** The person goes where the client sends them, and agrees. In a tab of its own: where it ends is the client's. */
 async function agree(address, name) {
-  await page.goto(String(address));
-  assert.match(await page.innerText("h1"), new RegExp(`May ${name} act for you`));
-  await page.click("button[value=allow]");
+  const tab = await context.newPage();
+  await tab.goto(String(address));
+  assert.match(await tab.innerText("h1"), new RegExp(`May ${name} act for you`));
+  await tab.click("button[value=allow]");
 }
 
 /** The person takes it back. */
@@ -155,8 +156,9 @@ await shows("the conformance suite's mode for authorization servers", async () =
     log += text;
     const address = String(text).match(/https?:\/\/\S+\/oauth2\/authorize\?\S+/)?.[0];
     if (!address) return;
-    await page.goto(address);
-    if (await page.locator("button[value=allow]").count()) await page.click("button[value=allow]");
+    const tab = await context.newPage();
+    await tab.goto(address);
+    if (await tab.locator("button[value=allow]").count()) await tab.click("button[value=allow]");
   };
   child.stdout.on("data", follow);
   child.stderr.on("data", follow);

@@ -22,6 +22,11 @@ pub(super) const IDENTITY_SCOPES: [&str; 3] = ["openid", "profile", "email"];
 /// The wish to come back without the person (OpenID Connect Core 1.0, section 11).
 pub(super) const OFFLINE_ACCESS: &str = "offline_access";
 
+/// Whether a scope says something here: about a person, and for how long. What an agent may do is said by its task.
+pub(super) fn is_of_people(scope: &str) -> bool {
+    IDENTITY_SCOPES.contains(&scope) || scope == OFFLINE_ACCESS
+}
+
 /// Where the answer to a request goes.
 #[derive(Clone, Debug)]
 pub(super) struct Answering {
@@ -165,8 +170,7 @@ impl Control {
             }
         };
         // Scopes that mean nothing here are left out, and the answer says which were granted (RFC 6749, section 3.3).
-        let means = |scope: &&str| IDENTITY_SCOPES.contains(scope) || *scope == OFFLINE_ACCESS;
-        let scope = request.scope.iter().filter(means).map(str::to_owned).collect();
+        let scope = request.scope.iter().filter(|scope| is_of_people(scope)).map(str::to_owned).collect();
         Ok(Asked { request, audience, scope, wish, powers })
     }
 }

@@ -7,7 +7,7 @@ use store::Tx;
 use wire::oauth::{AccessClaims, CodeGrant, ErrorCode, OAuthError, TokenRequest, TokenResponse};
 
 use super::{
-    asked::{IDENTITY_SCOPES, OFFLINE_ACCESS},
+    asked::{OFFLINE_ACCESS, is_of_people},
     asking::Asking,
     audience::Audience,
     claims::subject_and_actors,
@@ -96,9 +96,8 @@ impl Control {
         let sql = "select delegation from refresh_token where digest = $1";
         let delegation = self.delegation_behind(app, sql, &digest).await?;
         // Those that mean nothing here were left out before, and are again.
-        let means = |scope: &&str| IDENTITY_SCOPES.contains(scope) || *scope == OFFLINE_ACCESS;
         let agreed = |scope: &str| delegation.scope.iter().any(|had| had == scope);
-        if request.scope.iter().filter(means).any(|scope| !agreed(scope)) {
+        if request.scope.iter().any(|scope| is_of_people(scope) && !agreed(scope)) {
             let why = "`scope` is wider than what the person agreed to";
             return Err(OAuthError::new(ErrorCode::InvalidScope, why));
         }

@@ -7,6 +7,7 @@ use store::{Entry, Origin};
 use wire::oauth::{ErrorCode, Form, Grant, OAuthError, TokenKind, TokenRequest, TokenResponse};
 
 use super::{
+    asked::is_of_people,
     asking::{Asking, TOKEN_PATH},
     audience::Audience,
     client::Client,
@@ -60,7 +61,8 @@ impl Control {
             }
             (Grant::ClientCredentials | Grant::TokenExchange(_), Client::Agent(_) | Client::Workload(_)) => {}
         }
-        if !request.scope.is_empty() {
+        // Those about people are in the metadata, and SDKs ask for all that they find there; a machine's token has none of them.
+        if request.scope.iter().any(|scope| !is_of_people(scope)) {
             let why = "there are no scopes here: what a token may do is said by its task; leave `scope` out";
             return Err(OAuthError::new(ErrorCode::InvalidScope, why));
         }

@@ -86,6 +86,11 @@ async fn malformed_requests_are_named() {
         app.populate().await;
         let rex = app.client("rex").await;
         let (_, secret) = app.control.add_secret(&app.system(), &app.id("rex"), "test", None).await.unwrap();
+        // SDKs ask for all scopes that the metadata lists (PyPI `mcp` 2.x does); a machine's token has none of them.
+        let listed =
+            [("grant_type", "client_credentials"), ("resource", CRM), ("scope", "openid profile email")];
+        let answer = rex.ask(&app, "/oauth2/token", basic("rex", &secret), &listed).await;
+        assert!(answer.status == 200 && answer.body["scope"].is_null(), "{}", answer.text);
         // Two ways at once.
         let two = rex.ask(&app, "/oauth2/token", basic("rex", &secret), &GRANT).await;
         assert_eq!((two.status.as_u16(), two.error()), (400, "invalid_request"));
