@@ -3,6 +3,7 @@
 use axum::{Router, body::Body, http::Request};
 use base::{Event, EventKind};
 use control::{
+    authenticator::Cost,
     authority::System,
     control::{Control, Settings},
 };
@@ -60,10 +61,14 @@ impl App {
     }
 
     async fn run(bench: Bench) -> Self {
+        Self::run_at(bench, Cost::TOKEN).await
+    }
+
+    async fn run_at(bench: Bench, password_cost: Cost) -> Self {
         let settings = Settings {
             public_url: ISSUER.parse().unwrap(),
             asynchronous_reads: false,
-            password_cost: control::authenticator::Cost::TOKEN,
+            password_cost,
             registration: true,
         };
         let (control, follower) =
@@ -83,6 +88,13 @@ impl App {
         let mut bench = self.bench.clone();
         bench.store = self.bench.second_node().await.expect("a second node");
         Self::run(bench).await
+    }
+
+    /// Another node on the same database, at which passwords cost more.
+    pub(crate) async fn node_that_hashes(&self, cost: Cost) -> Self {
+        let mut bench = self.bench.clone();
+        bench.store = self.bench.second_node().await.expect("a second node");
+        Self::run_at(bench, cost).await
     }
 
     /// Waits until this node has seen everything that another has.

@@ -8,3 +8,4 @@ mod redirects;
 mod registering;
 mod signing_in;
 mod single_use;
+mod timing;
