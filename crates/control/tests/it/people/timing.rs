@@ -51,7 +51,6 @@ async fn compare(app: &App, tries: usize) {
     }
     let (of_known, of_unknown) = (median(&known), median(&unknown));
     let apart = deviations(&known, &unknown);
-    println!("{tries} tries each: {of_known:.3} and {of_unknown:.3} ms, {apart:.2} deviations");
     assert!(apart.abs() < DEVIATIONS_MAX, "{apart:.2} deviations: {of_known:.3} and {of_unknown:.3} ms");
     let slower: Vec<f64> = unknown.iter().map(|took| took + FOUND * of_unknown).collect();
     let found = deviations(&slower, &unknown);
