@@ -1,28 +1,23 @@
 // The official MCP SDKs of both generations, unmodified: challenge, metadata, registration, sign-in, consent, token, call,
 // and the end of it all when the person takes it back. Each by dynamic registration and by a client ID metadata document.
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
 import http from "node:http";
 import https from "node:https";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { promisify } from "node:util";
-import { Writ, arrive, browser, end, freePort, shows, until } from "./lib.mjs";
+import { Writ, arrive, browser, certificate, end, freePort, shows, until } from "./lib.mjs";
 
-const run = promisify(execFile);
 const documents = await freePort();
-const folder = await (await import("node:fs/promises")).mkdtemp(join((await import("node:os")).tmpdir(), "writ-cimd-"));
-const [key, certificate] = [join(folder, "key.pem"), join(folder, "cert.pem")];
-await run("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"]);
-const writ = await Writ.start(`[egress]\nown_hosts = ["localhost:${documents}"]\nauthorities = "${certificate}"\n`);
+const { folder, file, tls } = await certificate();
+const writ = await Writ.start(`[egress]\nown_hosts = ["localhost:${documents}"]\nauthorities = "${file}"\n`);
 
 // The place where clients describe themselves.
 const document = `https://localhost:${documents}/client.json`;
 let fetched = 0;
 const about = { client_id: document, client_name: "Described client", redirect_uris: ["http://localhost/callback", "http://127.0.0.1/callback"], grant_types: ["authorization_code", "refresh_token"], response_types: ["code"], token_endpoint_auth_method: "none" };
-const place = https.createServer({ key: await readFile(key), cert: await readFile(certificate) }, (_, answer) => {
+const place = https.createServer(tls, (_, answer) => {
   fetched += 1;
   answer.setHeader("content-type", "application/json").end(JSON.stringify(about));
 });
@@ -171,5 +166,4 @@ await chromium.close();
 upstream.kill();
 place.close();
 await writ.stop();
-await writeFile(join(folder, "done"), "");
 end();

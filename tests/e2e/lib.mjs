@@ -65,6 +65,14 @@ export async function until(condition, what, seconds = 20) {
   }
 }
 
+/** A certificate for this machine, as a service of one's own has; its files. */
+export async function certificate() {
+  const folder = await mkdtemp(join(tmpdir(), "writ-e2e-tls-"));
+  const [key, file] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+  await run("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", file, "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"]);
+  return { folder, file, tls: { key: await readFile(key), cert: await readFile(file) } };
+}
+
 export function browser() {
   const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args });

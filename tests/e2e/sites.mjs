@@ -1,25 +1,32 @@
 // Sites that people sign in to: openid-client and oauth4webapi as they are documented, against Writ as OpenID provider.
 import assert from "node:assert/strict";
 import http from "node:http";
+import https from "node:https";
+import * as jose from "jose";
 import * as oauth from "oauth4webapi";
 import * as openid from "openid-client";
-import { PASSWORD, Writ, arrive, browser, end, freePort, shows, until } from "./lib.mjs";
+import { PASSWORD, Writ, arrive, browser, certificate, end, freePort, shows, until } from "./lib.mjs";
 
-// A place that hears that somebody signed out. Writ tells nobody on this machine of a stranger's wish, so nothing comes.
-const heard = [];
-const site = http.createServer((request, response) => {
-  let body = "";
-  request.on("data", (text) => (body += text)).on("end", () => {
-    heard.push([request.url, body]);
-    response.end("the site");
-  });
-});
+// The site itself: where people come back to.
+const site = http.createServer((_, response) => response.end("the site"));
 const port = await freePort();
 await new Promise((resolve) => site.listen(port, "localhost", resolve));
+// Where it hears that somebody signed out.
+const heard = [];
+const { file, tls } = await certificate();
+const ear = https.createServer(tls, (request, response) => {
+  let body = "";
+  request.on("data", (text) => (body += text)).on("end", () => {
+    heard.push(new URLSearchParams(body));
+    response.end();
+  });
+});
+const hears = await freePort();
+await new Promise((resolve) => ear.listen(hears, "localhost", resolve));
 const callback = `http://localhost:${port}/callback`;
 
-const writ = await Writ.start();
-await writ.cli("client", "create", "site", "--display-name", "Site", "--use", "sign-in", "--redirect-uri", callback, "--post-logout-redirect-uri", `http://localhost:${port}/bye`, "--confidential");
+const writ = await Writ.start(`[egress]\nown_hosts = ["localhost:${hears}"]\nauthorities = "${file}"\n`);
+await writ.cli("client", "create", "site", "--display-name", "Site", "--use", "sign-in", "--redirect-uri", callback, "--post-logout-redirect-uri", `http://localhost:${port}/bye`, "--backchannel-logout-uri", `https://localhost:${hears}/out`, "--confidential");
 const secret = await writ.cli("client", "keys", "add", "site", "--secret");
 const chromium = await browser();
 const context = await chromium.newContext();
@@ -108,6 +115,23 @@ await shows("signing out for a site asks, and leads back", async () => {
   assert.match(page.url(), /\/login/);
 });
 
+await shows("the site hears that somebody signed out", async () => {
+  const config = await openid.discovery(new URL(writ.url), "site", { client_secret: secret }, undefined, { execute: [openid.allowInsecureRequests] });
+  const verifier = openid.randomPKCECodeVerifier();
+  const address = openid.buildAuthorizationUrl(config, { redirect_uri: callback, scope: "openid", code_challenge: await openid.calculatePKCECodeChallenge(verifier), code_challenge_method: "S256" });
+  const tokens = await openid.authorizationCodeGrant(config, await answered(address), { pkceCodeVerifier: verifier });
+  heard.length = 0;
+  await page.goto(`${writ.url}/account`);
+  await page.click(".who button");
+  await until(() => heard.length > 0, "word of it");
+  const keys = jose.createRemoteJWKSet(new URL(config.serverMetadata().jwks_uri));
+  const { payload } = await jose.jwtVerify(heard[0].get("logout_token"), keys, { issuer: writ.url, audience: "site", typ: "logout+jwt", requiredClaims: ["exp", "iat", "jti"] });
+  const { sub, sid } = tokens.claims();
+  assert.deepEqual([payload.sub, payload.sid, payload.nonce], [sub, sid, undefined]);
+  assert.deepEqual(payload.events, { "http://schemas.openid.net/event/backchannel-logout": {} });
+  await assert.rejects(openid.fetchUserInfo(config, tokens.access_token, sub));
+});
+
 await shows("signing keys are rotated without a failed request", async () => {
   const jwks = async () => (await (await fetch(`${writ.url}/oauth2/jwks`)).json()).keys;
   const before = await jwks();
@@ -129,5 +153,6 @@ await shows("signing keys are rotated without a failed request", async () => {
 
 await chromium.close();
 site.close();
+ear.close();
 await writ.stop();
 end();

@@ -77,6 +77,9 @@ pub(crate) struct Create {
     /// Where people may go on after they signed out; may be given several times
     #[arg(long, value_name = "URI")]
     post_logout_redirect_uri: Vec<String>,
+    /// Where it hears that somebody signed out (OpenID Connect Back-Channel Logout)
+    #[arg(long, value_name = "URI")]
+    backchannel_logout_uri: Option<String>,
     /// It proves itself by a key or secret: see `writ client keys add`
     #[arg(long)]
     confidential: bool,
@@ -109,6 +112,7 @@ impl ClientCommand {
                     ),
                     ("redirect_uris", Some(json!(create.redirect_uri))),
                     ("post_logout_redirect_uris", after),
+                    ("backchannel_logout_uri", create.backchannel_logout_uri.map(Value::from)),
                     ("confidential", flag(create.confidential)),
                     ("dpop_required", flag(create.dpop_required)),
                     ("par_required", flag(create.par_required)),
