@@ -3,6 +3,7 @@
 mod agreeing;
 mod browser;
 mod devices;
+mod nodes;
 mod openid;
 mod redirects;
 mod registering;
