@@ -9,6 +9,7 @@ use crate::{
     authority::{Authority, System},
     client::{Client, ClientSpec, ClientUse},
     control::Control,
+    delegation::ASSISTANT,
     draft::Draft,
     grant::{Grant, GrantSpec, Permission, Role, RoleSpec},
     principal::{Blueprint, BlueprintSpec, Person, PersonSpec, PersonState},
@@ -100,7 +101,7 @@ fn put_people(draft: &mut Draft) -> Result<(), Error> {
         limits: crate::principal::LimitsSpec { task_seconds_max: 30 * 24 * 3600, ..Default::default() },
         dpop_required: false,
     };
-    draft.put::<Blueprint>("assistant", assistant)?;
+    draft.put::<Blueprint>(ASSISTANT, assistant)?;
     // The command line asks people like any other client, and acts as them.
     let cli = ClientSpec {
         display_name: "Writ command line".into(),
@@ -118,7 +119,7 @@ fn put_people(draft: &mut Draft) -> Result<(), Error> {
 /// What an assistant may do is what its person may: the blueprint stands in nobody's way.
 fn put_assistants(draft: &mut Draft) -> Result<(), Error> {
     let grant = GrantSpec {
-        to: "blueprint/assistant".into(),
+        to: format!("blueprint/{ASSISTANT}"),
         role: "operator".into(),
         on: "catalogue".into(),
         reason: "assistants may do what their person may and agrees to".into(),

@@ -28,6 +28,7 @@ pub mod key;
 pub mod kind;
 pub mod login;
 pub mod oauth;
+mod opaque;
 pub mod principal;
 mod readers;
 pub mod revoke;

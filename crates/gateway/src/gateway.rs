@@ -149,7 +149,12 @@ impl<P: Plane> Gateway<P> {
         let presented =
             Presented { headers: &parts.headers, method: &parts.method, url: &url, server, now, trace };
         let caller = self.plane.authenticate(&presented).map_err(reply::challenge)?;
-        let found = server.map(|server| self.plane.upstream(&caller, server).ok_or_else(reply::missing));
+        // A caller whose authority ended since knows no server any more, and is told why, not that there is none.
+        let missing = || {
+            let again = Presented { now: self.config.clock.now(), ..presented };
+            self.plane.authenticate(&again).map_or_else(reply::challenge, |_| reply::missing())
+        };
+        let found = server.map(|server| self.plane.upstream(&caller, server).ok_or_else(missing));
         let upstream = found.transpose()?;
         let clock = Arc::clone(&self.config.clock);
         let leash = Leash::new(Arc::clone(&self.plane), caller.clone(), upstream.clone(), revocations, clock);

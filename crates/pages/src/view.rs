@@ -107,8 +107,6 @@ pub struct Setup {
     pub name: String,
     /// The ceremony of a new passkey, where the address of this server can have passkeys.
     pub passkey: Option<Ceremony>,
-    /// Whether a password may be set: not where it would be the weaker way in.
-    pub password: bool,
     /// The shortest password, in characters.
     pub password_min: usize,
 }
@@ -127,8 +125,6 @@ pub struct TotpSetup {
     pub seed: String,
     /// The `otpauth` address.
     pub address: String,
-    /// Whether it may be put off.
-    pub optional: bool,
 }
 
 impl TotpSetup {

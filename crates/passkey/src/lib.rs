@@ -63,7 +63,7 @@ impl StoredPasskey {
         self.0.cred_id().as_ref()
     }
 
-    /// Whether it is, or can be, on several devices (the flags BS and BE of section 6.1).
+    /// Whether it is on several devices, as it last said (the flag BS of section 6.1).
     pub fn is_synced(&self) -> bool {
         // The library keeps both flags and shows neither: they are read from its document.
         let document = serde_json::to_value(&self.0).unwrap_or_default();

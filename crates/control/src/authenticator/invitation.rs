@@ -3,10 +3,8 @@
 //! A link names nobody and works once. Opening it changes nothing, since programs that look at mail open links, too;
 //! only the button behind it spends it.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base::{AuthenticatorId, Class, Error, Event, EventKind, PersonId, Refuse, Secret, Timestamp};
 use serde_json::json;
-use store::Unrecorded;
 
 use super::{
     model::{Authenticator, AuthenticatorKind},
@@ -15,6 +13,7 @@ use super::{
 use crate::{
     authority::{Authority, System},
     control::Control,
+    opaque::{new_secret, sha256},
     principal::{Level, Proof},
     readers::Reader,
 };
@@ -63,13 +62,13 @@ impl Control {
         address: Option<&str>,
     ) -> Result<Invited, Error> {
         let ctx = by.ctx();
-        let code = hex::encode(ctx.dice.bytes::<32>());
+        let code = new_secret("", ctx.dice.as_ref());
         let expires = ctx.now.plus_seconds(seconds);
         let (mut tx, ()) = self.begin(by, |known| Ok(known.person_lives(person)?)).await?;
-        rows::insert_invitation(&mut tx, &sha256(&code), person, expires, address).await?;
+        rows::insert_invitation(&mut tx, &sha256(code.expose().as_bytes()), person, expires, address).await?;
         let facts = json!({ "expires": expires, "by_mail": address.is_some() });
         self.keep(tx, vec![Event::new(EventKind::InvitationCreated, person, facts)]).await?;
-        Ok(Invited { path: Secret::new(format!("/join/{code}")), expires })
+        Ok(Invited { path: Secret::new(format!("/join/{}", code.expose())), expires })
     }
 
     /// Spends a link: whoever has it is the person.
@@ -77,7 +76,7 @@ impl Control {
         if code.len() > CODE_BYTES_MAX {
             return Err(InvitationRefusal::Dead.into());
         }
-        let digest = sha256(code);
+        let digest = sha256(code.as_bytes());
         let person = {
             let _place = self.inner().readers.admit(Reader::Stranger).await?;
             rows::invitation(&mut *self.store().read().await?, &digest, self.now()).await?
@@ -111,19 +110,6 @@ impl Control {
 
     /// Forgets links whose time is over; run from time to time.
     pub async fn forget_invitations(&self, by: &System) -> Result<u64, Error> {
-        let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
-        let forgotten = rows::forget_invitations(&mut tx, by.ctx().now).await?;
-        if forgotten == 0 {
-            tx.rollback().await?;
-        } else {
-            tx.commit_unrecorded(Unrecorded::Expired).await?;
-        }
-        Ok(forgotten)
+        self.forget(by, 0, &[rows::FORGET_INVITATIONS]).await
     }
-}
-
-fn sha256(code: &str) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(digest(&SHA256, code.as_bytes()).as_ref());
-    out
 }

@@ -1,6 +1,5 @@
 //! Making, using and ending what persons prove themselves with.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base::{AuthenticatorId, Error, Event, EventKind, Fault, PersonId, Secret};
 use passkey::StoredPasskey;
 use serde_json::json;
@@ -12,7 +11,7 @@ use super::{
     store as rows,
     totp::Seed,
 };
-use crate::{authority::Authority, control::Control, readers::Reader};
+use crate::{authority::Authority, control::Control, opaque::sha256, readers::Reader};
 
 /// The most passkeys of a person.
 const PASSKEYS_MAX: usize = 20;
@@ -50,7 +49,7 @@ impl Ways {
 /// A person as authenticators know them: a number that tells nothing (Web Authentication Level 3, section 14.6.1).
 pub(crate) fn handle_of(person: &PersonId) -> [u8; 16] {
     let mut handle = [0; 16];
-    handle.copy_from_slice(&digest(&SHA256, person.as_str().as_bytes()).as_ref()[..16]);
+    handle.copy_from_slice(&sha256(person.as_str().as_bytes())[..16]);
     handle
 }
 
@@ -363,9 +362,7 @@ fn readable(chance: [u8; 10]) -> String {
 fn code_digest(code: &str) -> [u8; 32] {
     let plain: String =
         code.chars().filter(|c| !c.is_whitespace() && *c != '-').flat_map(char::to_lowercase).collect();
-    let mut out = [0; 32];
-    out.copy_from_slice(digest(&SHA256, plain.as_bytes()).as_ref());
-    out
+    sha256(plain.as_bytes())
 }
 
 #[cfg(test)]

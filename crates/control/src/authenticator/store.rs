@@ -134,9 +134,7 @@ pub(super) async fn spend_invitation(
 }
 
 /// Forgets links whose time is over.
-pub(super) async fn forget_invitations(tx: &mut Tx, now: Timestamp) -> Result<u64, Fault> {
-    tx.exec("delete from invitation where expires <= $1", &[now.into()]).await
-}
+pub(super) const FORGET_INVITATIONS: &str = "delete from invitation where expires <= $1";
 
 fn document(authenticator: &Authenticator) -> Result<String, Fault> {
     serde_json::to_string(authenticator).map_err(|error| Fault::new("writing an authenticator", error))

@@ -16,6 +16,7 @@ use std::{
 };
 
 use base::{Actor, Class, Ctx, Error, PersonId, Refuse};
+use store::Unrecorded;
 use tokio::time::Instant;
 
 use crate::{control::Control, snapshot::Snapshot};
@@ -122,6 +123,30 @@ impl Control {
     /// The right of a person to come in: to spend what they prove themself with, and to get a session.
     pub(crate) fn arriving(&self, person: &PersonId) -> Arriving {
         Arriving { ctx: self.ctx(Actor::Person(person.clone())), person: person.clone() }
+    }
+
+    /// Deletes what has been over for `kept_seconds`, without a record; says how much. Each statement takes the instant.
+    ///
+    /// SECURITY: over by the time of the log's last record, not by the clock: a clock that is later turned back must not find
+    /// something alive whose end is forgotten.
+    pub(crate) async fn forget(
+        &self,
+        by: &System,
+        kept_seconds: i64,
+        statements: &[&'static str],
+    ) -> Result<u64, Error> {
+        let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
+        let before = tx.head().await?.time.min(by.ctx().now).plus_seconds(-kept_seconds);
+        let mut forgotten = 0;
+        for sql in statements {
+            forgotten += tx.exec(sql, &[before.into()]).await?;
+        }
+        if forgotten == 0 {
+            tx.rollback().await?;
+        } else {
+            tx.commit_unrecorded(Unrecorded::Expired).await?;
+        }
+        Ok(forgotten)
     }
 
     /// Begins a write on somebody's right, with what was planned for it.

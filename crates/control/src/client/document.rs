@@ -2,7 +2,6 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use base::Timestamp;
 use moka::{Expiry, sync::Cache};
 use tokio::sync::Semaphore;
 use wire::{json::Json, oauth::ClientMetadata};
@@ -56,11 +55,7 @@ impl Default for Documents {
 }
 
 impl Control {
-    pub(super) async fn client_at(
-        &self,
-        url: &str,
-        _now: Timestamp,
-    ) -> Result<Arc<KnownClient>, ClientRefusal> {
+    pub(super) async fn client_at(&self, url: &str) -> Result<Arc<KnownClient>, ClientRefusal> {
         let documents = &self.inner().documents;
         if let Some((client, _)) = documents.remembered.get(url) {
             return Ok(client);

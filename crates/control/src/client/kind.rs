@@ -2,7 +2,7 @@
 
 use base::{ClientId, Error, EventKind, Timestamp};
 use serde::{Deserialize, Serialize};
-use wire::oauth::{ClientMetadata, RedirectUri, RegisteredMethod};
+use wire::oauth::{ClientMetadata, RedirectUri, RegisteredMethod, logout_uri};
 
 use super::ClientRefusal;
 use crate::{
@@ -108,11 +108,10 @@ impl Kind for Client {
             }
         }
         if let Some(uri) = &spec.backchannel_logout_uri {
-            let is_url = url::Url::parse(uri).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-            if !is_url || uri.contains('#') {
-                let why = "it is not an http or https URL without fragment".into();
-                return Err(ClientRefusal::Uri { field: "backchannel_logout_uri", why }.into());
-            }
+            logout_uri(uri).map_err(|error| ClientRefusal::Uri {
+                field: "backchannel_logout_uri",
+                why: error.description,
+            })?;
         }
         Ok(spec)
     }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use base::{AnyId, Class, ClientId, Ctx, Error, Refuse};
+use base::{Class, ClientId, Ctx, Error, Refuse};
 use wire::oauth::ClientMetadata;
 
 use super::{ClientUse, FetchFailed};
-use crate::{control::Control, snapshot::Snapshot};
+use crate::{control::Control, opaque::sha256, snapshot::Snapshot};
 
 /// Where a client comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +37,7 @@ pub struct KnownClient {
 impl KnownClient {
     /// Whether this installation vouches for it.
     pub const fn is_vouched(&self) -> bool {
-        matches!(self.sort, Sort::Registered(_))
+        self.registered().is_some()
     }
 
     /// Whether it proves itself in no way.
@@ -49,13 +48,13 @@ impl KnownClient {
     /// What a person agreed to: what the client says about itself, as a digest. Another digest is another client.
     pub fn digest(&self) -> String {
         let text = serde_json::to_vec(&self.metadata).unwrap_or_default();
-        hex::encode(digest(&SHA256, &text))
+        hex::encode(sha256(&text))
     }
 
-    /// Where its credentials hang, where it has any.
-    pub fn principal(&self) -> Option<AnyId> {
+    /// Under which id an administrator registered it, where one did. Its credentials hang there.
+    pub const fn registered(&self) -> Option<&ClientId> {
         match &self.sort {
-            Sort::Registered(id) => Some(id.into()),
+            Sort::Registered(id) => Some(id),
             Sort::Dynamic(..) | Sort::Document => None,
         }
     }
@@ -112,7 +111,7 @@ impl Control {
         if !client_id.starts_with("https://") && !client_id.starts_with("http://") {
             return Err(ClientRefusal::Unknown.into());
         }
-        Ok(self.client_at(client_id, ctx.now).await?)
+        Ok(self.client_at(client_id).await?)
     }
 }
 

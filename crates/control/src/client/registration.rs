@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base::{AnyId, Class, ClientId, Error, Event, EventKind, Fault, Refuse, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{Read, Row, Unrecorded};
+use store::{Read, Row};
 use wire::{
     json::Json,
     oauth::{ClientMetadata, OAuthError},
 };
 
-use crate::{authority::System, control::Control, row::parsed, snapshot::Snapshot};
+use crate::{
+    authority::{Authority as _, System},
+    control::Control,
+    opaque::{new_secret, sha256},
+    row::parsed,
+    snapshot::{Snapshot, prune},
+};
 
 /// How long a registration lasts to which nobody agrees, in seconds.
 const UNUSED_SECONDS: i64 = 24 * 3600;
@@ -106,7 +111,7 @@ impl Control {
             return Err(RegistrationRefusal::Off.into());
         }
         let by = self.system("registration");
-        let ctx = crate::authority::Authority::ctx(&by);
+        let ctx = by.ctx();
         if !self.inner().tries.admit_address(&format!("registration {address}"), ctx.now) {
             return Err(RegistrationRefusal::TooMany.into());
         }
@@ -116,14 +121,11 @@ impl Control {
         };
         let secret = metadata.method.wants_secret();
         // Letters and digits only: clients differ in how they encode anything else in HTTP Basic.
-        let secret =
-            secret.then(|| Secret::new(format!("writsecret{}", hex::encode(ctx.dice.bytes::<32>()))));
+        let secret = secret.then(|| new_secret("writsecret", ctx.dice.as_ref()));
         let registration = Registration {
             id: ClientId::new(ctx.now, ctx.dice.as_ref()),
             metadata,
-            secret_sha256: secret
-                .as_ref()
-                .map(|secret| hex::encode(digest(&SHA256, secret.expose().as_bytes()))),
+            secret_sha256: secret.as_ref().map(|secret| hex::encode(sha256(secret.expose().as_bytes()))),
             created: ctx.now,
             expires: Some(ctx.now.plus_seconds(UNUSED_SECONDS)),
         };
@@ -144,16 +146,7 @@ impl Control {
 
     /// Forgets registrations to which nobody agreed in time; run from time to time.
     pub async fn forget_registrations(&self, by: &System) -> Result<u64, Error> {
-        let now = crate::authority::Authority::ctx(by).now;
-        let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
-        let sql = "delete from registration where expires is not null and expires <= $1";
-        let forgotten = tx.exec(sql, &[now.into()]).await?;
-        if forgotten == 0 {
-            tx.rollback().await?;
-        } else {
-            tx.commit_unrecorded(Unrecorded::Expired).await?;
-        }
-        Ok(forgotten)
+        self.forget(by, 0, &["delete from registration where expires is not null and expires <= $1"]).await
     }
 }
 
@@ -183,7 +176,10 @@ pub(crate) async fn reload(read: &mut Read, snapshot: &mut Snapshot, id: &AnyId)
         snapshot.registrations.remove_mut(&parsed(id.as_str().parse::<ClientId>())?);
         return Ok(());
     };
-    keep(snapshot, &row)
+    keep(snapshot, &row)?;
+    let now = read.head().time;
+    drop(prune(&mut snapshot.registrations, |one| one.expires.is_some_and(|expires| expires <= now)));
+    Ok(())
 }
 
 fn keep(snapshot: &mut Snapshot, row: &Row) -> Result<(), Fault> {

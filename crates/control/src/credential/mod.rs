@@ -9,7 +9,6 @@ mod standing;
 mod store;
 
 pub use model::{ApiToken, Credential, Proof};
-pub(crate) use service::sha256;
 pub use service::{API_TOKEN_PREFIX, ApiRefusal, CredentialRefusal};
 pub use standing::Standing;
 pub(crate) use store::{load_all, reload, reload_api_token};

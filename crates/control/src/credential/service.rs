@@ -1,6 +1,5 @@
 //! Giving out, checking and ending credentials.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base::{
     AnyId, Class, CredentialId, Ctx, Error, Event, EventKind, IdKind, PersonId, Refuse, Secret, TokenId,
 };
@@ -12,7 +11,13 @@ use super::{
     standing::Standing,
     store,
 };
-use crate::{authority::Authority, control::Control, principal::line, snapshot::Snapshot};
+use crate::{
+    authority::Authority,
+    control::Control,
+    opaque::{new_secret, sha256},
+    principal::line,
+    snapshot::Snapshot,
+};
 
 /// What API tokens begin with, so that they are recognised in logs and by secret scanners.
 pub const API_TOKEN_PREFIX: &str = "writ_";
@@ -112,18 +117,6 @@ impl Refuse for ApiRefusal {
     }
 }
 
-/// SHA-256.
-pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(digest(&SHA256, bytes).as_ref());
-    out
-}
-
-/// A new secret text: the prefix and 256 bits of chance in hexadecimal.
-fn new_secret(ctx: &Ctx, prefix: &str) -> Secret {
-    Secret::new(format!("{prefix}{}", hex::encode(ctx.dice.bytes::<32>())))
-}
-
 impl Control {
     /// Gives a person or a workload a new API token. Its text is shown this once.
     pub async fn issue_api_token(
@@ -140,7 +133,7 @@ impl Control {
 
     /// The text of a new API token, not yet of any use.
     pub(crate) fn new_api_token(ctx: &Ctx) -> Secret {
-        new_secret(ctx, API_TOKEN_PREFIX)
+        new_secret(API_TOKEN_PREFIX, ctx.dice.as_ref())
     }
 
     /// Makes a token's text of use.
@@ -201,7 +194,7 @@ impl Control {
         label: &str,
         expires_seconds: Option<i64>,
     ) -> Result<(CredentialId, Secret), Error> {
-        let text = new_secret(by.ctx(), SECRET_PREFIX);
+        let text = new_secret(SECRET_PREFIX, by.ctx().dice.as_ref());
         let proof = Proof::Secret { sha256: hex::encode(sha256(text.expose().as_bytes())) };
         let id = self.add_credential(by, principal, label, &proof, expires_seconds).await?;
         Ok((id, text))

@@ -8,8 +8,8 @@ use super::{Caller, Held, tasks};
 use crate::{
     catalogue::{Server, ServerState, ToolState},
     control::Control,
-    credential::sha256,
     kind::Thing,
+    opaque::sha256,
     snapshot::Snapshot,
     task::Task,
 };

@@ -16,8 +16,8 @@ use crate::{
     snapshot::Snapshot,
 };
 
-/// The blueprint of assistants that are made by agreeing.
-pub(super) const BLUEPRINT: &str = "assistant";
+/// The blueprint of assistants that are made by agreeing; the first start makes it.
+pub(crate) const ASSISTANT: &str = "assistant";
 /// The longest name made of what a client calls itself, in bytes.
 const STEM_BYTES_MAX: usize = 32;
 
@@ -91,7 +91,7 @@ pub(super) fn ensure(
     let name = name_for(draft.known(), client, person);
     let spec = AgentSpec {
         owner: draft.known().people.name_of(person),
-        blueprint: BLUEPRINT.to_owned(),
+        blueprint: ASSISTANT.to_owned(),
         purpose: format!("acts for its owner through {}", client.metadata.client_name),
         state: AgentState::Active,
         expires: None,

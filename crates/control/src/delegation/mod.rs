@@ -12,7 +12,7 @@ mod model;
 mod service;
 mod store;
 
-pub(crate) use agent::name_for;
+pub(crate) use agent::{ASSISTANT, name_for};
 pub(crate) use model::{CodeTerms, Wanted, WantedPowers, WantedTask};
 pub use model::{Delegation, DelegationRefusal, Powers};
 pub(crate) use service::{NewRefresh, Remembered, Ticket, keep_refresh};

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use base::{AgentId, Class, DelegationId, PersonId, Position, Refuse, SessionId, TaskId, Timestamp};
+use base::{
+    AgentId, Class, ClientId, DelegationId, PersonId, Position, Refuse, SessionId, TaskId, Timestamp,
+};
 use policy::Scope;
 use serde::{Deserialize, Serialize};
 use wire::oauth::{CodeChallenge, RedirectUri, SignedIn};
@@ -18,14 +20,16 @@ pub struct Delegation {
     pub person: PersonId,
     /// Whom: the client's id.
     pub client: String,
+    /// Under which id an administrator registered it, where one did: it ends with that.
+    pub registered: Option<ClientId>,
     /// What the client called itself.
     pub client_name: String,
     /// What the client said about itself, as a digest: a client that says something else is asked about again.
     pub client_digest: String,
     /// Where the answer went.
     pub redirect: String,
-    /// What tokens are for: the URL of one resource; none where the client learns who the person is and no more.
-    pub audience: Option<String>,
+    /// What tokens are for: the URL of one resource.
+    pub audience: String,
     /// What was agreed to beside that.
     pub scope: Vec<String>,
     /// The digest of the task that was asked for, where one was described.
@@ -68,7 +72,7 @@ pub enum Powers {
 pub(crate) struct Wanted {
     pub(crate) client: Arc<KnownClient>,
     pub(crate) redirect: String,
-    pub(crate) audience: Option<String>,
+    pub(crate) audience: String,
     pub(crate) scope: Vec<String>,
     pub(crate) wish: Option<String>,
     pub(crate) powers: WantedPowers,

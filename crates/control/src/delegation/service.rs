@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::{AnyId, Ctx, DelegationId, Error, Event, EventKind, PersonId, Secret, TaskId, Timestamp};
 use serde_json::json;
-use store::{Tx, Unrecorded};
+use store::Tx;
 
 use super::{
     agent,
@@ -15,8 +15,8 @@ use crate::{
     authority::{Authority, System},
     client::{Registration, Sort},
     control::Control,
-    credential::sha256,
     draft::Draft,
+    opaque::sha256,
     readers::Reader,
     snapshot::{Life, Snapshot},
     task::{self, Limits, Task, TaskRequest, TaskState},
@@ -24,8 +24,11 @@ use crate::{
 
 /// How long a code is good, in seconds: the client is waiting for it.
 const CODE_SECONDS: i64 = 60;
-/// For how long what is over is kept, in seconds.
+/// For how long codes, tokens and delegations that are over are kept, in seconds.
 const KEPT_SECONDS: i64 = 24 * 3600;
+
+/// The most delegations of a person to one client; one more ends the oldest.
+const DELEGATIONS_MAX: usize = 64;
 
 /// What a client gets when a person agreed.
 pub(crate) enum Ticket<'a> {
@@ -61,6 +64,7 @@ impl Control {
                 id: DelegationId::new(ctx.now, ctx.dice.as_ref()),
                 person: person.clone(),
                 client: wanted.client.client_id.clone(),
+                registered: wanted.client.registered().cloned(),
                 client_name: wanted.client.metadata.client_name.clone(),
                 client_digest: wanted.client.digest(),
                 redirect: wanted.redirect.clone(),
@@ -89,7 +93,14 @@ impl Control {
             // The snapshot reads it again: it does not end by itself any more.
             events.push(Event::new(EventKind::ClientRegistered, id, json!({ "agreed": true })));
         }
+        let earlier = rows::of_person(&mut tx, person).await?;
+        let mut earlier: Vec<&Delegation> =
+            earlier.iter().filter(|earlier| earlier.client == delegation.client).collect();
+        earlier.truncate((earlier.len() + 1).saturating_sub(DELEGATIONS_MAX));
         rows::insert(&mut tx, &delegation).await?;
+        for oldest in earlier {
+            events.extend(ending(&mut tx, oldest, "too_many").await?.into_iter().flatten());
+        }
         match ticket {
             Ticket::Code(code, terms) => {
                 let digest = sha256(code.expose().as_bytes());
@@ -103,10 +114,7 @@ impl Control {
                 .await?;
             }
             Ticket::Device(digest) => {
-                let sql = "update device_code set state = 'agreed', delegation = $2
-                           where digest = $1 and state = 'waiting' and expires > $3";
-                let args = [digest.into(), (&delegation.id).into(), ctx.now.into()];
-                if tx.exec(sql, &args).await? != 1 {
+                if !rows::agree_device(&mut tx, digest, &delegation.id, ctx.now).await? {
                     return Err(DelegationRefusal::Over.into());
                 }
             }
@@ -173,17 +181,11 @@ impl Control {
         Ok(rows::delegation_of_refresh(&mut *self.store().read().await?, &digest).await?)
     }
 
-    /// Forgets codes, tokens, delegations and devices whose time is long over; run from time to time.
+    /// Forgets what is over; run from time to time. Codes and tokens later than they end, so that whoever comes with one again
+    /// is recognised meanwhile; what strangers can make, at once.
     pub async fn forget_delegations(&self, by: &System) -> Result<u64, Error> {
-        let before = by.ctx().now.plus_seconds(-KEPT_SECONDS);
-        let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
-        let forgotten = rows::forget(&mut tx, before).await?;
-        if forgotten == 0 {
-            tx.rollback().await?;
-        } else {
-            tx.commit_unrecorded(Unrecorded::Expired).await?;
-        }
-        Ok(forgotten)
+        let of_strangers = self.forget(by, 0, &rows::FORGET_AT_ONCE).await?;
+        Ok(of_strangers + self.forget(by, KEPT_SECONDS, &rows::FORGET_LATER).await?)
     }
 }
 
@@ -261,7 +263,7 @@ fn deadline(known: &Snapshot, powers: &Powers, new: Option<&Task>) -> Option<Tim
 }
 
 impl Snapshot {
-    /// The delegation with this id, if it is alive, and the session that it ends with.
+    /// The delegation with this id, if it is alive: neither over nor ended, and so is whatever it ends with.
     pub(crate) fn delegation_lives(
         &self,
         id: &DelegationId,
@@ -270,6 +272,10 @@ impl Snapshot {
         let delegation = self.delegations.get(id).filter(|delegation| now < delegation.expires);
         let delegation = delegation.ok_or(DelegationRefusal::Over)?;
         self.person_lives(&delegation.person)?;
+        // What an administrator registered ends for everybody when they delete it.
+        if delegation.registered.as_ref().is_some_and(|client| self.clients.get(client).is_none()) {
+            return Err(DelegationRefusal::Over.into());
+        }
         let tenant = base::TenantId::first();
         let life = Life {
             generation: delegation.generation,
@@ -300,7 +306,7 @@ impl Snapshot {
                 && delegation.client == wanted.client
                 && delegation.client_digest == wanted.client_digest
                 && delegation.redirect == wanted.redirect
-                && delegation.audience.as_deref() == wanted.audience
+                && delegation.audience == wanted.audience
                 && delegation.wish.as_deref() == wanted.wish
                 && wanted.scope.iter().all(|scope| delegation.scope.contains(scope))
         };
@@ -314,7 +320,7 @@ pub(crate) struct Remembered<'a> {
     pub(crate) client: &'a str,
     pub(crate) client_digest: &'a str,
     pub(crate) redirect: &'a str,
-    pub(crate) audience: Option<&'a str>,
+    pub(crate) audience: &'a str,
     pub(crate) scope: &'a [String],
     pub(crate) wish: Option<&'a str>,
 }

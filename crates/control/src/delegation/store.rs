@@ -6,7 +6,10 @@ use base::{AnyId, DelegationId, Fault, PersonId, Timestamp};
 use store::{Read, Row, Tx, View};
 
 use super::model::{CodeTerms, Delegation};
-use crate::{row::parsed, snapshot::Snapshot};
+use crate::{
+    row::parsed,
+    snapshot::{Snapshot, prune},
+};
 
 /// Puts the delegations that have not ended into the snapshot.
 pub(crate) async fn load_all(read: &mut Read, snapshot: &mut Snapshot, now: Timestamp) -> Result<(), Fault> {
@@ -21,9 +24,12 @@ pub(crate) async fn load_all(read: &mut Read, snapshot: &mut Snapshot, now: Time
 pub(crate) async fn reload(read: &mut Read, snapshot: &mut Snapshot, id: &AnyId) -> Result<(), Fault> {
     snapshot.delegations.remove_mut(&parsed(id.as_str().parse::<DelegationId>())?);
     match read.row("select doc, ended from delegation where id = $1", &[id.into()]).await? {
-        Some(row) => keep(snapshot, &row),
-        None => Ok(()),
+        Some(row) => keep(snapshot, &row)?,
+        None => return Ok(()),
     }
+    let now = read.head().time;
+    drop(prune(&mut snapshot.delegations, |delegation| delegation.expires <= now));
+    Ok(())
 }
 
 fn keep(snapshot: &mut Snapshot, row: &Row) -> Result<(), Fault> {
@@ -71,6 +77,18 @@ pub(super) async fn insert_code(
     let sql = "insert into authorization_code (digest, delegation, spent, expires, doc) values ($1, $2, $3, $4, $5)";
     let args = [digest.into(), delegation.into(), false.into(), expires.into(), written(terms)?.into()];
     tx.exec(sql, &args).await.map(drop)
+}
+
+/// A device's person agreed; false when it does not wait any more.
+pub(super) async fn agree_device(
+    tx: &mut Tx,
+    digest: &[u8; 32],
+    delegation: &DelegationId,
+    now: Timestamp,
+) -> Result<bool, Fault> {
+    let sql = "update device_code set state = 'agreed', delegation = $2
+               where digest = $1 and state = 'waiting' and expires > $3";
+    Ok(tx.exec(sql, &[digest.into(), delegation.into(), now.into()]).await? == 1)
 }
 
 pub(super) async fn insert_refresh(
@@ -140,20 +158,15 @@ pub(super) async fn delegation_of_refresh(
     view.row(sql, &[digest.into()]).await?.map(|row| row.parsed(0)).transpose()
 }
 
-/// Forgets what could not be good any more; `before` is a while ago, so that what comes again is recognised meanwhile.
-pub(super) async fn forget(tx: &mut Tx, before: Timestamp) -> Result<u64, Fault> {
-    let mut forgotten = 0;
-    for sql in [
-        "delete from authorization_code where expires <= $1",
-        "delete from refresh_token where expires <= $1",
-        "delete from delegation where expires <= $1",
-        "delete from pushed_request where expires <= $1",
-        "delete from device_code where expires <= $1",
-    ] {
-        forgotten += tx.exec(sql, &[before.into()]).await?;
-    }
-    Ok(forgotten)
-}
+/// What is forgotten once its time is over.
+pub(super) const FORGET_AT_ONCE: [&str; 2] =
+    ["delete from pushed_request where expires <= $1", "delete from device_code where expires <= $1"];
+/// What is forgotten a while after.
+pub(super) const FORGET_LATER: [&str; 3] = [
+    "delete from authorization_code where expires <= $1",
+    "delete from refresh_token where expires <= $1",
+    "delete from delegation where expires <= $1",
+];
 
 fn written(value: &impl serde::Serialize) -> Result<String, Fault> {
     serde_json::to_string(value).map_err(|error| Fault::new("writing a delegation", error))

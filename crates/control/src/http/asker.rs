@@ -6,17 +6,18 @@ use axum::{
     extract::FromRequestParts,
     http::{header, request::Parts},
 };
-use base::{Actor, AnyId, Ctx, Error, Fault, IdKind, PersonId, Sender, WorkloadId};
-use store::{Entry, ProofUse, Submitted};
+use base::{Actor, AnyId, Ctx, Error, IdKind, PersonId, Sender, WorkloadId};
+use store::ProofUse;
 
 use super::{api::Need, error::ApiError};
 use crate::{
     authority::Authority,
     control::Control,
-    credential::{ApiRefusal, sha256},
+    credential::ApiRefusal,
     decide::Caller,
     grant::Permission,
-    oauth::{Believed, ProofReplayed, TokenHolder, api_token, stands},
+    oauth::{Believed, TokenHolder, api_token, stands},
+    opaque::sha256,
     snapshot::Snapshot,
 };
 
@@ -159,15 +160,8 @@ pub(super) async fn authenticate(control: &Control, parts: &Parts, need: Need) -
     let (shown, proof) = show(control, parts, &ctx)?;
     let asked = establish(&control.snapshot(), &ctx, shown, need)?;
     let Some(proof) = proof else { return Ok(asked) };
-    match control.store().submit(Entry::Proof(proof)).await? {
-        Submitted::Noted => Ok(asked),
-        Submitted::Replayed => Err(ProofReplayed.into()),
-        Submitted::Busy => Err(ApiError::busy()),
-        other => {
-            Err(Fault::new("using up a proof", format!("the log answered another question: {other:?}"))
-                .into())
-        }
-    }
+    control.use_proof(proof).await?;
+    Ok(asked)
 }
 
 /// What a request shows: an opaque token of a person or workload, or an access token of an agent or workload. Whatever

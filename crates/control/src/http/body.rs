@@ -79,6 +79,14 @@ pub(crate) fn stranger(parts: &Parts) -> Sender {
     parts.extensions.get().cloned().unwrap_or_else(|| Sender::Stranger(Arc::from("somewhere")))
 }
 
+/// The same as a text; empty for somebody who is known.
+pub(crate) fn address(parts: &Parts) -> String {
+    match stranger(parts) {
+        Sender::Stranger(address) => address.to_string(),
+        Sender::Known(_) => String::new(),
+    }
+}
+
 fn head_bytes(parts: &Parts) -> usize {
     let headers = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
     headers.sum::<usize>() + parts.uri.path_and_query().map_or(0, |path| path.as_str().len())

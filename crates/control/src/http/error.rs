@@ -81,10 +81,6 @@ impl ApiError {
         Self::refusal(Class::Invalid, "bad_request", "this operation takes no body; send none", None)
     }
 
-    pub(super) fn busy() -> Self {
-        Self::refusal(Class::Busy, "busy", "too much waits to be recorded", Some("try again shortly"))
-    }
-
     pub(super) fn unrecordable() -> Self {
         Self::refusal(
             Class::Busy,

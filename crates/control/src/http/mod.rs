@@ -28,7 +28,7 @@ pub use api::{Api, Need, Operation};
 pub use asker::{Asked, Asker};
 pub use audit::public;
 pub use body::{Input, Params};
-pub(crate) use body::{Unread, read, stranger};
+pub(crate) use body::{Unread, address, read, stranger};
 pub(crate) use error::status;
 pub use error::{ApiError, ErrorBody};
 

@@ -10,7 +10,7 @@ use super::visit::Visit;
 use crate::{
     authenticator::{AuthenticatorKind, handle_of},
     control::Control,
-    credential::sha256,
+    opaque::sha256,
     principal::{Level, PersonState, Proof},
     session::{InSession, Session, SessionSecret, Visitor, Which},
     snapshot::Snapshot,

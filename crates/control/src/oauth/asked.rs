@@ -14,7 +14,7 @@ use super::{audience::Audience, said::said};
 use crate::{
     client::{ClientUse, KnownClient},
     control::Control,
-    credential::sha256,
+    opaque::sha256,
 };
 
 /// What clients may learn about a person.

@@ -3,7 +3,7 @@
 //! A request travels with the person, sealed, until they decided; it is read anew at each step, so whatever changed meanwhile
 //! counts. Nothing is kept of it before.
 
-use base::{Actor, Error, Secret};
+use base::{Actor, Error};
 use wire::oauth::{AuthorizationTarget, ErrorCode, Form, OAuthError};
 
 use super::{
@@ -17,12 +17,13 @@ use crate::{
     control::Control,
     delegation::{CodeTerms, Powers, Remembered, Ticket, WantedPowers},
     login::{Purpose, Visit},
+    opaque::new_secret,
     principal::Level,
     session::InSession,
 };
 
-/// The largest request that comes in a URL, in bytes.
-const QUERY_BYTES_MAX: usize = 16 * 1024;
+/// The largest request that comes with a person, in bytes.
+pub(super) const QUERY_BYTES_MAX: usize = 16 * 1024;
 
 /// Where somebody goes next.
 pub(super) enum Next {
@@ -157,7 +158,7 @@ impl Control {
             client: &client.client_id,
             client_digest: &digest,
             redirect: &redirect,
-            audience: Some(&audience),
+            audience: &audience,
             scope: &asked.scope,
             wish: asked.wish.as_deref(),
         };
@@ -237,7 +238,7 @@ impl Control {
         session: &InSession,
         wanted: &crate::delegation::Wanted,
     ) -> Result<Next, Error> {
-        let code = Secret::new(format!("{CODE_PREFIX}{}", hex::encode(self.inner().dice.bytes::<32>())));
+        let code = new_secret(CODE_PREFIX, self.inner().dice.as_ref());
         let terms = CodeTerms {
             client: answering.client.client_id.clone(),
             redirect: answering.named.clone(),

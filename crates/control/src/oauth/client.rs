@@ -18,8 +18,9 @@ use super::said::said;
 use crate::{
     client::{KnownClient, Sort},
     control::Control,
-    credential::{Credential, Proof, sha256},
+    credential::{Credential, Proof},
     key::KeyState,
+    opaque::sha256,
     snapshot::Snapshot,
 };
 
@@ -27,9 +28,6 @@ use crate::{
 const LEEWAY_SECONDS: i64 = 30;
 /// The longest life of a client assertion, in seconds.
 const ASSERTION_SECONDS_MAX: i64 = 300;
-
-/// The most keys of a client that describes itself.
-const KEYS_MAX: usize = 8;
 
 /// A client of the authorization server.
 #[derive(Clone, Debug)]
@@ -55,7 +53,7 @@ impl Client {
         match self {
             Self::Agent(id) => Some(id.into()),
             Self::Workload(id) => Some(id.into()),
-            Self::App(client) => client.principal(),
+            Self::App(client) => client.registered().map(Into::into),
         }
     }
 
@@ -177,9 +175,7 @@ fn by_own_key(
     ctx: &Ctx,
 ) -> Option<Proven> {
     let found = apps.iter().find(|app| app.client_id == client_id)?;
-    let jwks = Json::parse(found.metadata.jwks.as_ref()?.as_bytes()).ok()?;
-    let keys = Jwks::parse(&jwks, KEYS_MAX).ok()?;
-    let verified = verify_with(&keys, client_id, assertion, issuer, ctx)?;
+    let verified = verify_with(&found.metadata.keys()?, client_id, assertion, issuer, ctx)?;
     let assertion = Some(ProofUse { digest: verified.replay_id, expires: verified.forget_after });
     Some(Proven { client: Client::App(Arc::clone(found)), credential: None, assertion })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::{Ctx, DelegationId, Error, Fault, Secret};
 use store::Tx;
-use wire::oauth::{AccessClaims, CodeGrant, ErrorCode, OAuthError, TokenRequest, TokenResponse};
+use wire::oauth::{AccessClaims, CodeGrant, ErrorCode, OAuthError, ResourceUri, TokenRequest, TokenResponse};
 
 use super::{
     asked::{OFFLINE_ACCESS, is_of_people},
@@ -19,8 +19,8 @@ use crate::{
     authority::Authority,
     client::KnownClient,
     control::Control,
-    credential::sha256,
     delegation::{CodeTerms, Delegation, NewRefresh, Powers, Spent, keep_refresh, spend_code, spend_refresh},
+    opaque::{new_secret, sha256},
     snapshot::Snapshot,
 };
 
@@ -67,8 +67,10 @@ impl Control {
         let sql = "select delegation from authorization_code where digest = $1";
         let delegation = self.delegation_behind(app, sql, &digest).await?;
         let asking = asking.for_person(delegation.person.clone());
-        let (by, tokens) =
-            (redeeming(&asking, &delegation), self.tokens(&asking, app, &delegation, request)?);
+        let (by, tokens) = (
+            redeeming(&asking, &delegation),
+            self.tokens(&asking, app, &delegation, request.resource.as_ref())?,
+        );
         let (mut tx, ()) = self.begin(&by, |_| Ok(())).await.map_err(dead)?;
         let terms = match spend_code(&mut tx, &digest, asking.ctx.now).await.map_err(fault)? {
             Spent::First(terms) => terms,
@@ -102,8 +104,10 @@ impl Control {
             return Err(OAuthError::new(ErrorCode::InvalidScope, why));
         }
         let asking = asking.for_person(delegation.person.clone());
-        let (by, tokens) =
-            (redeeming(&asking, &delegation), self.tokens(&asking, app, &delegation, request)?);
+        let (by, tokens) = (
+            redeeming(&asking, &delegation),
+            self.tokens(&asking, app, &delegation, request.resource.as_ref())?,
+        );
         let (mut tx, ()) = self.begin(&by, |_| Ok(())).await.map_err(dead)?;
         match spend_refresh(&mut tx, &digest, asking.ctx.now).await.map_err(fault)? {
             Spent::First(bound) => {
@@ -132,14 +136,7 @@ impl Control {
     ) -> Result<TokenResponse, OAuthError> {
         let delegation = self.living(app, delegation)?;
         let asking = asking.for_person(delegation.person.clone());
-        let request = TokenRequest {
-            grant: wire::oauth::Grant::ClientCredentials,
-            resource: None,
-            scope: wire::oauth::ScopeSet::default(),
-            task: None,
-        };
-        let (by, tokens) =
-            (redeeming(&asking, &delegation), self.tokens(&asking, app, &delegation, &request)?);
+        let (by, tokens) = (redeeming(&asking, &delegation), self.tokens(&asking, app, &delegation, None)?);
         let (mut tx, ()) = self.begin(&by, |_| Ok(())).await.map_err(dead)?;
         // INVARIANT: one statement says whether the device gets its tokens for the first time.
         let sql = "update device_code set state = 'spent' where digest = $1 and state = 'agreed'";
@@ -226,12 +223,12 @@ impl Control {
         asking: &Asking,
         app: &KnownClient,
         delegation: &Delegation,
-        request: &TokenRequest,
+        resource: Option<&ResourceUri>,
     ) -> Result<Tokens, OAuthError> {
         let issuer = self.settings().issuer();
-        let audience = delegation.audience.as_deref().and_then(|uri| Audience::parse(uri, &issuer));
+        let audience = Audience::parse(&delegation.audience, &issuer);
         let audience = audience.ok_or_else(|| no_grant("the resource is not there any more"))?;
-        if request.resource.as_ref().is_some_and(|named| !audience.is(named.as_normal(), &issuer)) {
+        if resource.is_some_and(|named| !audience.is(named.as_normal(), &issuer)) {
             let why = "`resource` is not the one that the person agreed to";
             return Err(OAuthError::new(ErrorCode::InvalidTarget, why));
         }
@@ -263,14 +260,13 @@ impl Control {
             }
         };
         let claims = AccessClaims {
-            subject,
             actors,
             task: delegation.task().cloned(),
             scope: (!delegation.scope.is_empty()).then(|| delegation.scope.join(" ")),
             expires: at_most(Some(delegation.expires), now.plus_seconds(seconds)),
             delegation: Some(delegation.id.clone()),
             signed_in: Some(delegation.signed_in.clone()),
-            ..self.claims(asking, &audience)
+            ..self.claims(asking, &audience, subject)
         };
         let mut answer = self.sign_token(&claims)?;
         answer.scope.clone_from(&claims.scope);
@@ -282,8 +278,7 @@ impl Control {
             Powers::Agent { .. } | Powers::Person => true,
             Powers::SignIn => delegation.scope.iter().any(|scope| scope == OFFLINE_ACCESS),
         };
-        let refresh = comes_back
-            .then(|| Secret::new(format!("{REFRESH_PREFIX}{}", hex::encode(asking.ctx.dice.bytes::<32>()))));
+        let refresh = comes_back.then(|| new_secret(REFRESH_PREFIX, asking.ctx.dice.as_ref()));
         Ok(Tokens { answer, claims, refresh })
     }
 

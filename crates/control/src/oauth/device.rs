@@ -5,8 +5,13 @@ use http::HeaderMap;
 use store::Unrecorded;
 use wire::oauth::{ErrorCode, Form, OAuthError, TokenResponse};
 
-use super::{asking::Asking, client::Client, said::said};
-use crate::{client::KnownClient, control::Control, credential::sha256, readers::Reader};
+use super::{asking::Asking, client::Client, pushed::BYTES_MAX, said::said};
+use crate::{
+    client::KnownClient,
+    control::Control,
+    opaque::{new_secret, sha256},
+    readers::Reader,
+};
 
 /// Where devices begin to wait.
 pub(super) const DEVICE_PATH: &str = "/oauth2/device_authorization";
@@ -41,6 +46,9 @@ impl Control {
         address: &str,
     ) -> Result<Waiting, OAuthError> {
         let form = Form::parse(body)?;
+        if body.len() > BYTES_MAX {
+            return Err(OAuthError::new(ErrorCode::InvalidRequest, "the request is larger than 24 KiB"));
+        }
         if !self.inner().tries.admit_address(&format!("device {address}"), self.now()) {
             return Err(OAuthError::new(
                 ErrorCode::TemporarilyUnavailable,
@@ -55,7 +63,7 @@ impl Control {
         let request = as_request(body);
         let read = Form::parse(request.as_bytes())?;
         self.asked(&read, app)?;
-        let device_code = Secret::new(format!("writdevice_{}", hex::encode(asking.ctx.dice.bytes::<32>())));
+        let device_code = new_secret("writdevice_", asking.ctx.dice.as_ref());
         let user_code = user_code(asking.ctx.dice.bytes());
         let fault = |fault: Fault| said(fault.into());
         let (mut tx, ()) = self.begin(&self.system("devices"), |_| Ok(())).await.map_err(said)?;

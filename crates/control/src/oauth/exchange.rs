@@ -13,12 +13,7 @@ use super::{
     verify::{TokenHolder, stands},
     wish::{Descent, open_task},
 };
-use crate::{
-    control::Control,
-    credential::{API_TOKEN_PREFIX, sha256},
-    decide::Caller,
-    task::Task,
-};
+use crate::{control::Control, credential::API_TOKEN_PREFIX, decide::Caller, opaque::sha256, task::Task};
 
 /// On whose authority an exchange rests.
 enum Subject {

@@ -7,10 +7,12 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use base::{Actor, DelegationId, Error, PersonId, SessionId};
 
+use tokio::time::MissedTickBehavior;
+
 use crate::control::Control;
 
-/// How often it is looked whether a session ended by itself.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// How often it is looked whether a session ended. Not at each record: most are calls, which end none.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Sends a form to an address that a client chose; whether it was taken. The binary attaches it.
 pub type Tell =
@@ -27,15 +29,14 @@ struct Farewell {
 impl Control {
     /// Tells sites, for as long as the process runs.
     pub async fn tell_sites(self) {
-        let mut moved = self.moved();
+        let mut tick = tokio::time::interval(LOOK_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            tick.tick().await;
             for farewell in self.farewells() {
                 if let Err(error) = self.say(&farewell).await {
                     tracing::warn!(%error, "a site could not be told that somebody signed out");
                 }
-            }
-            if matches!(tokio::time::timeout(LOOK_EVERY, moved.changed()).await, Ok(Err(_))) {
-                return;
             }
         }
     }

@@ -14,7 +14,7 @@ use super::{
     said::said,
     verify::{TokenHolder, stands},
 };
-use crate::{control::Control, credential::sha256, grant::Permission};
+use crate::{control::Control, grant::Permission, opaque::sha256};
 
 /// Whose tokens an asker may look at.
 enum Sight {

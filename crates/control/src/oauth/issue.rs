@@ -1,7 +1,7 @@
 //! Making a token: claims from the stored chain, a signature, a record, and only then the answer.
 
 use base::{
-    Error, Event, EventKind, Fault, Secret, TaskId, Timestamp, TokenId, WorkloadId,
+    AnyId, Error, Event, EventKind, Fault, Secret, TaskId, Timestamp, TokenId, WorkloadId,
     limit::ACCESS_TOKEN_SECONDS_MAX,
 };
 use serde_json::json;
@@ -63,11 +63,10 @@ impl Control {
                 chain.iter().map(|task| task.scope.deadline).fold(own.scope.deadline, Timestamp::min);
             let lifetime = now.plus_seconds(token_seconds(&known, own));
             AccessClaims {
-                subject,
                 actors,
                 task: Some(own.id.clone()),
                 expires: at_most(basis.until, deadline.min(lifetime)),
-                ..self.claims(asking, audience)
+                ..self.claims(asking, audience, subject)
             }
         };
         let details =
@@ -93,22 +92,20 @@ impl Control {
         }
         let lifetime = LimitsSpec::default().token_seconds;
         let claims = AccessClaims {
-            subject: workload.into(),
             expires: asking.ctx.now.plus_seconds(lifetime),
-            ..self.claims(asking, &wanted.audience)
+            ..self.claims(asking, &wanted.audience, workload.into())
         };
         self.issue(asking, claims).await
     }
 
-    /// What all tokens say. Subject, task, chain and expiry are filled in by those who know.
-    pub(super) fn claims(&self, asking: &Asking, audience: &Audience) -> AccessClaims {
+    /// What all tokens say. Task, chain and expiry are filled in by those who know.
+    pub(super) fn claims(&self, asking: &Asking, audience: &Audience, subject: AnyId) -> AccessClaims {
         let issuer = self.settings().issuer();
         AccessClaims {
             audience: audience.uri(&issuer),
             issuer,
             client_id: asking.client().client_id(),
-            // Filled in by whoever knows; a token's own id stands for nobody.
-            subject: TokenId::new(asking.ctx.now, asking.ctx.dice.as_ref()).into(),
+            subject,
             id: TokenId::new(asking.ctx.now, asking.ctx.dice.as_ref()),
             issued: asking.ctx.now,
             expires: asking.ctx.now,

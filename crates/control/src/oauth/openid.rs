@@ -1,11 +1,9 @@
 //! OpenID Connect: who signed in (Core 1.0), and that they signed out (Back-Channel Logout 1.0).
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base::{PersonId, Secret, SessionId};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, Method};
 use wire::{
-    jose::Algorithm,
+    jose::{Algorithm, base64url},
     json::{Json, Object},
     oauth::OAuthError,
 };
@@ -16,7 +14,9 @@ use super::{
     said::said,
     verify::{TokenHolder, possession, stands},
 };
-use crate::{client::KnownClient, control::Control, delegation::Delegation, snapshot::Snapshot};
+use crate::{
+    client::KnownClient, control::Control, delegation::Delegation, opaque::sha256, snapshot::Snapshot,
+};
 
 /// How long an ID token is good, in seconds.
 const ID_TOKEN_SECONDS: i64 = 600;
@@ -34,15 +34,14 @@ impl Control {
         access_token: &Secret,
     ) -> Result<Secret, OAuthError> {
         let now = self.now();
-        let digest = digest(&SHA256, access_token.expose().as_bytes());
-        let half = &digest.as_ref()[..16];
+        let digest = sha256(access_token.expose().as_bytes());
         let mut claims: Object = [
             ("iss", self.settings().issuer().into()),
             ("sub", delegation.person.as_str().into()),
             ("aud", app.client_id.as_str().into()),
             ("iat", now.seconds().into()),
             ("exp", now.plus_seconds(ID_TOKEN_SECONDS).seconds().into()),
-            ("at_hash", URL_SAFE_NO_PAD.encode(half).into()),
+            ("at_hash", base64url(&digest[..16]).into()),
         ]
         .into_iter()
         .collect();
@@ -104,10 +103,7 @@ impl Control {
             return Err(super::refused::TokenRefused::WrongAudience.into());
         };
         if let Some(proof) = possession(&presented, &believed.claims, now)? {
-            match self.store().submit(store::Entry::Proof(proof)).await? {
-                store::Submitted::Noted => {}
-                _ => return Err(super::refused::ProofReplayed.into()),
-            }
+            self.use_proof(proof).await?;
         }
         let ways = self.ways_of(&person).await?;
         let scope: Vec<String> =

@@ -6,14 +6,18 @@ use store::Unrecorded;
 use wire::oauth::{ErrorCode, Form, OAuthError};
 
 use super::{asked::Unanswerable, client::Client, said::said};
-use crate::{control::Control, credential::sha256, readers::Reader};
+use crate::{
+    control::Control,
+    opaque::{new_secret, sha256},
+    readers::Reader,
+};
 
 /// Where requests are pushed.
 pub(super) const PUSH_PATH: &str = "/oauth2/par";
 /// How long a pushed request waits, in seconds.
 pub(super) const PUSHED_SECONDS: i64 = 60;
-/// The largest pushed request, in bytes: it travels with the person as one that was not pushed does.
-const BYTES_MAX: usize = 24 * 1024;
+/// The largest request that is kept for a person, in bytes: it travels with them as one that was not kept does.
+pub(super) const BYTES_MAX: usize = 24 * 1024;
 const URN: &str = "urn:ietf:params:oauth:request_uri:";
 
 impl Control {
@@ -61,7 +65,7 @@ impl Control {
             ));
         }
         let kept = kept_parameters(body, shown.filter(|_| named.is_none()));
-        let uri = Secret::new(format!("{URN}{}", hex::encode(asking.ctx.dice.bytes::<32>())));
+        let uri = new_secret(URN, asking.ctx.dice.as_ref());
         let digest = sha256(uri.expose().as_bytes());
         let fault = |fault: Fault| said(fault.into());
         let (mut tx, ()) = self.begin(&self.system("pushed requests"), |_| Ok(())).await.map_err(said)?;

@@ -1,17 +1,14 @@
 //! Access tokens that were revoked one by one.
 
 use base::{AnyId, Error, Fault, Timestamp, TokenId};
-use store::{Read, Row, Tx, Unrecorded};
+use store::{Read, Row, Tx};
 
 use crate::{
-    authority::{Authority, System},
+    authority::System,
     control::Control,
     row::parsed,
-    snapshot::Snapshot,
+    snapshot::{Snapshot, prune},
 };
-
-/// From how many on expired ones are looked for in the snapshot.
-const KEPT_MIN: usize = 1024;
 
 /// Puts the revoked tokens that have not expired into the snapshot.
 pub(crate) async fn load_revoked_tokens(
@@ -36,20 +33,8 @@ pub(crate) async fn reload_revoked_token(
         return Ok(());
     };
     keep(snapshot, &row)?;
-    let kept = snapshot.revoked_tokens.size();
-    if kept >= KEPT_MIN && kept.is_power_of_two() {
-        // Expired by the log's own time, which never goes back.
-        let now = read.head().time;
-        let over: Vec<TokenId> = snapshot
-            .revoked_tokens
-            .iter()
-            .filter(|(_, expires)| **expires <= now)
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in over {
-            snapshot.revoked_tokens.remove_mut(&id);
-        }
-    }
+    let now = read.head().time;
+    drop(prune(&mut snapshot.revoked_tokens, |expires| *expires <= now));
     Ok(())
 }
 
@@ -61,19 +46,8 @@ pub(super) async fn insert(tx: &mut Tx, id: &TokenId, expires: Timestamp) -> Res
 
 impl Control {
     /// Forgets revocations of tokens that have expired; run from time to time. Answers with how many.
-    ///
-    /// SECURITY: expired by the time of the log's last record, not by the clock: a clock that is later turned back must
-    /// not find a token alive whose revocation is forgotten.
     pub async fn forget_revoked_tokens(&self, by: &System) -> Result<u64, Error> {
-        let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
-        let now = tx.head().await?.time.min(by.ctx().now);
-        let forgotten = tx.exec("delete from revoked_token where expires <= $1", &[now.into()]).await?;
-        if forgotten == 0 {
-            tx.rollback().await?;
-        } else {
-            tx.commit_unrecorded(Unrecorded::Expired).await?;
-        }
-        Ok(forgotten)
+        self.forget(by, 0, &["delete from revoked_token where expires <= $1"]).await
     }
 }
 

@@ -6,10 +6,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use base::{AnyId, Error, PersonId, TenantId, Timestamp, WorkloadId, limit::ACCESS_TOKEN_SECONDS_MAX};
+use base::{AnyId, Error, Fault, PersonId, TenantId, Timestamp, WorkloadId, limit::ACCESS_TOKEN_SECONDS_MAX};
 use http::{HeaderMap, Method};
 use moka::sync::Cache;
-use store::ProofUse;
+use store::{Entry, ProofUse, Submitted};
 use wire::{
     dpop::{ProofRules, TargetUri, verify_proof},
     jose::{TokenRefusal, VerifyRules, unverified_claim, verify},
@@ -20,12 +20,13 @@ use super::{
     audience::Audience,
     claims::subject_and_actors,
     presented::{Presented, Scheme},
-    refused::TokenRefused,
+    refused::{ProofReplayed, TokenRefused},
 };
 use crate::{
+    authority::AuthorityRefusal,
     control::Control,
-    credential::sha256,
     decide::{Caller, Grounds, Standing, tasks},
+    opaque::sha256,
     snapshot::{Dead, Life, Snapshot},
 };
 
@@ -128,6 +129,19 @@ impl Control {
         let holder = stands(&known, &believed, tenant, now)?;
         let proof = possession(presented, &believed.claims, now)?;
         Ok((holder, proof))
+    }
+
+    /// Uses up a proof that a request showed: it counts once, on whatever node.
+    pub(crate) async fn use_proof(&self, proof: ProofUse) -> Result<(), Error> {
+        match self.store().submit(Entry::Proof(proof)).await? {
+            Submitted::Noted => Ok(()),
+            Submitted::Replayed => Err(ProofReplayed.into()),
+            Submitted::Busy => Err(AuthorityRefusal::Crowded.into()),
+            other => {
+                let why = format!("the log answered another question: {other:?}");
+                Err(Fault::new("using up a proof", why).into())
+            }
+        }
     }
 
     pub(super) fn believe_for(

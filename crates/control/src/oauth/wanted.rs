@@ -15,7 +15,7 @@ use super::{
 use crate::{
     client::ClientUse,
     control::Control,
-    delegation::{Wanted, WantedPowers, WantedTask, name_for},
+    delegation::{ASSISTANT, Wanted, WantedPowers, WantedTask, name_for},
     principal::{BlueprintBody, LimitsSpec},
     session::{InSession, Session},
     snapshot::Snapshot,
@@ -69,12 +69,7 @@ impl Control {
         } else {
             (None, String::new(), LimitsSpec::default())
         };
-        let new = match &asked.request.task {
-            Some(TaskDetails::New(new)) => Some(new.as_ref()),
-            Some(TaskDetails::Existing(_)) | None => None,
-        };
-        let until = new.and_then(|new| new.until).map(|until| until.resolve(session.now()));
-        let longest = longest(limits, until, session.now());
+        let Most { new, seconds, calls, .. } = most(asked, limits, session.now());
         Ok(Consent {
             page,
             visit: sealed.to_owned(),
@@ -98,8 +93,8 @@ impl Control {
             },
             rules: new.map(shown_rules).transpose().map_err(Unwanted::Client)?.unwrap_or_default(),
             effects: if is_agent && new.is_none() { effects() } else { Vec::new() },
-            durations: durations(longest),
-            calls: new.and_then(|new| new.limits.calls).unwrap_or(limits.calls_max).min(limits.calls_max),
+            durations: durations(seconds),
+            calls,
             learns: asked
                 .scope
                 .iter()
@@ -154,7 +149,7 @@ impl Control {
         Wanted {
             client: answering.client.clone(),
             redirect: answering.registered(),
-            audience: Some(asked.audience.uri(&self.settings().issuer())),
+            audience: asked.audience.uri(&self.settings().issuer()),
             scope: asked.scope.clone(),
             wish: asked.wish.clone(),
             powers,
@@ -179,7 +174,7 @@ fn limits(known: &Snapshot, client: &crate::client::KnownClient, person: &Person
     let agent = known.agent_for(client, person).ok().flatten();
     let blueprint = match &agent {
         Some(agent) => known.blueprints.get(&agent.body.blueprint),
-        None => known.blueprints.named("assistant"),
+        None => known.blueprints.named(ASSISTANT),
     };
     blueprint.map_or_else(LimitsSpec::default, |blueprint| {
         let body: &BlueprintBody = &blueprint.body;
@@ -187,10 +182,29 @@ fn limits(known: &Snapshot, client: &crate::client::KnownClient, person: &Person
     })
 }
 
-/// The longest that may be agreed to, in seconds.
-fn longest(limits: LimitsSpec, until: Option<Timestamp>, now: Timestamp) -> i64 {
-    let asked = until.map(|until| (until.millis() - now.millis()) / 1000);
-    asked.map_or(limits.task_seconds_max, |asked| asked.min(limits.task_seconds_max)).max(1)
+/// The most that may be agreed to: what was asked, as far as the blueprint admits it.
+struct Most<'a> {
+    /// The task that was described.
+    new: Option<&'a NewTask>,
+    seconds: i64,
+    calls: i64,
+    bytes: i64,
+}
+
+fn most(asked: &Asked, limits: LimitsSpec, now: Timestamp) -> Most<'_> {
+    let new = match &asked.request.task {
+        Some(TaskDetails::New(new)) => Some(new.as_ref()),
+        Some(TaskDetails::Existing(_)) | None => None,
+    };
+    let least = |asked: Option<i64>, most: i64| asked.map_or(most, |asked| asked.min(most));
+    let until = new.and_then(|new| new.until).map(|until| until.resolve(now));
+    let seconds = until.map(|until| (until.millis() - now.millis()) / 1000);
+    Most {
+        new,
+        seconds: least(seconds, limits.task_seconds_max).max(1),
+        calls: least(new.and_then(|new| new.limits.calls), limits.calls_max),
+        bytes: least(new.and_then(|new| new.limits.bytes), limits.bytes_max),
+    }
 }
 
 fn durations(longest: i64) -> Vec<Choice> {
@@ -288,19 +302,11 @@ fn task(
     now: Timestamp,
 ) -> Result<WantedTask, Unwanted> {
     let has = |field: String| form.get(&field).is_some();
-    let new = match &asked.request.task {
-        Some(TaskDetails::New(new)) => Some(new.as_ref()),
-        Some(TaskDetails::Existing(_)) | None => None,
-    };
-    let until = new.and_then(|new| new.until).map(|until| until.resolve(now));
-    if !(1..=longest(limits, until, now)).contains(&seconds) {
+    let most = most(asked, limits, now);
+    if !(1..=most.seconds).contains(&seconds) || !(1..=most.calls).contains(&calls) {
         return Err(Unwanted::Form);
     }
-    let deadline = now.plus_seconds(seconds);
-    let calls_max = new.and_then(|new| new.limits.calls).unwrap_or(limits.calls_max).min(limits.calls_max);
-    if !(1..=calls_max).contains(&calls) {
-        return Err(Unwanted::Form);
-    }
+    let (new, deadline) = (most.new, now.plus_seconds(seconds));
     let scope = match new {
         Some(new) => {
             let Read { tools, resources, prompts } = read(new).map_err(Unwanted::Client)?;
@@ -321,7 +327,7 @@ fn task(
         instruction: new.and_then(|new| new.instruction.clone()),
         scope,
         calls_max: calls,
-        bytes_max: new.and_then(|new| new.limits.bytes).unwrap_or(limits.bytes_max).min(limits.bytes_max),
+        bytes_max: most.bytes,
     })
 }
 

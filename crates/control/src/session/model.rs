@@ -1,10 +1,12 @@
 //! Sessions as values.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base::{Class, Dice, Position, Refuse, Secret, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::principal::Proof;
+use crate::{
+    opaque::{new_secret, sha256},
+    principal::Proof,
+};
 
 /// How long a session lasts that is not used, in seconds.
 pub(super) const IDLE_SECONDS: i64 = 8 * 3600;
@@ -51,7 +53,7 @@ pub(crate) struct SessionSecret(Secret);
 
 impl SessionSecret {
     pub(crate) fn new(dice: &dyn Dice) -> Self {
-        Self(Secret::new(hex::encode(dice.bytes::<32>())))
+        Self(new_secret("", dice))
     }
 
     /// What a cookie holds, if it can be one.
@@ -66,9 +68,7 @@ impl SessionSecret {
     }
 
     pub(crate) fn digest(&self) -> [u8; 32] {
-        let mut out = [0; 32];
-        out.copy_from_slice(digest(&SHA256, self.0.expose().as_bytes()).as_ref());
-        out
+        sha256(self.0.expose().as_bytes())
     }
 }
 

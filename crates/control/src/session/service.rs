@@ -211,14 +211,7 @@ impl Control {
 
     /// Forgets sessions whose time is over; run from time to time.
     pub async fn forget_sessions(&self, by: &System) -> Result<u64, Error> {
-        let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
-        let forgotten = rows::forget(&mut tx, by.ctx().now).await?;
-        if forgotten == 0 {
-            tx.rollback().await?;
-        } else {
-            tx.commit_unrecorded(Unrecorded::Expired).await?;
-        }
-        Ok(forgotten)
+        self.forget(by, 0, &[rows::FORGET]).await
     }
 }
 

@@ -6,7 +6,10 @@ use base::{AnyId, Fault, PersonId, SessionId, Timestamp};
 use store::{Read, Row, Tx, View};
 
 use super::model::Session;
-use crate::{row::parsed, snapshot::Snapshot};
+use crate::{
+    row::parsed,
+    snapshot::{Snapshot, prune},
+};
 
 /// Puts the sessions that have not ended into the snapshot.
 pub(crate) async fn load_all(read: &mut Read, snapshot: &mut Snapshot, now: Timestamp) -> Result<(), Fault> {
@@ -22,9 +25,14 @@ pub(crate) async fn reload(read: &mut Read, snapshot: &mut Snapshot, id: &AnyId)
     let id: SessionId = parsed(id.as_str().parse())?;
     snapshot.forget_session(&id);
     match read.row("select doc, digest, ended from session where id = $1", &[(&id).into()]).await? {
-        Some(row) => keep(snapshot, &row),
-        None => Ok(()),
+        Some(row) => keep(snapshot, &row)?,
+        None => return Ok(()),
     }
+    let now = read.head().time;
+    for (_, over) in prune(&mut snapshot.sessions, |session| session.expires <= now) {
+        snapshot.session_digests.remove_mut(&over.id);
+    }
+    Ok(())
 }
 
 fn keep(snapshot: &mut Snapshot, row: &Row) -> Result<(), Fault> {
@@ -100,9 +108,7 @@ pub(super) async fn touch(tx: &mut Tx, id: &SessionId, now: Timestamp) -> Result
 }
 
 /// Forgets sessions whose time is over.
-pub(super) async fn forget(tx: &mut Tx, now: Timestamp) -> Result<u64, Fault> {
-    tx.exec("delete from session where expires <= $1", &[now.into()]).await
-}
+pub(super) const FORGET: &str = "delete from session where expires <= $1";
 
 fn document(session: &Session) -> Result<String, Fault> {
     serde_json::to_string(session).map_err(|error| Fault::new("writing a session", error))

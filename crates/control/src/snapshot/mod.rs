@@ -6,11 +6,13 @@
 mod index;
 mod life;
 mod load;
+mod prune;
 mod shelf;
 
 pub use index::Index;
 pub use life::{Dead, Life};
 pub(crate) use load::{load, reload};
+pub(crate) use prune::prune;
 use shelf::shelves;
 pub use shelf::{Shelf, Shelved};
 

@@ -7,7 +7,7 @@ use http::{Method, Request, StatusCode, header};
 use wire::json::Json;
 
 use crate::{
-    plane::Told,
+    plane::{DEADLY, Told},
     world::{World, answer, initialize, post, tool, world},
 };
 
@@ -164,6 +164,16 @@ async fn servers_have_one_spelling() {
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
         assert_eq!(message.get("error"), Some(&Json::from("not_found")), "{path}");
     }
+}
+
+#[tokio::test]
+async fn who_dies_while_the_server_is_looked_up_hears_that_and_not_that_there_is_none() {
+    let world = world().await;
+    let mut request = post("alice", None, initialize());
+    *request.uri_mut() = format!("/mcp/{DEADLY}").parse().unwrap();
+    let (status, message) = refused(&world, request, "dying").await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    assert_eq!(message.get("error"), Some(&Json::from("invalid_token")));
 }
 
 #[tokio::test]

@@ -64,6 +64,9 @@ pub(crate) struct TestCaller {
     proof: Option<String>,
 }
 
+/// A server whose callers die while it is looked up.
+pub(crate) const DEADLY: &str = "deadly";
+
 /// What the plane was told, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Told {
@@ -288,7 +291,10 @@ impl Plane for TestPlane {
         Holder { actor: Actor::Agent(caller.agent.clone()), task: caller.task.clone() }
     }
 
-    fn upstream(&self, _caller: &TestCaller, server: &str) -> Option<Arc<Upstream>> {
+    fn upstream(&self, caller: &TestCaller, server: &str) -> Option<Arc<Upstream>> {
+        if server == DEADLY {
+            self.revoke(&caller.token);
+        }
         let is_hidden = self.unknown_servers.lock().unwrap().contains(server);
         let known = self.upstreams.lock().unwrap();
         known.get(server).filter(|_| !is_hidden).cloned()

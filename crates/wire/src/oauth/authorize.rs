@@ -40,8 +40,6 @@ pub struct AuthorizationRequest {
     pub acr_values: Vec<String>,
     /// Who is expected to sign in.
     pub login_hint: Option<String>,
-    /// Languages, the preferred first.
-    pub ui_locales: Vec<String>,
     /// The key to which the code shall be bound (RFC 9449, section 10).
     pub dpop_jkt: Option<String>,
 }
@@ -104,7 +102,6 @@ impl AuthorizationRequest {
             },
             acr_values: words(form, "acr_values"),
             login_hint: form.get("login_hint").filter(|hint| hint.len() <= LINE_BYTES_MAX).map(str::to_owned),
-            ui_locales: words(form, "ui_locales"),
             dpop_jkt: form.get("dpop_jkt").map(str::to_owned),
         })
     }

@@ -61,8 +61,6 @@ error_codes! {
     LoginRequired = "login_required", Denied, 400;
     /// The person would have to consent, and may not be asked (OpenID Connect Core 1.0, section 3.1.2.6).
     ConsentRequired = "consent_required", Denied, 400;
-    /// The person cannot sign in as strongly as asked (OpenID Connect Core 1.0 errata; unmet authentication requirements).
-    UnmetAuthenticationRequirements = "unmet_authentication_requirements", Denied, 400;
     /// The person has not decided yet (RFC 8628, section 3.5).
     AuthorizationPending = "authorization_pending", Denied, 400;
     /// The client asks too often (RFC 8628, section 3.5).
@@ -73,8 +71,6 @@ error_codes! {
     InvalidRedirectUri = "invalid_redirect_uri", Invalid, 400;
     /// Something else of a registration is no good (RFC 7591, section 3.2.2).
     InvalidClientMetadata = "invalid_client_metadata", Invalid, 400;
-    /// The server wants its nonce in the proof (RFC 9449, section 8).
-    UseDpopNonce = "use_dpop_nonce", Invalid, 400;
     /// The person or a policy said no (RFC 6749, section 4.1.2.1; RFC 8628).
     AccessDenied = "access_denied", Denied, 400;
     /// The token type cannot be revoked (RFC 7009).

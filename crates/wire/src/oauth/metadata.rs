@@ -104,9 +104,6 @@ pub struct ServerMetadata {
     /// Claims about persons.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub claims_supported: Vec<&'static str>,
-    /// Languages of the pages.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ui_locales_supported: Vec<&'static str>,
     /// Always there, even when empty: both standards require it, and clients fail without.
     pub response_types_supported: Vec<&'static str>,
     /// Scopes; `offline_access` only where it is wanted, because clients ask for what is listed.
@@ -174,7 +171,6 @@ impl ServerMetadata {
             prompt_values_supported: Vec::new(),
             acr_values_supported: Vec::new(),
             claims_supported: Vec::new(),
-            ui_locales_supported: Vec::new(),
             response_types_supported: Vec::new(),
             scopes_supported: Vec::new(),
             grant_types_supported: Vec::new(),

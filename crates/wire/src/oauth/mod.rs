@@ -37,7 +37,7 @@ pub use metadata::{
 };
 pub use pkce::CodeChallenge;
 pub use redirect::RedirectUri;
-pub use registration::{ClientMetadata, RegisteredMethod};
+pub use registration::{ClientMetadata, RegisteredMethod, logout_uri};
 pub use request::{CodeGrant, Exchange, ExchangeToken, Grant, ScopeSet, TokenKind, TokenRequest};
 pub use resource::ResourceUri;
 pub use response::{TokenResponse, TokenType};

@@ -26,13 +26,22 @@ impl CodeChallenge {
         }
     }
 
+    /// What commits to `verifier`.
+    pub fn of(verifier: &str) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()).as_ref()))
+    }
+
+    /// As it is sent.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether `verifier` is what the client committed to: 43 to 128 unreserved characters (section 4.1).
     pub fn is_met_by(&self, verifier: &str) -> bool {
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         let well_formed = (43..=128).contains(&verifier.len()) && verifier.bytes().all(unreserved);
-        let digest = digest::digest(&digest::SHA256, verifier.as_bytes());
-        let shown = URL_SAFE_NO_PAD.encode(digest.as_ref());
-        well_formed && verify_slices_are_equal(shown.as_bytes(), self.0.as_bytes()).is_ok()
+        let shown = Self::of(verifier);
+        well_formed && verify_slices_are_equal(shown.0.as_bytes(), self.0.as_bytes()).is_ok()
     }
 }
 
@@ -47,7 +56,7 @@ mod tests {
     #[test]
     fn the_standards_example_is_met_and_nothing_near_it() {
         let challenge = CodeChallenge::parse(Some(CHALLENGE), Some("S256")).unwrap();
-        assert!(challenge.is_met_by(VERIFIER));
+        assert!(challenge.is_met_by(VERIFIER) && CodeChallenge::of(VERIFIER) == challenge);
         for other in ["", &VERIFIER[1..], &format!("{VERIFIER}="), &VERIFIER.to_lowercase(), CHALLENGE] {
             assert!(!challenge.is_met_by(other), "{other}");
         }

@@ -146,20 +146,20 @@ impl ClientMetadata {
             jwks,
             client_uri: page(members, "client_uri")?,
             post_logout_redirect_uris: redirects(members, "post_logout_redirect_uris")?,
-            backchannel_logout_uri: page(members, "backchannel_logout_uri")?,
+            backchannel_logout_uri: logout(members)?,
             dpop_bound_access_tokens: members.get("dpop_bound_access_tokens") == Some(&Json::Bool(true)),
             redirect_uris,
         })
     }
 
+    /// The keys by which it proves itself, where it has any.
+    pub fn keys(&self) -> Option<Jwks> {
+        Jwks::parse(&Json::parse(self.jwks.as_ref()?.as_bytes()).ok()?, KEYS_MAX).ok()
+    }
+
     /// Whether the client may have its answer there.
     pub fn redirects_to(&self, asked: &RedirectUri) -> bool {
         self.redirect_uris.iter().any(|registered| asked.is(registered))
-    }
-
-    /// Whether every answer stays on the machine of whoever asked: anybody there can pose as this client.
-    pub fn is_loopback_only(&self) -> bool {
-        self.redirect_uris.iter().all(RedirectUri::is_loopback)
     }
 
     /// The metadata as registered (RFC 7591, section 3.2.1), without what is absent.
@@ -232,6 +232,17 @@ fn page(members: &Object, name: &str) -> Result<Option<String>, OAuthError> {
     url.map(|_| Some(uri.to_owned())).ok_or_else(|| invalid(&format!("`{name}` is not an http or https URL")))
 }
 
+fn logout(members: &Object) -> Result<Option<String>, OAuthError> {
+    let uri = text(members, "backchannel_logout_uri")?;
+    uri.map(|uri| logout_uri(uri).map(|()| uri.to_owned())).transpose()
+}
+
+/// Whether a client can hear there that a session ended: over TLS alone, since nothing else is ever called.
+pub fn logout_uri(uri: &str) -> Result<(), OAuthError> {
+    let url = strict_url(uri).filter(|url| url.scheme() == "https" && url.fragment().is_none());
+    url.map(drop).ok_or_else(|| invalid("`backchannel_logout_uri` is not an https URL without fragment"))
+}
+
 fn keys(members: &Object) -> Result<Option<String>, OAuthError> {
     let Some(jwks) = members.get("jwks").filter(|jwks| **jwks != Json::Null) else { return Ok(None) };
     Jwks::parse(jwks, KEYS_MAX).map_err(|error| invalid(&format!("`jwks`: {error}")))?;
@@ -254,10 +265,7 @@ mod tests {
         );
         let client = ClientMetadata::of_registration(&body).unwrap();
         assert_eq!((client.client_name.as_str(), client.method), ("Inspector", RegisteredMethod::None));
-        assert!(
-            client.is_loopback_only()
-                && client.redirects_to(&"http://localhost:1/oauth/callback".parse().unwrap())
-        );
+        assert!(client.redirects_to(&"http://localhost:1/oauth/callback".parse().unwrap()));
         let echoed = Json::Object(client.to_object()).to_text();
         assert!(
             !echoed.contains("null") && echoed.contains(r#""token_endpoint_auth_method":"none""#),
@@ -297,6 +305,10 @@ mod tests {
             ),
             (
                 r#"{"redirect_uris":["https://a.example/"],"token_endpoint_auth_method":"private_key_jwt"}"#,
+                ErrorCode::InvalidClientMetadata,
+            ),
+            (
+                r#"{"redirect_uris":["https://a.example/"],"backchannel_logout_uri":"http://a.example/out"}"#,
                 ErrorCode::InvalidClientMetadata,
             ),
             (

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use url::Url;
-use wire::jose::base64url;
+use wire::oauth::CodeChallenge;
 
 use super::contexts::{Context, Contexts};
 use super::environment::{nonce, now};
@@ -92,8 +92,6 @@ impl Login {
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let redirect = format!("http://{}/callback", listener.local_addr().map_err(failed)?);
         let (state, verifier) = (nonce(), format!("{}{}", nonce(), nonce()));
-        let challenge =
-            base64url(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, verifier.as_bytes()).as_ref());
         let resource = resource(client);
         let mut address = endpoint(&metadata, "authorization_endpoint")?;
         address.query_pairs_mut().extend_pairs([
@@ -101,7 +99,7 @@ impl Login {
             ("client_id", CLI_CLIENT),
             ("redirect_uri", &redirect),
             ("state", &state),
-            ("code_challenge", &challenge),
+            ("code_challenge", CodeChallenge::of(&verifier).as_str()),
             ("code_challenge_method", "S256"),
             ("resource", &resource),
         ]);

@@ -54,6 +54,13 @@ pub(crate) struct Setting {
     environment: Environment,
 }
 
+/// Which server is meant, which certificates are trusted, and the context that is its own, with its name.
+struct Reach {
+    address: String,
+    ca_file: Option<PathBuf>,
+    its_own: Option<(String, Context)>,
+}
+
 impl Setting {
     pub(crate) const fn new(globals: Globals, environment: Environment) -> Self {
         Self { globals, environment }
@@ -89,35 +96,33 @@ impl Setting {
 
     /// A client that may have no token, and whether it has one.
     pub(crate) fn connect(&self) -> Result<(ApiClient, bool), Trouble> {
-        let Environment { url, token, .. } = &self.environment;
-        let chosen = self.context()?;
-        let (name, chosen) = chosen.map_or((None, None), |(name, context)| (Some(name), Some(context)));
-        // SECURITY: a context's token goes to the context's server and to no other.
-        let named = self.globals.url.as_deref().or(url.as_deref());
-        let address = named.or(chosen.as_ref().map(|context| context.url.as_str())).unwrap_or(URL_DEFAULT);
-        let its_own = chosen.as_ref().filter(|context| context.url == address);
-        let kept = || its_own.and_then(|context| context.token.clone()).map(Secret::new);
-        let renewal = its_own.zip(name).filter(|_| token.is_none());
-        let renewal = match renewal {
-            Some((context, name)) => Renewal::of(self.contexts_file()?, &name, context),
+        let Reach { address, ca_file, its_own } = self.reach(self.context()?);
+        let token = self.environment.token.clone();
+        let renewal = match its_own.as_ref().filter(|_| token.is_none()) {
+            Some((name, context)) => Renewal::of(self.contexts_file()?, name, context),
             None => None,
         };
-        let token = token.clone().or_else(kept);
-        let ca_file =
-            self.globals.ca_file.clone().or_else(|| its_own.and_then(|context| context.ca_file.clone()));
+        let token = token.or_else(|| its_own.and_then(|(_, context)| context.token).map(Secret::new));
         let has_token = token.is_some();
-        Ok((ApiClient::new(address, token, ca_file.as_deref())?.renewing(renewal), has_token))
+        Ok((ApiClient::new(&address, token, ca_file.as_deref())?.renewing(renewal), has_token))
     }
 
     /// A client of the server that is named, without any token, and the certificates that it trusts.
     pub(crate) fn stranger(&self) -> Result<(ApiClient, Option<PathBuf>), Trouble> {
-        let chosen = self.context().ok().flatten().map(|(_, context)| context);
-        let named = self.globals.url.as_deref().or(self.environment.url.as_deref());
-        let address = named.or(chosen.as_ref().map(|context| context.url.as_str())).unwrap_or(URL_DEFAULT);
-        let its_own = chosen.as_ref().filter(|context| context.url == address);
-        let ca_file =
-            self.globals.ca_file.clone().or_else(|| its_own.and_then(|context| context.ca_file.clone()));
-        Ok((ApiClient::new(address, None, ca_file.as_deref())?, ca_file))
+        // A context that is not there yet is what signing in makes.
+        let Reach { address, ca_file, .. } = self.reach(self.context().ok().flatten());
+        Ok((ApiClient::new(&address, None, ca_file.as_deref())?, ca_file))
+    }
+
+    /// SECURITY: a context's token goes to the context's server and to no other.
+    fn reach(&self, chosen: Option<(String, Context)>) -> Reach {
+        let named = self.globals.url.clone().or_else(|| self.environment.url.clone());
+        let known = chosen.as_ref().map(|(_, context)| context.url.clone());
+        let address = named.or(known).unwrap_or_else(|| URL_DEFAULT.to_owned());
+        let its_own = chosen.filter(|(_, context)| context.url == address);
+        let ca_file = self.globals.ca_file.clone();
+        let ca_file = ca_file.or_else(|| its_own.as_ref().and_then(|(_, context)| context.ca_file.clone()));
+        Reach { address, ca_file, its_own }
     }
 
     /// A client with what the context of this name holds, whatever the environment says.

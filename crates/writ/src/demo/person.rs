@@ -4,6 +4,7 @@ use anyhow::{Context as _, bail, ensure};
 use base::Secret;
 use serde_json::json;
 use url::Url;
+use wire::oauth::CodeChallenge;
 
 use super::browser::{Browser, boxes, input};
 use super::client::{Client, ClientError, Credential};
@@ -107,15 +108,13 @@ async fn arrive(stage: &Stage, password: &str) -> anyhow::Result<()> {
 /// The program's request (RFC 6749, section 4.1.1, with RFC 7636 and RFC 8707), and its verifier.
 fn request(stage: &Stage) -> anyhow::Result<(Url, Secret)> {
     let verifier = format!("{}{}", nonce(), nonce());
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, verifier.as_bytes());
-    let challenge = wire::jose::base64url(digest.as_ref());
     let mut address = stage.server.url.join("/oauth2/authorize")?;
     address.query_pairs_mut().extend_pairs([
         ("response_type", "code"),
         ("client_id", CLIENT),
         ("redirect_uri", CALLBACK),
         ("state", &nonce()),
-        ("code_challenge", &challenge),
+        ("code_challenge", CodeChallenge::of(&verifier).as_str()),
         ("code_challenge_method", "S256"),
         ("resource", &stage.gate()),
     ]);

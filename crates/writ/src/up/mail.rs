@@ -96,7 +96,9 @@ fn into(folder: &Path, from: Mailbox) -> anyhow::Result<Post> {
         .create(folder)
         .with_context(|| format!("cannot make the folder for mail `{}`", folder.display()))?;
     let folder = folder.to_owned();
-    let count = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    // Letters of earlier starts stay.
+    let there = std::fs::read_dir(&folder).map_or(0, Iterator::count);
+    let count = Arc::new(std::sync::atomic::AtomicUsize::new(there));
     Ok(Arc::new(move |mail| {
         let message = written(&from, &mail);
         let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

@@ -33,6 +33,7 @@ const FRAME: &[&str] = &[
     "judge",
     "kind",
     "lib",
+    "opaque",
     "readers",
     "row",
     "snapshot",

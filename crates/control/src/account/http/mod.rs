@@ -23,8 +23,13 @@ use crate::{
 };
 
 const ACCOUNT: &str = "/account";
-/// Words that come back with a redirect, so that a page that is loaded again does nothing twice.
-const NOTICES: [&str; 4] = ["saved", "removed", "revoked", "ended"];
+/// Words that come back with a redirect, so that a page that is loaded again does nothing twice, and what they stand for.
+const NOTICES: [(&str, &str); 4] = [
+    ("saved", "notice-saved"),
+    ("removed", "notice-removed"),
+    ("revoked", "notice-revoked"),
+    ("ended", "notice-ended"),
+];
 
 /// The routes, ready to be merged into the server's.
 pub fn router(control: &Control) -> Router {
@@ -44,8 +49,13 @@ pub fn router(control: &Control) -> Router {
         .with_state(control.clone())
 }
 
-/// To the page of signing in, and from there to `page`. With a level, whoever is signed in proves themself anew.
-fn sign_in_for(control: &Control, page: &str, level: Option<crate::principal::Level>) -> Response {
+/// The page of signing in, and from there `page`. With a level, whoever is signed in proves themself anew.
+fn sign_in_for(
+    control: &Control,
+    guest: &Guest,
+    page: &str,
+    level: Option<crate::principal::Level>,
+) -> Trouble {
     let visit = Visit {
         purpose: Purpose::Account(page.to_owned()),
         came: control.now(),
@@ -56,8 +66,8 @@ fn sign_in_for(control: &Control, page: &str, level: Option<crate::principal::Le
         hint: None,
     };
     match control.seal_visit(&visit) {
-        Ok(sealed) => redirect(&format!("{LOGIN_PATH}?visit={sealed}"), &[]),
-        Err(_) => redirect(LOGIN_PATH, &[]),
+        Ok(sealed) => Trouble::First(format!("{LOGIN_PATH}?visit={sealed}")),
+        Err(fault) => Trouble::of(fault.into(), guest.language),
     }
 }
 
@@ -66,26 +76,29 @@ fn trouble(guest: &Guest) -> impl Fn(Error) -> Trouble + use<> {
     move |error| Trouble::of(error, language)
 }
 
+/// Whoever is signed in; others sign in and come back to their account.
+fn signed_in<'a>(control: &Control, guest: &'a Guest) -> Result<&'a InSession, Trouble> {
+    guest.session.as_ref().ok_or_else(|| sign_in_for(control, guest, ACCOUNT, None))
+}
+
 /// Whoever may change how they sign in now; others prove themselves anew and come back to `page`.
 async fn changing<'a>(
     control: &Control,
     guest: &'a Guest,
     page: &str,
-) -> Result<Result<(&'a InSession, Ways), Response>, Trouble> {
-    let Some(session) = &guest.session else { return Ok(Err(sign_in_for(control, page, None))) };
+) -> Result<(&'a InSession, Ways), Trouble> {
+    let session = guest.session.as_ref().ok_or_else(|| sign_in_for(control, guest, page, None))?;
     let ways = control.ways_of(session.person()).await.map_err(trouble(guest))?;
-    Ok(match may_change(&session.session, &ways, session.now()) {
+    match may_change(&session.session, &ways, session.now()) {
         Ok(()) => Ok((session, ways)),
-        Err(level) => Err(sign_in_for(control, page, Some(level))),
-    })
+        Err(level) => Err(sign_in_for(control, guest, page, Some(level))),
+    }
 }
 
 async fn account(State(control): State<Control>, guest: Guest, uri: Uri) -> Result<Response, Trouble> {
-    let Some(session) = &guest.session else { return Ok(sign_in_for(&control, ACCOUNT, None)) };
+    let session = signed_in(&control, &guest)?;
     let done = parameter(&uri, "done");
-    let notice = NOTICES.iter().position(|notice| *notice == done);
-    let notice = notice
-        .map(|at| Notice::Done(["notice-saved", "notice-removed", "notice-revoked", "notice-ended"][at]));
+    let notice = NOTICES.iter().find(|(word, _)| *word == done).map(|(_, key)| Notice::Done(key));
     show(&control, &guest, session, notice, StatusCode::OK).await
 }
 
@@ -161,7 +174,7 @@ fn row(one: &Authenticator) -> Option<AuthenticatorRow> {
 
 fn agent_row(known: &crate::snapshot::Snapshot, delegation: &crate::delegation::Delegation) -> AgentRow {
     let task = delegation.task().and_then(|task| known.tasks.get(task));
-    let path = delegation.audience.as_deref().and_then(|uri| uri.split_once("/mcp")).map(|(_, rest)| rest);
+    let path = delegation.audience.split_once("/mcp").map(|(_, rest)| rest);
     AgentRow {
         id: delegation.id.to_string(),
         client: delegation.client_name.clone(),
@@ -188,11 +201,8 @@ fn onward(control: &Control, posted: &Posted) -> Response {
 }
 
 async fn later(State(control): State<Control>, posted: Posted) -> Result<Response, Trouble> {
-    Ok(if posted.guest.session.is_some() {
-        onward(&control, &posted)
-    } else {
-        sign_in_for(&control, ACCOUNT, None)
-    })
+    signed_in(&control, &posted.guest)?;
+    Ok(onward(&control, &posted))
 }
 
 async fn end_session(
@@ -201,7 +211,7 @@ async fn end_session(
     posted: Posted,
 ) -> Result<Response, Trouble> {
     let guest = &posted.guest;
-    let Some(session) = &guest.session else { return Ok(sign_in_for(&control, ACCOUNT, None)) };
+    let session = signed_in(&control, guest)?;
     let id: SessionId = id.parse().map_err(|_| Trouble::Missing(guest.language))?;
     let ended = control.end_sessions(session, session.person(), Which::One(&id), "ended_by_person").await;
     ended.map_err(trouble(guest))?;
@@ -210,7 +220,7 @@ async fn end_session(
 
 async fn end_others(State(control): State<Control>, posted: Posted) -> Result<Response, Trouble> {
     let guest = &posted.guest;
-    let Some(session) = &guest.session else { return Ok(sign_in_for(&control, ACCOUNT, None)) };
+    let session = signed_in(&control, guest)?;
     let spared = Which::AllBut(Some(&session.session.id));
     let ended = control.end_sessions(session, session.person(), spared, "ended_by_person").await;
     ended.map_err(trouble(guest))?;
@@ -223,7 +233,7 @@ async fn revoke(
     posted: Posted,
 ) -> Result<Response, Trouble> {
     let guest = &posted.guest;
-    let Some(session) = &guest.session else { return Ok(sign_in_for(&control, ACCOUNT, None)) };
+    let session = signed_in(&control, guest)?;
     let id: DelegationId = id.parse().map_err(|_| Trouble::Missing(guest.language))?;
     let revoked = control.revoke_delegation(session, &id, Some(session.person()), "taken back").await;
     revoked.map_err(trouble(guest))?;

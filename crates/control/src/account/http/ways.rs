@@ -4,16 +4,17 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use base::{AuthenticatorId, Error, Secret};
+use base::{AuthenticatorId, Error, Refuse as _, Secret};
 use http::{StatusCode, Uri};
 use pages::{Codes, Notice, Page, Setup, TotpSetup};
 
-use super::{ACCOUNT, changing, onward, show, sign_in_for, trouble};
+use super::{ACCOUNT, changing, onward, show, signed_in, trouble};
 use crate::{
-    authenticator::{AuthenticatorKind, AuthenticatorRefusal, PASSWORD_CHARACTERS_MIN, Seed, Ways},
+    authenticator::{AuthenticatorKind, AuthenticatorRefusal, PASSWORD_CHARACTERS_MIN, Seed},
     control::Control,
     http::page::{Guest, Posted, Trouble, html, redirect},
     login::{begin_passkey, parameter},
+    principal::Level,
     session::{InSession, Which},
 };
 
@@ -24,11 +25,8 @@ pub(super) async fn setup(
     guest: Guest,
     uri: Uri,
 ) -> Result<Response, Trouble> {
-    let (session, ways) = match changing(&control, &guest, "/account/setup").await? {
-        Ok(may) => may,
-        Err(elsewhere) => return Ok(elsewhere),
-    };
-    let view = setup_view(&control, &guest, session, &ways, (parameter(&uri, "visit"), None)).await?;
+    let (session, _) = changing(&control, &guest, "/account/setup").await?;
+    let view = setup_view(&control, &guest, session, (parameter(&uri, "visit"), None)).await?;
     Ok(html(&guest, StatusCode::OK, view.html(), None))
 }
 
@@ -36,7 +34,6 @@ async fn setup_view(
     control: &Control,
     guest: &Guest,
     session: &InSession,
-    _ways: &Ways,
     (visit, notice): (String, Option<Notice>),
 ) -> Result<Setup, Trouble> {
     let passkey = begin_passkey(control, Some(session.person())).await.map_err(trouble(guest))?;
@@ -45,54 +42,48 @@ async fn setup_view(
         visit,
         name: control.snapshot().people.name_of(session.person()),
         passkey,
-        password: true,
         password_min: PASSWORD_CHARACTERS_MIN,
     })
 }
 
 pub(super) async fn add_passkey(State(control): State<Control>, posted: Posted) -> Result<Response, Trouble> {
     let guest = &posted.guest;
-    let (session, ways) = match changing(&control, guest, "/account/setup").await? {
-        Ok(may) => may,
-        Err(elsewhere) => return Ok(elsewhere),
-    };
+    let (session, _) = changing(&control, guest, "/account/setup").await?;
     let (label, ceremony) = (posted.field("label"), posted.field("ceremony"));
     let added = control.show_new_passkey(session, label, ceremony, posted.field("response")).await;
     match added {
-        Ok(true) => raised(&control, &posted, session).await,
+        Ok(true) => raised(&control, guest, session, onward(&control, &posted)).await,
         Ok(false) | Err(Error::Refused(_)) => {
             let notice = Some(Notice::Trouble("error-passkey"));
             let view =
-                setup_view(&control, guest, session, &ways, (posted.field("visit").to_owned(), notice))
-                    .await?;
+                setup_view(&control, guest, session, (posted.field("visit").to_owned(), notice)).await?;
             Ok(html(guest, StatusCode::BAD_REQUEST, view.html(), None))
         }
         Err(error) => Err(Trouble::of(error, guest.language)),
     }
 }
 
-/// Whoever came by a link and made a way in has proved that they hold it: the session is a real one from now on.
-async fn raised(control: &Control, posted: &Posted, session: &InSession) -> Result<Response, Trouble> {
-    if session.session.proof.level > crate::principal::Level::Link {
-        return Ok(onward(control, posted));
+/// On, for whoever made a way in. Whoever came by a link has proved that they hold it: the session is a real one from now on.
+async fn raised(
+    control: &Control,
+    guest: &Guest,
+    session: &InSession,
+    mut onward: Response,
+) -> Result<Response, Trouble> {
+    if session.session.proof.level == Level::Link
+        && let Some(cookie) = control.raise_after_setup(session).await.map_err(trouble(guest))?
+    {
+        onward.headers_mut().append(http::header::SET_COOKIE, cookie);
     }
-    let cookie = control.raise_after_setup(session).await.map_err(trouble(&posted.guest))?;
-    let mut response = onward(control, posted);
-    if let Some(cookie) = cookie {
-        response.headers_mut().append(http::header::SET_COOKIE, cookie);
-    }
-    Ok(response)
+    Ok(onward)
 }
 
 pub(super) async fn change_password(
     State(control): State<Control>,
     guest: Guest,
 ) -> Result<Response, Trouble> {
-    let (session, ways) = match changing(&control, &guest, "/account/password").await? {
-        Ok(may) => may,
-        Err(elsewhere) => return Ok(elsewhere),
-    };
-    let view = setup_view(&control, &guest, session, &ways, (String::new(), None)).await?;
+    let (session, _) = changing(&control, &guest, "/account/password").await?;
+    let view = setup_view(&control, &guest, session, (String::new(), None)).await?;
     let view = Setup { passkey: None, ..view };
     Ok(html(&guest, StatusCode::OK, view.html(), None))
 }
@@ -102,10 +93,7 @@ pub(super) async fn set_password(
     posted: Posted,
 ) -> Result<Response, Trouble> {
     let guest = &posted.guest;
-    let (session, ways) = match changing(&control, guest, "/account/password").await? {
-        Ok(may) => may,
-        Err(elsewhere) => return Ok(elsewhere),
-    };
+    let (session, ways) = changing(&control, guest, "/account/password").await?;
     let password = Secret::new(posted.field("password").to_owned());
     let key = match control.set_password(session, session.person(), &password).await {
         Ok(Ok(())) => {
@@ -116,25 +104,22 @@ pub(super) async fn set_password(
                 .await
                 .map_err(trouble(guest))?;
             let needs_second = !ways.has(AuthenticatorKind::Totp) && !ways.has(AuthenticatorKind::Passkey);
-            if needs_second {
-                let mut response = redirect(&format!("/account/totp?visit={}", posted.field("visit")), &[]);
-                if session.session.proof.level == crate::principal::Level::Link
-                    && let Some(cookie) = control.raise_after_setup(session).await.map_err(trouble(guest))?
-                {
-                    response.headers_mut().append(http::header::SET_COOKIE, cookie);
-                }
-                return Ok(response);
-            }
-            return raised(&control, &posted, session).await;
+            let next = if needs_second {
+                redirect(&format!("/account/totp?visit={}", posted.field("visit")), &[])
+            } else {
+                onward(&control, &posted)
+            };
+            return raised(&control, guest, session, next).await;
         }
         Ok(Err(_busy)) => "error-busy",
-        Err(Error::Refused(refusal)) if refusal.code == "password_known" => "error-password-known",
+        Err(Error::Refused(refusal)) if refusal.code == AuthenticatorRefusal::Known.code() => {
+            "error-password-known"
+        }
         Err(Error::Refused(_)) => "error-password-short",
         Err(error) => return Err(Trouble::of(error, guest.language)),
     };
     let notice = Some(Notice::Trouble(key));
-    let view =
-        setup_view(&control, guest, session, &ways, (posted.field("visit").to_owned(), notice)).await?;
+    let view = setup_view(&control, guest, session, (posted.field("visit").to_owned(), notice)).await?;
     Ok(html(guest, StatusCode::BAD_REQUEST, view.html(), None))
 }
 
@@ -143,10 +128,7 @@ pub(super) async fn show_totp(
     guest: Guest,
     uri: Uri,
 ) -> Result<Response, Trouble> {
-    let (session, _ways) = match changing(&control, &guest, "/account/totp").await? {
-        Ok(may) => may,
-        Err(elsewhere) => return Ok(elsewhere),
-    };
+    let (session, _) = changing(&control, &guest, "/account/totp").await?;
     let seed = Seed::new(control.inner().dice.as_ref());
     let ticket = control.store().seal_keepsake(seed.as_bytes(), &bound_to(session));
     let ticket = ticket.map_err(|fault| Trouble::of(fault.into(), guest.language))?;
@@ -179,16 +161,12 @@ fn totp_view(
         ticket,
         seed: groups.join(" "),
         address,
-        optional: true,
     }
 }
 
 pub(super) async fn add_totp(State(control): State<Control>, posted: Posted) -> Result<Response, Trouble> {
     let guest = &posted.guest;
-    let (session, _ways) = match changing(&control, guest, "/account/totp").await? {
-        Ok(may) => may,
-        Err(elsewhere) => return Ok(elsewhere),
-    };
+    let (session, _) = changing(&control, guest, "/account/totp").await?;
     let ticket = posted.field("ticket");
     let seed =
         control.store().open_keepsake(ticket, &bound_to(session)).and_then(|seed| Seed::from_bytes(&seed));
@@ -196,7 +174,7 @@ pub(super) async fn add_totp(State(control): State<Control>, posted: Posted) -> 
     let code: String = posted.field("code").chars().filter(char::is_ascii_digit).collect();
     match control.add_totp(session, session.person(), &seed, &code).await {
         Ok(codes) => Ok(codes_page(&control, &posted, codes)),
-        Err(Error::Refused(refusal)) if refusal.code == base::Refuse::code(&AuthenticatorRefusal::Code) => {
+        Err(Error::Refused(refusal)) if refusal.code == AuthenticatorRefusal::Code.code() => {
             let back =
                 (ticket.to_owned(), posted.field("visit").to_owned(), Some(Notice::Trouble("error-code")));
             let view = totp_view(&control, guest, session, &seed, back);
@@ -213,10 +191,7 @@ fn codes_page(control: &Control, posted: &Posted, codes: Vec<String>) -> Respons
 
 pub(super) async fn new_codes(State(control): State<Control>, posted: Posted) -> Result<Response, Trouble> {
     let guest = &posted.guest;
-    let (session, _ways) = match changing(&control, guest, ACCOUNT).await? {
-        Ok(may) => may,
-        Err(elsewhere) => return Ok(elsewhere),
-    };
+    let (session, _) = changing(&control, guest, ACCOUNT).await?;
     let codes = control.new_recovery_codes(session, session.person()).await.map_err(trouble(guest))?;
     Ok(codes_page(&control, &posted, codes))
 }
@@ -227,7 +202,7 @@ pub(super) async fn rename(
     posted: Posted,
 ) -> Result<Response, Trouble> {
     let guest = &posted.guest;
-    let Some(session) = &guest.session else { return Ok(sign_in_for(&control, ACCOUNT, None)) };
+    let session = signed_in(&control, guest)?;
     let id: AuthenticatorId = id.parse().map_err(|_| Trouble::Missing(guest.language))?;
     let renamed = control.rename_authenticator(session, session.person(), &id, posted.field("label")).await;
     renamed.map_err(trouble(guest))?;
@@ -240,10 +215,7 @@ pub(super) async fn remove(
     posted: Posted,
 ) -> Result<Response, Trouble> {
     let guest = &posted.guest;
-    let (session, _ways) = match changing(&control, guest, ACCOUNT).await? {
-        Ok(may) => may,
-        Err(elsewhere) => return Ok(elsewhere),
-    };
+    let (session, _) = changing(&control, guest, ACCOUNT).await?;
     let id: AuthenticatorId = id.parse().map_err(|_| Trouble::Missing(guest.language))?;
     match control.remove_authenticator(session, session.person(), &id).await {
         Ok(()) => Ok(redirect("/account?done=removed", &[])),

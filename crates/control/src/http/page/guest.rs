@@ -1,14 +1,14 @@
 //! Who looks at a page.
 
 use axum::extract::FromRequestParts;
-use base::{Error, Sender};
+use base::Error;
 use http::{header, request::Parts};
 use pages::{Language, Notice, Page};
 
 use super::{Cookie, Trouble};
 use crate::{
     control::Control,
-    http::stranger,
+    http::address,
     session::{InSession, SessionSecret, Visitor},
 };
 
@@ -45,11 +45,7 @@ impl Guest {
         };
         let agent =
             parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let address = match stranger(parts) {
-            Sender::Stranger(address) => address.to_string(),
-            Sender::Known(_) => String::new(),
-        };
-        let visitor = Visitor { browser: browser(agent), address };
+        let visitor = Visitor { browser: browser(agent), address: address(parts) };
         Ok(Self { language, chose, visitor, session, here: here(parts) })
     }
 

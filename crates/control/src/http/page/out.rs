@@ -20,8 +20,8 @@ pub(crate) enum Trouble {
     Busy(Language),
     /// A link that does not work.
     Link(Language),
-    /// Whoever asks has to sign in first.
-    SignIn,
+    /// Something else comes first, at this address of ours: mostly to sign in.
+    First(String),
     /// Something of ours broke; it is logged.
     Fault(Language),
 }
@@ -33,7 +33,7 @@ impl Trouble {
             Error::Refused(refusal) => match refusal.class {
                 Class::Missing => Self::Missing(language),
                 Class::Busy | Class::Limited => Self::Busy(language),
-                Class::Unauthenticated => Self::SignIn,
+                Class::Unauthenticated => Self::First("/login".into()),
                 Class::Invalid | Class::Denied | Class::Conflict => Self::Broken(language),
                 Class::Fault => Self::Fault(language),
             },
@@ -54,7 +54,7 @@ impl Trouble {
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         let (status, language, key) = match self {
-            Self::SignIn => return redirect("/login", &[]),
+            Self::First(address) => return redirect(&address, &[]),
             Self::Origin(language) => (StatusCode::FORBIDDEN, language, "error-origin"),
             Self::Missing(language) => (StatusCode::NOT_FOUND, language, "error-missing"),
             Self::Broken(language) => (StatusCode::BAD_REQUEST, language, "error-expired"),
@@ -85,20 +85,21 @@ pub(crate) fn html(guest: &Guest, status: StatusCode, text: String, target: Opti
 fn document(status: StatusCode, text: String, target: Option<&str>) -> Response {
     let mut response = (status, text).into_response();
     let headers = response.headers_mut();
-    let policy = format!(
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'none'; base-uri 'none'; \
-         frame-ancestors 'none'; form-action 'self'{}",
-        target.and_then(source).map(|source| format!(" {source}")).unwrap_or_default()
-    );
+    let wider =
+        target.and_then(source).and_then(|source| HeaderValue::from_str(&format!("{POLICY} {source}")).ok());
+    // No page goes out without one.
+    let policy = wider.unwrap_or(const { HeaderValue::from_static(POLICY) });
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    if let Ok(policy) = HeaderValue::from_str(&policy) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
     for (name, value) in GUARDS {
         headers.insert(name, HeaderValue::from_static(value));
     }
     response
 }
+
+/// Where forms may go stands last, so that one more place can be added.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'none'; \
+                      base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 
 /// `same-origin` and not `no-referrer`: with that, browsers say `Origin: null` of our own forms.
 const GUARDS: [(&str, &str); 7] = [

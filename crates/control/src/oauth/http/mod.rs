@@ -31,7 +31,7 @@ use super::{
     device::{self, DEVICE_PATH},
     pushed::{PUSH_PATH, PUSHED_SECONDS},
 };
-use crate::control::Control;
+use crate::{control::Control, http::address};
 use answer::{json, method_not_allowed, nowhere, refuse};
 
 /// Where a token's meaning is asked for.
@@ -192,14 +192,6 @@ async fn user_info(State(control): State<Control>, asked: Parts) -> Response {
             }
             response
         }
-    }
-}
-
-/// From where a request comes, as far as its connection tells.
-fn address(asked: &Parts) -> String {
-    match crate::http::stranger(asked) {
-        base::Sender::Stranger(address) => address.to_string(),
-        base::Sender::Known(_) => String::new(),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The pages on which people decide.
 
 use axum::{
-    body::Bytes,
     extract::{Request, State},
     response::Response,
 };
@@ -9,7 +8,7 @@ use http::{Method, StatusCode, Uri};
 use pages::{Device, Message, Notice};
 
 use super::super::{
-    authorize::Next,
+    authorize::{Next, QUERY_BYTES_MAX},
     device::{plain, shown},
 };
 use crate::{
@@ -27,9 +26,9 @@ pub(super) async fn authorize(
 ) -> Result<Response, Trouble> {
     let query = if request.method() == Method::POST {
         let (parts, body) = request.into_parts();
-        let read = crate::http::read(&parts, body, crate::http::stranger(&parts), 24 * 1024).await;
+        let read = crate::http::read(&parts, body, crate::http::stranger(&parts), QUERY_BYTES_MAX).await;
         let mut held = read.map_err(|_| Trouble::Broken(guest.language))?;
-        String::from_utf8(Bytes::from(held.take()).to_vec()).map_err(|_| Trouble::Broken(guest.language))?
+        str::from_utf8(&held.take()).map(str::to_owned).map_err(|_| Trouble::Broken(guest.language))?
     } else {
         request.uri().query().unwrap_or_default().to_owned()
     };
@@ -160,7 +159,9 @@ fn ask(
     visit: Option<(&str, &Visit)>,
     trouble: Option<&'static str>,
 ) -> Result<Response, Trouble> {
-    let (Some(session), Some((sealed, visit))) = (&guest.session, visit) else { return Err(Trouble::SignIn) };
+    let (Some(session), Some((sealed, visit))) = (&guest.session, visit) else {
+        return Err(Trouble::First(LOGIN_PATH.into()));
+    };
     let session: &InSession = session;
     let page = guest.page_with(control, trouble.map(Notice::Trouble));
     match control.consent_page(page, sealed, (answering, asked), session) {

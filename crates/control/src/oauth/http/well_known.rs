@@ -90,7 +90,6 @@ async fn server(State(control): State<Control>) -> Response {
                 .map(Level::acr)
                 .collect(),
             claims_supported: CLAIMS.to_vec(),
-            ui_locales_supported: pages::Language::ALL.map(pages::Language::code).to_vec(),
             authorization_response_iss_parameter_supported: true,
             client_id_metadata_document_supported: control.inner().fetch.get().is_some(),
             grant_types_supported: Grant::TYPES.to_vec(),

@@ -330,3 +330,53 @@ async fn whoever_comes_twice_ends_it_for_both() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_an_administrator_registered_ends_for_everybody_when_they_delete_it() {
+    each_database(|app| async move {
+        app.populate().await;
+        app.public_client("helper").await;
+        app.entitle("ada").await;
+        let mut ada = app.arrived("ada").await;
+        let code = ada.agree(&app, &request("helper", &[])).await.parameter("code").unwrap();
+        let answer = redeem(&app, "helper", &code).await;
+        let token = answer.token();
+        assert!(app.caller(&token, "crm").is_ok());
+        let delete = |draft: &mut control::draft::Draft| draft.remove::<control::client::Client>("helper");
+        app.control.change(&app.system(), delete).await.unwrap();
+        assert!(app.caller(&token, "crm").is_err(), "not once it expires, but at the next call");
+        // Another one of the same name is another client.
+        app.public_client("helper").await;
+        assert!(app.caller(&token, "crm").is_err());
+        let again = refresh(&app, "helper", answer.body["refresh_token"].as_str().unwrap()).await;
+        assert_eq!(again.error(), "invalid_grant");
+        assert!(!ada.get(&app, "/account").await.html.contains("dlg_"), "nothing is left to take back");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_client_gets_so_much_of_one_person_and_the_oldest_makes_room() {
+    each_database(|app| async move {
+        app.populate().await;
+        app.public_client("helper").await;
+        app.entitle("ada").await;
+        let mut ada = app.arrived("ada").await;
+        let code = ada.agree(&app, &request("helper", &[])).await.parameter("code").unwrap();
+        let oldest = redeem(&app, "helper", &code).await.token();
+        let mut newest = oldest.clone();
+        for _ in 0..63 {
+            app.advance(1).await;
+            let code = ada.agree(&app, &request("helper", &[])).await.parameter("code").unwrap();
+            newest = redeem(&app, "helper", &code).await.token();
+        }
+        assert!(app.caller(&oldest, "crm").is_ok(), "64 have room");
+        let code = ada.agree(&app, &request("helper", &[])).await.parameter("code").unwrap();
+        assert!(app.caller(&oldest, "crm").is_err());
+        assert!(app.caller(&newest, "crm").is_ok(), "they share a task, which goes on");
+        assert!(redeem(&app, "helper", &code).await.status == 200);
+        let record = app.last_record(EventKind::DelegationRevoked).await;
+        assert_eq!(record["data"]["reason"], "too_many");
+    })
+    .await;
+}

@@ -21,7 +21,7 @@ fn client_credentials_are_read() {
 #[test]
 fn other_grants_are_unsupported() {
     assert_eq!(refused(parse("")).0, ErrorCode::InvalidRequest);
-    for grant in ["password", "implicit", "implicit", "CLIENT_CREDENTIALS", "client_credentials+"] {
+    for grant in ["password", "implicit", "CLIENT_CREDENTIALS", "client_credentials+"] {
         assert_eq!(
             refused(parse(&format!("grant_type={grant}"))).0,
             ErrorCode::UnsupportedGrantType,
