@@ -25,7 +25,7 @@ const hears = await freePort();
 await new Promise((resolve) => ear.listen(hears, "localhost", resolve));
 const callback = `http://localhost:${port}/callback`;
 
-const writ = await Writ.start(`[egress]\nown_hosts = ["localhost:${hears}"]\nauthorities = "${file}"\n`);
+const writ = await Writ.start(`[egress]\nown_hosts = ["localhost:${hears}"]\nauthorities = "${file}"\n`, "dpop_nonces = true");
 await writ.cli("client", "create", "site", "--display-name", "Site", "--use", "sign-in", "--redirect-uri", callback, "--post-logout-redirect-uri", `http://localhost:${port}/bye`, "--backchannel-logout-uri", `https://localhost:${hears}/out`, "--confidential");
 const secret = await writ.cli("client", "keys", "add", "site", "--secret");
 const chromium = await browser();
@@ -70,7 +70,7 @@ for (const [method, authentication] of [["client_secret_post", openid.ClientSecr
   });
 }
 
-await shows("openid-client pushes its request, and binds its tokens to a key", async () => {
+await shows("openid-client pushes its request, and binds its tokens to a key, with nonces", async () => {
   const config = await openid.discovery(new URL(writ.url), "site", { client_secret: secret }, undefined, { execute: [openid.allowInsecureRequests] });
   const dpop = openid.getDPoPHandle(config, await openid.randomDPoPKeyPair());
   const verifier = openid.randomPKCECodeVerifier();
@@ -82,6 +82,18 @@ await shows("openid-client pushes its request, and binds its tokens to a key", a
   assert.equal(tokens.token_type, "dpop");
   const info = await openid.fetchUserInfo(config, tokens.access_token, tokens.claims().sub, { DPoP: dpop });
   assert.equal(info.sub, tokens.claims().sub);
+});
+
+await shows("openid-client asks for single claims, and the person sees which", async () => {
+  const config = await openid.discovery(new URL(writ.url), "site", { client_secret: secret }, undefined, { execute: [openid.allowInsecureRequests] });
+  const verifier = openid.randomPKCECodeVerifier();
+  const claims = { id_token: { email_verified: { essential: true } }, userinfo: { name: null } };
+  const parameters = { redirect_uri: callback, scope: "openid", claims: JSON.stringify(claims), prompt: "consent", code_challenge: await openid.calculatePKCECodeChallenge(verifier), code_challenge_method: "S256" };
+  const tokens = await openid.authorizationCodeGrant(config, await answered(openid.buildAuthorizationUrl(config, parameters)), { pkceCodeVerifier: verifier });
+  const { sub, email_verified, name } = tokens.claims();
+  assert.deepEqual([email_verified, name], [false, undefined]);
+  const info = await openid.fetchUserInfo(config, tokens.access_token, sub);
+  assert.deepEqual(info, { sub, name: "Maya Lind" });
 });
 
 await shows("oauth4webapi checks every step by itself", async () => {
@@ -115,10 +127,10 @@ await shows("signing out for a site asks, and leads back", async () => {
   assert.match(page.url(), /\/login/);
 });
 
-await shows("the site hears that somebody signed out", async () => {
+for (const scope of ["openid", "openid offline_access"]) await shows(`the site hears that somebody signed out, with ${scope}`, async () => {
   const config = await openid.discovery(new URL(writ.url), "site", { client_secret: secret }, undefined, { execute: [openid.allowInsecureRequests] });
   const verifier = openid.randomPKCECodeVerifier();
-  const address = openid.buildAuthorizationUrl(config, { redirect_uri: callback, scope: "openid", code_challenge: await openid.calculatePKCECodeChallenge(verifier), code_challenge_method: "S256" });
+  const address = openid.buildAuthorizationUrl(config, { redirect_uri: callback, scope, code_challenge: await openid.calculatePKCECodeChallenge(verifier), code_challenge_method: "S256" });
   const tokens = await openid.authorizationCodeGrant(config, await answered(address), { pkceCodeVerifier: verifier });
   heard.length = 0;
   await page.goto(`${writ.url}/account`);
@@ -129,7 +141,9 @@ await shows("the site hears that somebody signed out", async () => {
   const { sub, sid } = tokens.claims();
   assert.deepEqual([payload.sub, payload.sid, payload.nonce], [sub, sid, undefined]);
   assert.deepEqual(payload.events, { "http://schemas.openid.net/event/backchannel-logout": {} });
-  await assert.rejects(openid.fetchUserInfo(config, tokens.access_token, sub));
+  const info = openid.fetchUserInfo(config, tokens.access_token, sub);
+  if (scope === "openid") await assert.rejects(info);
+  else assert.equal((await info).sub, sub, "it goes on");
 });
 
 await shows("signing keys are rotated without a failed request", async () => {

@@ -145,6 +145,8 @@ event_kinds! {
     DelegationGranted = "delegation.granted", Keeps;
     /// A person said no to a client.
     DelegationRefused = "delegation.refused", Quiet;
+    /// A delegation goes on without the session in which it was agreed.
+    DelegationOutlived = "delegation.outlived_session", Keeps;
     /// A delegation ended.
     DelegationRevoked = "delegation.revoked", Narrows;
 

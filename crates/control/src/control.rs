@@ -36,6 +36,8 @@ pub struct Settings {
     pub password_cost: Cost,
     /// Whether clients may register themselves (RFC 7591).
     pub registration: bool,
+    /// Whether DPoP proofs count only with a nonce of ours (RFC 9449, sections 8 and 9).
+    pub dpop_nonces: bool,
 }
 
 impl Settings {

@@ -259,10 +259,8 @@ pub struct Unauthorized {
     /// 401 without a valid credential, 400 for a malformed one, 403 where consent can help, 503 where nobody can be
     /// recognised just now.
     pub status: StatusCode,
-    /// `WWW-Authenticate`, one line each, in this order.
-    pub challenges: Vec<HeaderValue>,
-    /// Further headers, for example `DPoP-Nonce`.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// `WWW-Authenticate`, one line each, in this order, and what else belongs to it, for example `DPoP-Nonce`.
+    pub headers: Box<HeaderMap>,
     /// The body, JSON.
     pub body: Bytes,
 }

@@ -136,14 +136,9 @@ pub(crate) fn taken() -> Response {
 
 /// A challenge, as the control plane made it.
 pub(crate) fn challenge(unauthorized: Unauthorized) -> Stop {
-    let Unauthorized { status, challenges, headers, body } = unauthorized;
+    let Unauthorized { status, headers, body } = unauthorized;
     let mut response = json(status, body);
-    for line in challenges {
-        response.headers_mut().append(header::WWW_AUTHENTICATE, line);
-    }
-    for (name, value) in headers {
-        response.headers_mut().append(name, value);
-    }
+    response.headers_mut().extend(*headers);
     Stop::new(response)
 }
 

@@ -21,8 +21,9 @@ use crate::{
 pub const PROOF_TYPE: &str = "dpop+jwt";
 /// The largest proof, in bytes: an RSA key and signature of 8192 bits fit.
 const PROOF_BYTES_MAX: usize = 8 * 1024;
-/// The longest `jti`, in bytes.
+/// The longest `jti` and the longest `nonce`, in bytes.
 const JTI_BYTES_MAX: usize = 256;
+const NONCE_BYTES_MAX: usize = 256;
 
 /// The URI for which a proof is made (`htu`), normalised as RFC 9449, section 4.3 wants: without query and fragment,
 /// scheme and host in lower case, no default port, no dot segments, an empty path as `/`.
@@ -76,6 +77,8 @@ pub struct Proof {
     pub key: Arc<PublicJwk>,
     /// SHA-256 over the key's thumbprint and `jti`: what must be new. It holds the key so that nobody can use up another's ids.
     pub replay_id: [u8; 32],
+    /// The server's nonce that it holds.
+    pub nonce: Option<String>,
     /// When it was made.
     pub issued: Timestamp,
     /// From when on the same proof would be refused as too old, so that its replay id may be forgotten.
@@ -141,7 +144,8 @@ impl Refuse for ProofRefusal {
     }
 }
 
-/// Verifies a proof: RFC 9449, section 4.3, points 2 to 12, except whether it was used before.
+/// Verifies a proof: RFC 9449, section 4.3, points 2 to 12, except whether it was used before and whether its nonce is
+/// the server's.
 pub fn verify_proof(proof: &str, rules: &ProofRules<'_>) -> Result<Proof, ProofRefusal> {
     let compact = Compact::parse(proof, PROOF_BYTES_MAX, KeyInHeader::Wanted)?;
     if compact.header.typ.as_deref() != Some(PROOF_TYPE) {
@@ -165,6 +169,10 @@ pub fn verify_proof(proof: &str, rules: &ProofRules<'_>) -> Result<Proof, ProofR
     if jti.len() > JTI_BYTES_MAX {
         return Err(TokenRefusal::MalformedClaim("jti").into());
     }
+    let nonce = claims.get("nonce").map(|_| text("nonce")).transpose()?;
+    if nonce.is_some_and(|nonce| nonce.len() > NONCE_BYTES_MAX) {
+        return Err(TokenRefusal::MalformedClaim("nonce").into());
+    }
     let issued = seconds_of(&claims, "iat")?.ok_or(TokenRefusal::MissingClaim("iat"))?;
     let now = rules.now.seconds();
     if issued > now.saturating_add(rules.leeway_seconds) {
@@ -184,16 +192,19 @@ pub fn verify_proof(proof: &str, rules: &ProofRules<'_>) -> Result<Proof, ProofR
     }
     let replay_id = replay_id(key.thumbprint(), jti);
     let forget_after = Timestamp::from_seconds(too_old_from);
-    Ok(Proof { replay_id, issued: Timestamp::from_seconds(issued), forget_after, key })
+    let nonce = nonce.map(str::to_owned);
+    Ok(Proof { replay_id, nonce, issued: Timestamp::from_seconds(issued), forget_after, key })
 }
 
-/// A proof for one request, made with the client's `key`. `jti` must be fresh: at least 96 bits of chance.
+/// A proof for one request, made with the client's `key`. `jti` must be fresh: at least 96 bits of chance. `nonce` is the
+/// server's, where it gave one.
 pub fn make_proof(
     key: &SigningKey,
     method: &str,
     target: &TargetUri,
     access_token: Option<&str>,
     jti: &str,
+    nonce: Option<&str>,
     now: Timestamp,
 ) -> Result<String, Fault> {
     let header = Json::object([
@@ -209,6 +220,9 @@ pub fn make_proof(
     ]);
     if let (Some(token), Some(members)) = (access_token, claims.as_object_mut()) {
         members.insert("ath", token_hash(token));
+    }
+    if let (Some(nonce), Some(members)) = (nonce, claims.as_object_mut()) {
+        members.insert("nonce", nonce);
     }
     key.sign_with(&header, &claims)
 }

@@ -71,6 +71,8 @@ pub(crate) enum ApiError {
         message: String,
         /// What to do next.
         help: Option<String>,
+        /// The nonce that a DPoP proof shall hold.
+        nonce: Option<String>,
     },
     /// The answer is not what a Writ server says.
     #[error("the answer is not one of a Writ server: {0}")]
@@ -373,6 +375,7 @@ async fn collect(response: Response<Incoming>, url: &Url) -> Result<Bytes, ApiEr
 /// A refusal in the API's form or in OAuth's (RFC 6749, section 5.2); anything else keeps its status.
 async fn refused(response: Response<Incoming>, url: &Url) -> ApiError {
     let status = response.status();
+    let nonce = response.headers().get("dpop-nonce").and_then(|nonce| nonce.to_str().ok()).map(str::to_owned);
     let body = collect(response, url).await.unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let text = |names: [&str; 2]| names.iter().find_map(|name| body[name].as_str()).map(str::to_owned);
@@ -382,6 +385,7 @@ async fn refused(response: Response<Incoming>, url: &Url) -> ApiError {
         message: text(["message", "error_description"])
             .unwrap_or_else(|| format!("`{}` answered {status}", origin(url))),
         help: body["help"].as_str().map(str::to_owned),
+        nonce,
     }
 }
 

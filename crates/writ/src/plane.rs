@@ -61,12 +61,7 @@ impl ControlPlane {
 
     fn unauthorized(&self, endpoint: &Audience, error: &Error) -> Unauthorized {
         let refused = self.control.mcp_challenge(endpoint, error);
-        Unauthorized {
-            status: refused.status,
-            challenges: refused.challenges,
-            headers: Vec::new(),
-            body: refused.body,
-        }
+        Unauthorized { status: refused.status, headers: refused.headers.into(), body: refused.body }
     }
 
     /// A refusal at the endpoint that the caller's token is for.

@@ -233,6 +233,7 @@ mod tests {
             asynchronous_reads: false,
             password_cost: crate::authenticator::Cost::TOKEN,
             registration: true,
+            dpop_nonces: false,
         };
         let (clock, dice) = (bench.clock.clone(), bench.dice.clone());
         // The follower is stuck: it is never run.

@@ -14,6 +14,6 @@ mod store;
 
 pub(crate) use agent::{ASSISTANT, name_for};
 pub(crate) use model::{CodeTerms, Wanted, WantedPowers, WantedTask};
-pub use model::{Delegation, DelegationRefusal, Powers};
+pub use model::{Delegation, DelegationRefusal, NamedClaims, Powers, SessionTie};
 pub(crate) use service::{NewRefresh, Remembered, Ticket, keep_refresh};
 pub(crate) use store::{Spent, load_all, reload, spend_code, spend_refresh};

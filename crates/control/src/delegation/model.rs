@@ -32,14 +32,16 @@ pub struct Delegation {
     pub audience: String,
     /// What was agreed to beside that.
     pub scope: Vec<String>,
+    /// What the client learns about the person beside what the scopes stand for.
+    pub claims: NamedClaims,
     /// The digest of the task that was asked for, where one was described.
     pub wish: Option<String>,
     /// What the client may do.
     pub powers: Powers,
     /// How the person had signed in.
     pub signed_in: SignedIn,
-    /// The session in which it was agreed, where it ends with it.
-    pub session: Option<SessionId>,
+    /// What the session in which it was agreed means to it.
+    pub session: SessionTie,
     /// When it was agreed.
     pub created: Timestamp,
     /// When it ends at the latest.
@@ -48,6 +50,45 @@ pub struct Delegation {
     pub generation: i64,
     /// The position of the log at which it was made.
     pub position: Position,
+}
+
+/// Claims about a person that a client asked for one by one (OpenID Connect Core 1.0, section 5.5).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedClaims {
+    /// In ID tokens.
+    pub id_token: Vec<String>,
+    /// In user info.
+    pub userinfo: Vec<String>,
+}
+
+impl NamedClaims {
+    /// Whether all of another's are among these.
+    pub(crate) fn hold(&self, other: &Self) -> bool {
+        let all = |some: &[String], of: &[String]| some.iter().all(|name| of.contains(name));
+        all(&other.id_token, &self.id_token) && all(&other.userinfo, &self.userinfo)
+    }
+}
+
+/// What a session means to a delegation that was agreed to in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionTie {
+    /// The delegation ends with it, and the client is told.
+    EndsWith(SessionId),
+    /// The client is told that it ended, and goes on.
+    HearsOf(SessionId),
+    /// Nothing, or nothing any more.
+    Free,
+}
+
+impl SessionTie {
+    /// The session.
+    pub const fn session(&self) -> Option<&SessionId> {
+        match self {
+            Self::EndsWith(session) | Self::HearsOf(session) => Some(session),
+            Self::Free => None,
+        }
+    }
 }
 
 /// What a client may do.
@@ -74,11 +115,12 @@ pub(crate) struct Wanted {
     pub(crate) redirect: String,
     pub(crate) audience: String,
     pub(crate) scope: Vec<String>,
+    pub(crate) claims: NamedClaims,
     pub(crate) wish: Option<String>,
     pub(crate) powers: WantedPowers,
     pub(crate) seconds: i64,
     pub(crate) signed_in: SignedIn,
-    pub(crate) session: Option<SessionId>,
+    pub(crate) session: SessionTie,
 }
 
 #[derive(Clone, Debug)]

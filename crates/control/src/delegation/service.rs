@@ -8,7 +8,10 @@ use store::Tx;
 
 use super::{
     agent,
-    model::{CodeTerms, Delegation, DelegationRefusal, Powers, Wanted, WantedPowers, WantedTask},
+    model::{
+        CodeTerms, Delegation, DelegationRefusal, NamedClaims, Powers, SessionTie, Wanted, WantedPowers,
+        WantedTask,
+    },
     store as rows,
 };
 use crate::{
@@ -70,6 +73,7 @@ impl Control {
                 redirect: wanted.redirect.clone(),
                 audience: wanted.audience.clone(),
                 scope: wanted.scope.clone(),
+                claims: wanted.claims.clone(),
                 wish: wanted.wish.clone(),
                 expires: deadline(known, &powers, task.as_ref())
                     .map_or(until, |deadline| deadline.min(until)),
@@ -121,6 +125,7 @@ impl Control {
         }
         let facts = json!({
             "person": person, "client": delegation.client, "audience": delegation.audience, "scope": delegation.scope,
+            "claims": delegation.claims,
             "powers": delegation.powers, "expires": delegation.expires, "acr": delegation.signed_in.acr,
             "remembered": matches!(wanted.powers, WantedPowers::SameTask { .. }),
         });
@@ -159,6 +164,21 @@ impl Control {
             return Ok(false);
         };
         self.keep(tx, events).await.map(|_| true)
+    }
+
+    /// Notes that a delegation goes on without the session in which it was agreed; false when it had been noted, or ended.
+    pub(crate) async fn outlive_session(
+        &self,
+        by: &impl Authority,
+        id: &DelegationId,
+    ) -> Result<bool, Error> {
+        let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
+        let Some(freed) = rows::free(&mut tx, id).await? else {
+            tx.rollback().await?;
+            return Ok(false);
+        };
+        let facts = json!({ "person": freed.person, "client": freed.client });
+        self.keep(tx, vec![Event::new(EventKind::DelegationOutlived, id, facts)]).await.map(|_| true)
     }
 
     /// What a person let clients do and that is alive, the newest first.
@@ -284,7 +304,7 @@ impl Snapshot {
             token: None,
         };
         self.credential_lives(&life, &[AnyId::from(&delegation.person), AnyId::from(id)])?;
-        if let Some(session) = &delegation.session {
+        if let SessionTie::EndsWith(session) = &delegation.session {
             let digest = self.session_digests.get(session).ok_or(DelegationRefusal::Over)?;
             self.session_lives(digest, &tenant, now)?;
         }
@@ -309,6 +329,7 @@ impl Snapshot {
                 && delegation.audience == wanted.audience
                 && delegation.wish.as_deref() == wanted.wish
                 && wanted.scope.iter().all(|scope| delegation.scope.contains(scope))
+                && delegation.claims.hold(wanted.claims)
         };
         let alive = |delegation: &&Arc<Delegation>| self.delegation_lives(&delegation.id, now).is_ok();
         self.delegations.values().filter(same).filter(alive).max_by(|one, other| one.id.cmp(&other.id))
@@ -322,6 +343,7 @@ pub(crate) struct Remembered<'a> {
     pub(crate) redirect: &'a str,
     pub(crate) audience: &'a str,
     pub(crate) scope: &'a [String],
+    pub(crate) claims: &'a NamedClaims,
     pub(crate) wish: Option<&'a str>,
 }
 

@@ -9,6 +9,7 @@ use base::{BodyRefusal, Class, Error, Refusal};
 use serde::{Deserialize, Serialize};
 
 use super::api::Need;
+use crate::oauth::NONCE_WANTED;
 
 /// What a refused request gets to read.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -39,6 +40,11 @@ impl ApiError {
     /// What it says, for services that refuse with it.
     pub(super) fn into_error(self) -> Error {
         self.0
+    }
+
+    /// Whether it is about a proof without a nonce, which goes out with the answer.
+    pub(super) fn wants_nonce(&self) -> bool {
+        matches!(&self.0, Error::Refused(refusal) if refusal.code == NONCE_WANTED)
     }
 
     fn refusal(class: Class, code: &'static str, message: &str, help: Option<&str>) -> Self {

@@ -9,7 +9,7 @@ use axum::{
 use base::{HeldBody, limit};
 
 use super::{api::Need, asker, body, error::ApiError};
-use crate::control::Control;
+use crate::{control::Control, oauth::ask_for_nonce};
 
 /// What stands in front of an operation.
 #[derive(Clone)]
@@ -28,11 +28,20 @@ pub(super) async fn guard(State(gate): State<Gate>, request: Request, next: Next
             drop(held);
             response
         }
-        Err(error) => error.into_response(),
+        Err(error) => gate.refusal(error),
     }
 }
 
 impl Gate {
+    fn refusal(&self, error: ApiError) -> Response {
+        let nonce = error.wants_nonce().then(|| self.control.dpop_nonce(self.control.now())).flatten();
+        let mut response = error.into_response();
+        if let Some(nonce) = nonce {
+            ask_for_nonce(response.headers_mut(), nonce);
+        }
+        response
+    }
+
     async fn admit(&self, request: Request) -> Result<(Request, Option<HeldBody>), ApiError> {
         let (mut parts, body) = request.into_parts();
         let mut asked = asker::authenticate(&self.control, &parts, self.need).await?;

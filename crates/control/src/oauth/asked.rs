@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use base::{Class, Ctx, Error};
 use wire::oauth::{
-    AuthorizationRequest, AuthorizationTarget, ErrorCode, Form, OAuthError, RedirectUri, TaskDetails,
+    AuthorizationRequest, AuthorizationTarget, ClaimsRequest, ErrorCode, Form, OAuthError, RedirectUri,
+    TaskDetails,
 };
 
-use super::{audience::Audience, said::said};
+use super::{audience::Audience, openid::PERSON_CLAIMS, said::said};
 use crate::{
     client::{ClientUse, KnownClient},
     control::Control,
+    delegation::NamedClaims,
     opaque::sha256,
 };
 
@@ -81,6 +83,8 @@ pub(super) struct Asked {
     pub(super) audience: Audience,
     /// The scopes that mean something here.
     pub(super) scope: Vec<String>,
+    /// What the client wants to learn beside what they stand for.
+    pub(super) claims: NamedClaims,
     /// The digest of the task that was described.
     pub(super) wish: Option<String>,
     /// What the client will be.
@@ -171,8 +175,18 @@ impl Control {
         };
         // Scopes that mean nothing here are left out, and the answer says which were granted (RFC 6749, section 3.3).
         let scope = request.scope.iter().filter(|scope| is_of_people(scope)).map(str::to_owned).collect();
-        Ok(Asked { request, audience, scope, wish, powers })
+        let claims = if is_identity { named_claims(&request.claims) } else { NamedClaims::default() };
+        Ok(Asked { request, audience, scope, claims, wish, powers })
     }
+}
+
+/// Of the claims that are asked for one by one, those about persons. What stands in each ID token anyway need not be asked for.
+fn named_claims(request: &ClaimsRequest) -> NamedClaims {
+    let ours = |names: &[String]| -> Vec<String> {
+        let is_asked = |name: &&str| names.iter().any(|asked| asked == name);
+        PERSON_CLAIMS.into_iter().filter(is_asked).map(str::to_owned).collect()
+    };
+    NamedClaims { id_token: ours(&request.id_token), userinfo: ours(&request.userinfo) }
 }
 
 impl Unanswerable {

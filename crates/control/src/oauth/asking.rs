@@ -76,6 +76,12 @@ impl Control {
     ) -> Result<Asking, OAuthError> {
         let (mut asking, assertion) = self.who_asks(headers, form).await?;
         let key = self.sender_key(path, headers, &asking.ctx);
+        if let Err(error) = &key
+            && error.code == ErrorCode::UseDpopNonce
+        {
+            // Nothing was asked yet: the client comes again, perhaps with the same assertion.
+            return Err(error.clone());
+        }
         let proof = key.as_ref().ok().and_then(|key| key.as_ref()).map(|(_, proof)| proof.clone());
         // Together, so that they share a commit. The assertion first: without it nobody has asked anything.
         let (assertion, proof) = tokio::join!(self.use_up(assertion), self.use_up(proof));
@@ -141,6 +147,10 @@ impl Control {
             leeway_seconds: PROOF_LEEWAY_SECONDS,
         };
         let proof = verify_proof(proof, &rules).map_err(|refusal| refuse(&refusal.to_string()))?;
+        if !self.is_nonce_recent(proof.nonce.as_deref(), ctx.now) {
+            let why = "the DPoP proof needs the nonce of the header `DPoP-Nonce`; make it again with that";
+            return Err(OAuthError::new(ErrorCode::UseDpopNonce, why));
+        }
         let used = ProofUse { digest: proof.replay_id, expires: proof.forget_after };
         Ok(Some((proof.thumbprint().to_owned(), used)))
     }

@@ -80,6 +80,14 @@ impl Control {
             );
             return Ok(Next::Client(answering.refusal(&error)));
         }
+        if let Some(acr) = &asked.request.claims.acr
+            && acr.essential
+            && level_of(&acr.values).is_none()
+        {
+            let why = "nobody signs in here in a way that the claim `acr` insists on";
+            let error = OAuthError::new(ErrorCode::UnmetAuthenticationRequirements, why);
+            return Ok(Next::Client(answering.refusal(&error)));
+        }
         let too_old =
             |age: i64| session.is_none_or(|session| session.session.proved.plus_seconds(age) < ctx.now);
         let visit = Visit {
@@ -88,7 +96,7 @@ impl Control {
             client: Some(answering.client.metadata.client_name.clone()),
             target: Some(answering.redirect.to_string()),
             anew: asked.request.prompt.login || asked.request.max_age.is_some_and(too_old),
-            level: asked.request.acr_values.iter().filter_map(|acr| Level::of(acr)).min(),
+            level: level(&asked),
             hint: asked.request.login_hint.clone(),
         };
         let sealed = self.seal_visit(&visit)?;
@@ -127,6 +135,10 @@ impl Control {
             }
             return Ok(Next::SignIn(sealed));
         };
+        if asked.request.claims.subject.as_deref().is_some_and(|subject| subject != session.person().as_str())
+        {
+            return refuse(ErrorCode::LoginRequired, "whoever is signed in is not the person asked about");
+        }
         if let Some(code) = self.remembered_code(visit, &answering, &asked, session).await? {
             return Ok(code);
         }
@@ -160,6 +172,7 @@ impl Control {
             redirect: &redirect,
             audience: &audience,
             scope: &asked.scope,
+            claims: &asked.claims,
             wish: asked.wish.as_deref(),
         };
         let earlier = self.snapshot().remembered(session.person(), &wanted, session.now()).cloned();
@@ -322,4 +335,16 @@ impl Control {
             Err(error) => mistake(error),
         }
     }
+}
+
+/// How strongly the person has to sign in: the weakest of what would do. What is essential stands above what is a wish.
+fn level(asked: &Asked) -> Option<Level> {
+    let claimed = asked.request.claims.acr.as_ref();
+    let essential = claimed.filter(|acr| acr.essential).and_then(|acr| level_of(&acr.values));
+    let wished = || level_of(&asked.request.acr_values).or_else(|| level_of(&claimed?.values));
+    essential.or_else(wished)
+}
+
+fn level_of(values: &[String]) -> Option<Level> {
+    values.iter().filter_map(|acr| Level::of(acr)).min()
 }

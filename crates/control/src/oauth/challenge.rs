@@ -2,7 +2,7 @@
 
 use base::{Class, Error};
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
 use wire::{
     json::Json,
     oauth::{Challenge, DpopChallenge, ErrorCode, OAuthError, protected_resource_path},
@@ -10,7 +10,8 @@ use wire::{
 
 use super::{
     audience::Audience,
-    refused::{MISSING, PROOF_REPLAYED},
+    nonce::ask_for_nonce,
+    refused::{MISSING, NONCE_WANTED, PROOF_REPLAYED},
 };
 use crate::control::Control;
 
@@ -19,8 +20,8 @@ use crate::control::Control;
 pub struct Challenged {
     /// 401 without a valid credential, 400 for a malformed one, 503 where nobody can be recognised just now.
     pub status: StatusCode,
-    /// `WWW-Authenticate`, one line each, in this order.
-    pub challenges: Vec<HeaderValue>,
+    /// `WWW-Authenticate`, one line each, in this order, and `DPoP-Nonce` where one is wanted.
+    pub headers: HeaderMap,
     /// The body, JSON.
     pub body: Bytes,
 }
@@ -59,6 +60,14 @@ impl Control {
                 (StatusCode::UNAUTHORIZED, ErrorCode::InvalidToken)
             }
         };
+        if refusal.code == NONCE_WANTED
+            && let Some(nonce) = self.dpop_nonce(self.now())
+        {
+            let mut headers = HeaderMap::new();
+            ask_for_nonce(&mut headers, nonce);
+            let body = body(ErrorCode::UseDpopNonce, &refusal.message, None);
+            return Challenged { status, headers, body };
+        }
         let path = protected_resource_path(&endpoint.to_string());
         let metadata = format!("{}{path}", self.settings().issuer());
         // Without credentials there is nothing wrong with them (RFC 6750, section 3.1).
@@ -70,9 +79,17 @@ impl Control {
             dpop: Some(dpop(refusal.code)),
             ..Challenge::default()
         };
-        let lines = challenge.lines();
-        let challenges = lines.iter().filter_map(|line| HeaderValue::from_str(line).ok()).collect();
-        Challenged { status, challenges, body: body(code, &refusal.message, refusal.help.as_deref()) }
+        let mut headers = HeaderMap::new();
+        set_challenge(&mut headers, &challenge);
+        Challenged { status, headers, body: body(code, &refusal.message, refusal.help.as_deref()) }
+    }
+}
+
+/// Writes a challenge into the headers of an answer, and nothing else that was there.
+pub(super) fn set_challenge(headers: &mut HeaderMap, challenge: &Challenge<'_>) {
+    headers.remove(WWW_AUTHENTICATE);
+    for line in challenge.lines().iter().filter_map(|line| HeaderValue::from_str(line).ok()) {
+        headers.append(WWW_AUTHENTICATE, line);
     }
 }
 
@@ -88,7 +105,7 @@ fn dpop(code: &str) -> DpopChallenge {
 }
 
 fn unavailable(status: StatusCode, code: ErrorCode, message: &str) -> Challenged {
-    Challenged { status, challenges: Vec::new(), body: body(code, message, None) }
+    Challenged { status, headers: HeaderMap::new(), body: body(code, message, None) }
 }
 
 fn body(code: ErrorCode, message: &str, help: Option<&str>) -> Bytes {

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use base::{Ctx, DelegationId, Error, Fault, Secret};
 use store::Tx;
-use wire::oauth::{AccessClaims, CodeGrant, ErrorCode, OAuthError, ResourceUri, TokenRequest, TokenResponse};
+use wire::{
+    json::Json,
+    oauth::{AccessClaims, CodeGrant, ErrorCode, OAuthError, ResourceUri, TokenRequest, TokenResponse},
+};
 
 use super::{
     asked::{OFFLINE_ACCESS, is_of_people},
@@ -52,6 +55,8 @@ struct Tokens {
     answer: TokenResponse,
     claims: AccessClaims,
     refresh: Option<Secret>,
+    /// What the ID token says about the person; none where there is no ID token.
+    about: Option<Vec<(&'static str, Json)>>,
 }
 
 impl Control {
@@ -69,7 +74,7 @@ impl Control {
         let asking = asking.for_person(delegation.person.clone());
         let (by, tokens) = (
             redeeming(&asking, &delegation),
-            self.tokens(&asking, app, &delegation, request.resource.as_ref())?,
+            self.tokens(&asking, app, &delegation, request.resource.as_ref()).await?,
         );
         let (mut tx, ()) = self.begin(&by, |_| Ok(())).await.map_err(dead)?;
         let terms = match spend_code(&mut tx, &digest, asking.ctx.now).await.map_err(fault)? {
@@ -106,7 +111,7 @@ impl Control {
         let asking = asking.for_person(delegation.person.clone());
         let (by, tokens) = (
             redeeming(&asking, &delegation),
-            self.tokens(&asking, app, &delegation, request.resource.as_ref())?,
+            self.tokens(&asking, app, &delegation, request.resource.as_ref()).await?,
         );
         let (mut tx, ()) = self.begin(&by, |_| Ok(())).await.map_err(dead)?;
         match spend_refresh(&mut tx, &digest, asking.ctx.now).await.map_err(fault)? {
@@ -136,7 +141,8 @@ impl Control {
     ) -> Result<TokenResponse, OAuthError> {
         let delegation = self.living(app, delegation)?;
         let asking = asking.for_person(delegation.person.clone());
-        let (by, tokens) = (redeeming(&asking, &delegation), self.tokens(&asking, app, &delegation, None)?);
+        let by = redeeming(&asking, &delegation);
+        let tokens = self.tokens(&asking, app, &delegation, None).await?;
         let (mut tx, ()) = self.begin(&by, |_| Ok(())).await.map_err(dead)?;
         // INVARIANT: one statement says whether the device gets its tokens for the first time.
         let sql = "update device_code set state = 'spent' where digest = $1 and state = 'agreed'";
@@ -218,7 +224,7 @@ impl Control {
     }
 
     /// The access token, not yet on record, and a refresh token where the client gets one.
-    fn tokens(
+    async fn tokens(
         &self,
         asking: &Asking,
         app: &KnownClient,
@@ -237,7 +243,7 @@ impl Control {
             return Err(OAuthError::new(ErrorCode::InvalidDpopProof, why));
         }
         let now = asking.ctx.now;
-        let known = self.snapshot();
+        let known = Arc::clone(&self.snapshot());
         let (subject, actors, seconds) = match &delegation.powers {
             Powers::Agent { task, .. } => {
                 let chain = known.living_chain(task, now).map_err(|error| dead(error.into()))?;
@@ -279,7 +285,12 @@ impl Control {
             Powers::SignIn => delegation.scope.iter().any(|scope| scope == OFFLINE_ACCESS),
         };
         let refresh = comes_back.then(|| new_secret(REFRESH_PREFIX, asking.ctx.dice.as_ref()));
-        Ok(Tokens { answer, claims, refresh })
+        let about = if delegation.scope.iter().any(|scope| scope == "openid") {
+            Some(self.claims_of(&known, delegation, &delegation.claims.id_token).await.map_err(said)?)
+        } else {
+            None
+        };
+        Ok(Tokens { answer, claims, refresh, about })
     }
 
     fn with_id_token(
@@ -289,9 +300,9 @@ impl Control {
         nonce: Option<&str>,
         mut tokens: Tokens,
     ) -> Result<Tokens, OAuthError> {
-        if delegation.scope.iter().any(|scope| scope == "openid") {
-            tokens.answer.id_token =
-                Some(self.id_token(app, delegation, nonce, &tokens.answer.access_token)?);
+        if let Some(about) = &tokens.about {
+            let access_token = &tokens.answer.access_token;
+            tokens.answer.id_token = Some(self.id_token(app, delegation, nonce, access_token, about)?);
         }
         Ok(tokens)
     }
@@ -305,7 +316,7 @@ impl Control {
         delegation: &Delegation,
         tokens: Tokens,
     ) -> Result<TokenResponse, OAuthError> {
-        let Tokens { mut answer, claims, refresh } = tokens;
+        let Tokens { mut answer, claims, refresh, .. } = tokens;
         if let Some(token) = &refresh {
             // A public client has nothing but its key to show that it is the same one (RFC 9449, section 5).
             let jkt = asking.key.as_deref().filter(|_| app.is_public());

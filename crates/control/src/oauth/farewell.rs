@@ -1,7 +1,7 @@
 //! Telling sites that somebody signed out (OpenID Connect Back-Channel Logout 1.0).
 //!
-//! What a site knows about a person ends with the session in which they agreed to it. Sites that gave an address hear of it:
-//! once, from whichever node notices first, and as far as they can be reached.
+//! What a site knows about a person ends with the session in which they agreed to it, unless they agreed that it comes back
+//! without them. Sites that gave an address hear of it either way: once, from whichever node notices first, and as far as they can be reached.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use base::{Actor, DelegationId, Error, PersonId, SessionId};
 
 use tokio::time::MissedTickBehavior;
 
-use crate::control::Control;
+use crate::{control::Control, delegation::SessionTie};
 
 /// How often it is looked whether a session ended. Not at each record: most are calls, which end none.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -24,6 +24,7 @@ struct Farewell {
     client: String,
     person: PersonId,
     session: SessionId,
+    goes_on: bool,
 }
 
 impl Control {
@@ -33,10 +34,15 @@ impl Control {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            for farewell in self.farewells() {
-                if let Err(error) = self.say(&farewell).await {
-                    tracing::warn!(%error, "a site could not be told that somebody signed out");
-                }
+            self.tell_sites_now().await;
+        }
+    }
+
+    /// Tells the sites whose sessions are over by now.
+    pub async fn tell_sites_now(&self) {
+        for farewell in self.farewells() {
+            if let Err(error) = self.say(&farewell).await {
+                tracing::warn!(%error, "a site could not be told that somebody signed out");
             }
         }
     }
@@ -45,25 +51,31 @@ impl Control {
     fn farewells(&self) -> Vec<Farewell> {
         let (known, now) = (self.snapshot(), self.now());
         let over = known.delegations.values().filter_map(|delegation| {
-            let session = delegation.session.clone()?;
-            let digest = known.session_digests.get(&session);
+            let session = delegation.session.session()?;
+            let digest = known.session_digests.get(session);
             let lives = digest
                 .is_some_and(|digest| known.session_lives(digest, &base::TenantId::first(), now).is_ok());
             (!lives).then(|| Farewell {
                 delegation: delegation.id.clone(),
                 client: delegation.client.clone(),
                 person: delegation.person.clone(),
-                session,
+                session: session.clone(),
+                goes_on: matches!(delegation.session, SessionTie::HearsOf(_)),
             })
         });
         over.collect()
     }
 
     async fn say(&self, farewell: &Farewell) -> Result<(), Error> {
-        let Farewell { delegation, client, person, session } = farewell;
+        let Farewell { delegation, client, person, session, goes_on } = farewell;
         let by = self.system("sign-out");
-        // INVARIANT: the node that ends it is the one that tells.
-        if !self.revoke_delegation(&by, delegation, None, "the session ended").await? {
+        // INVARIANT: the node that notes it is the one that tells.
+        let is_first = if *goes_on {
+            self.outlive_session(&by, delegation).await?
+        } else {
+            self.revoke_delegation(&by, delegation, None, "the session ended").await?
+        };
+        if !is_first {
             return Ok(());
         }
         let known = self.known_client(client, &self.ctx(Actor::Anonymous)).await?;

@@ -12,7 +12,7 @@ use super::{
     audience::Audience,
     presented::Presented,
     said::said,
-    verify::{TokenHolder, possession, stands},
+    verify::{TokenHolder, stands},
 };
 use crate::{
     client::KnownClient, control::Control, delegation::Delegation, opaque::sha256, snapshot::Snapshot,
@@ -25,13 +25,14 @@ const LOGOUT_TOKEN_TYPE: &str = "logout+jwt";
 const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
 impl Control {
-    /// Says who signed in, to one client (section 2).
+    /// Says who signed in, to one client (section 2). `about` is what it learns of [`claims_of`](Self::claims_of).
     pub(super) fn id_token(
         &self,
         app: &KnownClient,
         delegation: &Delegation,
         nonce: Option<&str>,
         access_token: &Secret,
+        about: &[(&'static str, Json)],
     ) -> Result<Secret, OAuthError> {
         let now = self.now();
         let digest = sha256(access_token.expose().as_bytes());
@@ -51,11 +52,11 @@ impl Control {
         if let Some(nonce) = nonce {
             claims.insert("nonce", nonce);
         }
-        if let Some(session) = &delegation.session {
+        if let Some(session) = delegation.session.session() {
             claims.insert("sid", session.as_str());
         }
-        for (name, value) in claims_about(&self.snapshot(), &delegation.person, &delegation.scope, None) {
-            claims.insert(name, value);
+        for (name, value) in about {
+            claims.insert(*name, value.clone());
         }
         self.signed(ID_TOKEN_TYPE, &Json::Object(claims))
     }
@@ -102,41 +103,56 @@ impl Control {
         let TokenHolder::Person(person) = holder else {
             return Err(super::refused::TokenRefused::WrongAudience.into());
         };
-        if let Some(proof) = possession(&presented, &believed.claims, now)? {
+        if let Some(proof) = self.possession(&presented, &believed.claims, now)? {
             self.use_proof(proof).await?;
         }
-        let ways = self.ways_of(&person).await?;
-        let scope: Vec<String> =
-            believed.claims.scope.iter().flat_map(|scope| scope.split(' ')).map(str::to_owned).collect();
-        let email = known.people.get(&person).and_then(|person| person.body.email.clone());
-        let verified = email.is_some_and(|email| ways.reads(&email));
+        let delegation = believed.claims.delegation.as_ref().and_then(|id| known.delegations.get(id));
         let mut claims: Object = [("sub", person.as_str().into())].into_iter().collect();
-        for (name, value) in claims_about(&known, &person, &scope, Some(verified)) {
-            claims.insert(name, value);
+        if let Some(delegation) = delegation {
+            for (name, value) in self.claims_of(&known, delegation, &delegation.claims.userinfo).await? {
+                claims.insert(name, value);
+            }
         }
         Ok(Json::Object(claims))
     }
+
+    /// What a client learns about a person: what the scopes stand for (section 5.4), and what it named (section 5.5).
+    pub(super) async fn claims_of(
+        &self,
+        known: &Snapshot,
+        delegation: &Delegation,
+        named: &[String],
+    ) -> Result<Vec<(&'static str, Json)>, base::Error> {
+        let Some(person) = known.people.get(&delegation.person) else { return Ok(Vec::new()) };
+        let has = |claim: &str| {
+            let stands = |scope: &String| scope_of(claim) == Some(scope);
+            delegation.scope.iter().any(stands) || named.iter().any(|name| name == claim)
+        };
+        let mut claims = Vec::new();
+        for claim in PERSON_CLAIMS.into_iter().filter(|claim| has(claim)) {
+            let value = match (claim, &person.body.email) {
+                ("name", _) => Some(person.body.display_name.as_str().into()),
+                ("preferred_username", _) => Some(person.name.as_ref().into()),
+                ("email", Some(email)) => Some(email.as_str().into()),
+                ("email_verified", Some(email)) => {
+                    Some(self.ways_of(&delegation.person).await?.reads(email).into())
+                }
+                _ => None,
+            };
+            claims.extend(value.map(|value| (claim, value)));
+        }
+        Ok(claims)
+    }
 }
 
-/// What a client learns about a person by these scopes (section 5.4). `verified` where it was looked up.
-fn claims_about(
-    known: &Snapshot,
-    person: &PersonId,
-    scope: &[String],
-    verified: Option<bool>,
-) -> Vec<(&'static str, Json)> {
-    let Some(person) = known.people.get(person) else { return Vec::new() };
-    let has = |wanted: &str| scope.iter().any(|scope| scope == wanted);
-    let mut claims = Vec::new();
-    if has("profile") {
-        claims.push(("name", person.body.display_name.as_str().into()));
-        claims.push(("preferred_username", person.name.as_ref().into()));
+/// Claims about a person, beside who it is.
+pub(super) const PERSON_CLAIMS: [&str; 4] = ["name", "preferred_username", "email", "email_verified"];
+
+/// The scope that stands for a claim about a person (section 5.4).
+pub(super) fn scope_of(claim: &str) -> Option<&'static str> {
+    match claim {
+        "name" | "preferred_username" => Some("profile"),
+        "email" | "email_verified" => Some("email"),
+        _ => None,
     }
-    if let (true, Some(email)) = (has("email"), &person.body.email) {
-        claims.push(("email", email.as_str().into()));
-        if let Some(verified) = verified {
-            claims.push(("email_verified", verified.into()));
-        }
-    }
-    claims
 }

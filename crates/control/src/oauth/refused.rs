@@ -44,6 +44,9 @@ pub enum TokenRefused {
     /// The proof is no good.
     #[error(transparent)]
     Proof(#[from] ProofRefusal),
+    /// The proof has no nonce of ours, or an old one.
+    #[error("the DPoP proof needs the nonce of the header `DPoP-Nonce`; make it again with that")]
+    NonceWanted,
     /// This node has not seen the log for too long.
     #[error("this node cannot prove that it knows the latest revocations")]
     Stale,
@@ -64,7 +67,8 @@ impl Refuse for TokenRefused {
             | Self::UnboundAsDpop
             | Self::BindingRequired
             | Self::ProofMissing
-            | Self::Proof(_) => Class::Unauthenticated,
+            | Self::Proof(_)
+            | Self::NonceWanted => Class::Unauthenticated,
         }
     }
 
@@ -82,6 +86,7 @@ impl Refuse for TokenRefused {
             Self::BindingRequired => "dpop_binding_required",
             Self::ProofMissing => "dpop_proof_missing",
             Self::Proof(refusal) => refusal.code(),
+            Self::NonceWanted => NONCE_WANTED,
             Self::Stale => "node_stale",
         }
     }
@@ -100,6 +105,8 @@ impl Refuse for TokenRefused {
 
 /// The code of a request without credentials.
 pub(super) const MISSING: &str = "token_missing";
+/// The code of a proof without a nonce of ours, as RFC 9449 has it.
+pub(crate) const NONCE_WANTED: &str = "use_dpop_nonce";
 /// The code of a proof that was used before.
 pub(super) const PROOF_REPLAYED: &str = "dpop_proof_replayed";
 

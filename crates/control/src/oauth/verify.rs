@@ -113,7 +113,7 @@ impl Control {
     ) -> Result<(Arc<Believed>, Option<ProofUse>), Error> {
         let presented = Presented::of(headers, method.as_str(), url)?;
         let believed = self.believe_for(&presented, &Audience::Api, &self.snapshot(), now)?;
-        let proof = possession(&presented, &believed.claims, now)?;
+        let proof = self.possession(&presented, &believed.claims, now)?;
         Ok((believed, proof))
     }
 
@@ -127,7 +127,7 @@ impl Control {
         let known = self.snapshot();
         let believed = self.believe_for(presented, audience, &known, now)?;
         let holder = stands(&known, &believed, tenant, now)?;
-        let proof = possession(presented, &believed.claims, now)?;
+        let proof = self.possession(presented, &believed.claims, now)?;
         Ok((holder, proof))
     }
 
@@ -142,6 +142,38 @@ impl Control {
                 Err(Fault::new("using up a proof", why).into())
             }
         }
+    }
+
+    /// Whether the sender holds the key to which the token is bound (RFC 9449, section 7).
+    pub(super) fn possession(
+        &self,
+        presented: &Presented<'_>,
+        claims: &AccessClaims,
+        now: Timestamp,
+    ) -> Result<Option<ProofUse>, TokenRefused> {
+        let thumbprint = match (presented.scheme, &claims.thumbprint) {
+            (Scheme::Bearer, None) => return Ok(None),
+            (Scheme::Bearer, Some(_)) => return Err(TokenRefused::BoundAsBearer),
+            (Scheme::Dpop, None) => return Err(TokenRefused::UnboundAsDpop),
+            (Scheme::Dpop, Some(thumbprint)) => thumbprint,
+        };
+        let proof = presented.proof.ok_or(TokenRefused::ProofMissing)?;
+        let target = TargetUri::parse(presented.url)
+            .ok_or(TokenRefused::Malformed("the request's URL is not one that a proof can name"))?;
+        let rules = ProofRules {
+            method: presented.method,
+            target: &target,
+            access_token: Some(presented.token),
+            thumbprint: Some(thumbprint),
+            now,
+            age_seconds_max: PROOF_AGE_SECONDS_MAX,
+            leeway_seconds: PROOF_LEEWAY_SECONDS,
+        };
+        let proof = verify_proof(proof, &rules)?;
+        if !self.is_nonce_recent(proof.nonce.as_deref(), now) {
+            return Err(TokenRefused::NonceWanted);
+        }
+        Ok(Some(ProofUse { digest: proof.replay_id, expires: proof.forget_after }))
     }
 
     pub(super) fn believe_for(
@@ -315,32 +347,4 @@ fn workload_stands(
         Life { generation: claims.generation, position: claims.position, tenant, token: Some(&claims.id) };
     known.credential_lives(&life, &[id]).map_err(|dead: Dead| TokenRefused::from(dead))?;
     Ok(workload)
-}
-
-/// Whether the sender holds the key to which the token is bound (RFC 9449, section 7).
-pub(super) fn possession(
-    presented: &Presented<'_>,
-    claims: &AccessClaims,
-    now: Timestamp,
-) -> Result<Option<ProofUse>, TokenRefused> {
-    let thumbprint = match (presented.scheme, &claims.thumbprint) {
-        (Scheme::Bearer, None) => return Ok(None),
-        (Scheme::Bearer, Some(_)) => return Err(TokenRefused::BoundAsBearer),
-        (Scheme::Dpop, None) => return Err(TokenRefused::UnboundAsDpop),
-        (Scheme::Dpop, Some(thumbprint)) => thumbprint,
-    };
-    let proof = presented.proof.ok_or(TokenRefused::ProofMissing)?;
-    let target = TargetUri::parse(presented.url)
-        .ok_or(TokenRefused::Malformed("the request's URL is not one that a proof can name"))?;
-    let rules = ProofRules {
-        method: presented.method,
-        target: &target,
-        access_token: Some(presented.token),
-        thumbprint: Some(thumbprint),
-        now,
-        age_seconds_max: PROOF_AGE_SECONDS_MAX,
-        leeway_seconds: PROOF_LEEWAY_SECONDS,
-    };
-    let proof = verify_proof(proof, &rules)?;
-    Ok(Some(ProofUse { digest: proof.replay_id, expires: proof.forget_after }))
 }

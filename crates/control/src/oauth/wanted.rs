@@ -8,14 +8,15 @@ use policy::{Effect, Pattern, PromptRule, ResourceRule, Scope, ToolRule, UriRule
 use wire::oauth::{ErrorCode, Form, NewTask, OAuthError, SignedIn, TaskDetails};
 
 use super::{
-    asked::{Answering, Asked, OFFLINE_ACCESS},
+    asked::{Answering, Asked, IDENTITY_SCOPES, OFFLINE_ACCESS},
     audience::Audience,
+    openid::scope_of,
     wish::{everyday, rules},
 };
 use crate::{
     client::ClientUse,
     control::Control,
-    delegation::{ASSISTANT, Wanted, WantedPowers, WantedTask, name_for},
+    delegation::{ASSISTANT, SessionTie, Wanted, WantedPowers, WantedTask, name_for},
     principal::{BlueprintBody, LimitsSpec},
     session::{InSession, Session},
     snapshot::Snapshot,
@@ -95,12 +96,7 @@ impl Control {
             effects: if is_agent && new.is_none() { effects() } else { Vec::new() },
             durations: durations(seconds),
             calls,
-            learns: asked
-                .scope
-                .iter()
-                .filter(|scope| *scope != OFFLINE_ACCESS)
-                .map(|scope| format!("scope-{scope}"))
-                .collect(),
+            learns: learns(asked).into_iter().map(|scope| format!("scope-{scope}")).collect(),
             offline: is_agent
                 || asked.powers == ClientUse::Person
                 || asked.scope.iter().any(|scope| scope == OFFLINE_ACCESS),
@@ -144,20 +140,38 @@ impl Control {
         powers: WantedPowers,
         seconds: i64,
     ) -> Wanted {
-        let ends_with_session =
-            asked.powers == ClientUse::SignIn && asked.scope.iter().all(|scope| scope != OFFLINE_ACCESS);
+        let has = |wanted: &str| asked.scope.iter().any(|scope| scope == wanted);
+        let this = session.session.id.clone();
+        let tie = match asked.powers {
+            ClientUse::SignIn if !has(OFFLINE_ACCESS) => SessionTie::EndsWith(this),
+            _ if has("openid") => SessionTie::HearsOf(this),
+            _ => SessionTie::Free,
+        };
         Wanted {
             client: answering.client.clone(),
             redirect: answering.registered(),
             audience: asked.audience.uri(&self.settings().issuer()),
             scope: asked.scope.clone(),
+            claims: asked.claims.clone(),
             wish: asked.wish.clone(),
             powers,
             seconds,
             signed_in: signed_in(&session.session),
-            session: ends_with_session.then(|| session.session.id.clone()),
+            session: tie,
         }
     }
+}
+
+/// What the client learns about the person, by the scopes that stand for it.
+fn learns(asked: &Asked) -> Vec<&str> {
+    let has = |scope: &&&str| {
+        asked.scope.iter().any(|asked| asked == **scope)
+            || [&asked.claims.id_token, &asked.claims.userinfo]
+                .into_iter()
+                .flatten()
+                .any(|claim| scope_of(claim) == Some(**scope))
+    };
+    IDENTITY_SCOPES.iter().filter(has).copied().collect()
 }
 
 /// How the person of a session signed in.

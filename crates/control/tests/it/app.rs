@@ -52,7 +52,11 @@ impl Answer {
 impl App {
     /// The first start on a bench.
     pub(crate) async fn start(bench: Bench) -> Self {
-        let app = Self::run(bench).await;
+        Self::start_with(bench, |_| {}).await
+    }
+
+    async fn start_with(bench: Bench, set: impl FnOnce(&mut Settings)) -> Self {
+        let app = Self::run_with(bench, set).await;
         let system = app.system();
         app.control.ensure_keys(&system).await.expect("keys");
         let kept = app.control.bootstrap(&system, |_| Ok::<(), std::convert::Infallible>(())).await;
@@ -61,16 +65,18 @@ impl App {
     }
 
     async fn run(bench: Bench) -> Self {
-        Self::run_at(bench, Cost::TOKEN).await
+        Self::run_with(bench, |_| {}).await
     }
 
-    async fn run_at(bench: Bench, password_cost: Cost) -> Self {
-        let settings = Settings {
+    async fn run_with(bench: Bench, set: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings {
             public_url: ISSUER.parse().unwrap(),
             asynchronous_reads: false,
-            password_cost,
+            password_cost: Cost::TOKEN,
             registration: true,
+            dpop_nonces: false,
         };
+        set(&mut settings);
         let (control, follower) =
             Control::start(bench.store.clone(), settings, bench.clock.clone(), bench.dice.clone())
                 .await
@@ -85,16 +91,14 @@ impl App {
 
     /// Another node on the same database.
     pub(crate) async fn second_node(&self) -> Self {
-        let mut bench = self.bench.clone();
-        bench.store = self.bench.second_node().await.expect("a second node");
-        Self::run(bench).await
+        self.second_node_with(|_| {}).await
     }
 
-    /// Another node on the same database, at which passwords cost more.
-    pub(crate) async fn node_that_hashes(&self, cost: Cost) -> Self {
+    /// Another node on the same database, which is set up differently.
+    pub(crate) async fn second_node_with(&self, set: impl FnOnce(&mut Settings)) -> Self {
         let mut bench = self.bench.clone();
         bench.store = self.bench.second_node().await.expect("a second node");
-        Self::run_at(bench, cost).await
+        Self::run_with(bench, set).await
     }
 
     /// Waits until this node has seen everything that another has.
@@ -186,6 +190,15 @@ where
     F: Fn(App) -> Fut,
     Fut: Future<Output = ()>,
 {
-    test(App::start(Bench::sqlite().await).await).await;
-    test(App::start(Bench::postgres().await).await).await;
+    each_database_with(|_| {}, test).await;
+}
+
+/// The same on an app that is set up differently.
+pub(crate) async fn each_database_with<F, Fut>(set: impl Fn(&mut Settings), test: F)
+where
+    F: Fn(App) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    test(App::start_with(Bench::sqlite().await, &set).await).await;
+    test(App::start_with(Bench::postgres().await, &set).await).await;
 }

@@ -106,14 +106,14 @@ impl Client {
 /// A header with a fresh proof for the token endpoint.
 pub(crate) fn token_proof(app: &App, key: &SigningKey) -> HeaderMap {
     let target = TargetUri::parse("https://writ.example/oauth2/token").unwrap();
-    let proof = make_proof(key, "POST", &target, None, &unique("proof"), app.control.now()).unwrap();
+    let proof = make_proof(key, "POST", &target, None, &unique("proof"), None, app.control.now()).unwrap();
     headers(&[("dpop", &proof)])
 }
 
 /// A proof for one request with a token.
 pub(crate) fn proof_for(app: &App, key: &SigningKey, method: &Method, url: &str, token: &str) -> String {
     let target = TargetUri::parse(url).unwrap();
-    make_proof(key, method.as_str(), &target, Some(token), &unique("proof"), app.control.now()).unwrap()
+    make_proof(key, method.as_str(), &target, Some(token), &unique("proof"), None, app.control.now()).unwrap()
 }
 
 /// Headers from pairs.

@@ -40,6 +40,7 @@ async fn metadata_is_the_same_in_all_forms() {
             "prompt_values_supported": ["none", "login", "consent", "select_account"],
             "acr_values_supported": ["urn:writ:acr:1fa", "urn:writ:acr:2fa", "phr"],
             "claims_supported": claims,
+            "claims_parameter_supported": true,
             "authorization_response_iss_parameter_supported": true,
             "grant_types_supported": grants,
             "token_endpoint_auth_methods_supported": ["none", "private_key_jwt", "client_secret_basic", "client_secret_post"],

@@ -11,6 +11,7 @@ mod left;
 mod lifecycle;
 mod moment;
 mod narrowing;
+mod nonces;
 mod people;
 mod race;
 mod refusals;

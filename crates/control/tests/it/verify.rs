@@ -176,7 +176,7 @@ async fn the_challenge_is_what_clients_can_read() {
             let error = verify(&app, headers).unwrap_err();
             let challenged = app.control.mcp_challenge(&control::oauth::Audience::Mcp("crm".into()), &error);
             let lines: Vec<String> =
-                challenged.challenges.iter().map(|line| line.to_str().unwrap().to_owned()).collect();
+                challenged.headers.get_all("www-authenticate").iter().map(|line| line.to_str().unwrap().to_owned()).collect();
             let body: serde_json::Value = serde_json::from_slice(&challenged.body).unwrap();
             (challenged.status.as_u16(), lines, body)
         };
@@ -203,7 +203,7 @@ async fn the_challenge_is_what_clients_can_read() {
         let (status, lines, _) = challenge(&headers(&[("authorization", "Basic cmV4Ong=")]));
         assert_eq!((status, lines[0].contains("error=")), (401, false));
         let replayed = app.control.mcp_challenge(&control::oauth::Audience::Mcp("crm".into()), &control::oauth::ProofReplayed.into());
-        assert!(replayed.challenges[1].to_str().unwrap().contains("error=\"invalid_dpop_proof\""));
+        assert!(replayed.headers.get_all("www-authenticate").iter().nth(1).unwrap().to_str().unwrap().contains("error=\"invalid_dpop_proof\""));
     })
     .await;
 }

@@ -13,7 +13,7 @@ use gateway::{
     Asked, Authorized, Holder, Item, Outcome, Plane, Presented, Refused, Request, ToolDefinition,
     Unauthorized, Upstream, View,
 };
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use policy::{
     Act, ActKind, Catalogue, Circumstances, Decision, Engine, EntityKind, EntityRef, Pattern, Permit,
     PolicySource, Question, Scope, Subject, ToolRule,
@@ -258,13 +258,14 @@ pub(crate) fn name_of(request: &Request) -> &str {
 }
 
 pub(crate) fn unauthorized() -> Unauthorized {
+    let mut headers = HeaderMap::new();
+    for line in ["Bearer error=\"invalid_token\"", "DPoP"] {
+        headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(line));
+    }
+    headers.insert("dpop-nonce", HeaderValue::from_static("n1"));
     Unauthorized {
         status: StatusCode::UNAUTHORIZED,
-        challenges: vec![
-            HeaderValue::from_static("Bearer error=\"invalid_token\""),
-            HeaderValue::from_static("DPoP"),
-        ],
-        headers: vec![(HeaderName::from_static("dpop-nonce"), HeaderValue::from_static("n1"))],
+        headers: headers.into(),
         body: r#"{"error":"invalid_token"}"#.into(),
     }
 }

@@ -32,7 +32,7 @@ fn rules() -> ProofRules<'static> {
 }
 
 fn proof_at(seconds: i64) -> String {
-    make_proof(&KEY, "POST", &TARGET, Some(TOKEN), "jti-1", Timestamp::from_seconds(seconds)).unwrap()
+    make_proof(&KEY, "POST", &TARGET, Some(TOKEN), "jti-1", None, Timestamp::from_seconds(seconds)).unwrap()
 }
 
 fn refusal(proof: &str) -> Refusal {
@@ -65,7 +65,7 @@ fn set(json: &mut Json, name: &str, value: impl Into<Json>) {
 fn each_algorithm_makes_proofs_that_verify() {
     for &algorithm in Algorithm::ALL {
         let key = SigningKey::generate(algorithm).unwrap();
-        let proof = make_proof(&key, "GET", &TARGET, None, "x", Timestamp::from_seconds(NOW)).unwrap();
+        let proof = make_proof(&key, "GET", &TARGET, None, "x", None, Timestamp::from_seconds(NOW)).unwrap();
         let rules = ProofRules { method: "GET", access_token: None, thumbprint: None, ..rules() };
         let Proof { issued, forget_after, .. } = verify_proof(&proof, &rules).unwrap();
         assert_eq!((issued.seconds(), forget_after.seconds()), (NOW, NOW + 61));
@@ -107,7 +107,8 @@ fn a_proof_is_for_one_request_one_token_and_one_key() {
     assert_eq!(with(ProofRules { target: &other, ..rules() }), Err(Refusal::WrongTarget));
     assert_eq!(with(ProofRules { access_token: Some("other"), ..rules() }), Err(Refusal::WrongAccessToken));
     assert_eq!(with(ProofRules { thumbprint: Some("other"), ..rules() }), Err(Refusal::WrongKey));
-    let without_token = make_proof(&KEY, "POST", &TARGET, None, "j", Timestamp::from_seconds(NOW)).unwrap();
+    let without_token =
+        make_proof(&KEY, "POST", &TARGET, None, "j", None, Timestamp::from_seconds(NOW)).unwrap();
     assert_eq!(refusal(&without_token), Refusal::WrongAccessToken);
 }
 
@@ -156,7 +157,8 @@ fn the_proof_itself_is_strict() {
 fn replay_ids_belong_to_a_key() {
     let other = SigningKey::generate(Algorithm::EdDsa).unwrap();
     let id = |key: &SigningKey, jti: &str| {
-        let proof = make_proof(key, "POST", &TARGET, Some(TOKEN), jti, Timestamp::from_seconds(NOW)).unwrap();
+        let proof =
+            make_proof(key, "POST", &TARGET, Some(TOKEN), jti, None, Timestamp::from_seconds(NOW)).unwrap();
         verify_proof(&proof, &ProofRules { thumbprint: None, ..rules() }).unwrap().replay_id
     };
     assert_eq!(id(&KEY, "a"), id(&KEY, "a"));

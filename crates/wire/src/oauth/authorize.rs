@@ -2,7 +2,7 @@
 
 use base::limit::LINE_BYTES_MAX;
 
-use super::{CodeChallenge, ErrorCode, Form, OAuthError, ResourceUri, ScopeSet, TaskDetails};
+use super::{ClaimsRequest, CodeChallenge, ErrorCode, Form, OAuthError, ResourceUri, ScopeSet, TaskDetails};
 
 /// The longest `state` and `nonce`, in bytes. Both are echoed.
 const ECHO_BYTES_MAX: usize = 1024;
@@ -38,6 +38,8 @@ pub struct AuthorizationRequest {
     pub max_age: Option<i64>,
     /// Authentication contexts, the preferred first.
     pub acr_values: Vec<String>,
+    /// Claims asked for one by one.
+    pub claims: ClaimsRequest,
     /// Who is expected to sign in.
     pub login_hint: Option<String>,
     /// The key to which the code shall be bound (RFC 9449, section 10).
@@ -101,6 +103,7 @@ impl AuthorizationRequest {
                 None => None,
             },
             acr_values: words(form, "acr_values"),
+            claims: form.get("claims").map(ClaimsRequest::parse).transpose()?.unwrap_or_default(),
             login_hint: form.get("login_hint").filter(|hint| hint.len() <= LINE_BYTES_MAX).map(str::to_owned),
             dpop_jkt: form.get("dpop_jkt").map(str::to_owned),
         })
@@ -187,6 +190,7 @@ mod tests {
             (format!("response_type=code&{PKCE}&max_age=soon"), ErrorCode::InvalidRequest),
             (format!("response_type=code&{PKCE}&scope=a%22b"), ErrorCode::InvalidScope),
             (format!("response_type=code&{PKCE}&resource=mailto:x"), ErrorCode::InvalidTarget),
+            (format!("response_type=code&{PKCE}&claims=x"), ErrorCode::InvalidRequest),
             (
                 format!("response_type=code&{PKCE}&authorization_details=x"),
                 ErrorCode::InvalidAuthorizationDetails,

@@ -31,6 +31,8 @@ pub struct Challenge<'a> {
 pub enum DpopChallenge {
     /// Proofs are understood.
     Offered,
+    /// A proof with a nonce is wanted (RFC 9449, section 9); nothing else is said then.
+    NonceWanted,
     /// The proof or its token was no good.
     Refused(ErrorCode),
 }
@@ -38,6 +40,9 @@ pub enum DpopChallenge {
 impl Challenge<'_> {
     /// The header's lines, in the order in which they must be sent: Bearer, then DPoP.
     pub fn lines(&self) -> Vec<String> {
+        if self.dpop == Some(DpopChallenge::NonceWanted) {
+            return vec![dpop_line(Some(ErrorCode::UseDpopNonce))];
+        }
         let mut bearer = Vec::new();
         if let Some(url) = self.resource_metadata {
             bearer.push(parameter("resource_metadata", url));
@@ -63,16 +68,21 @@ impl Challenge<'_> {
             bearer.push(parameter("realm", "writ"));
         }
         let mut lines = vec![format!("Bearer {}", bearer.join(", "))];
-        if let Some(dpop) = self.dpop {
-            let algorithms: Vec<&str> = Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect();
-            let mut parameters = vec![parameter("algs", &algorithms.join(" "))];
-            if let DpopChallenge::Refused(error) = dpop {
-                parameters.push(parameter("error", error.as_str()));
-            }
-            lines.push(format!("DPoP {}", parameters.join(", ")));
+        match self.dpop {
+            Some(DpopChallenge::Offered) => lines.push(dpop_line(None)),
+            Some(DpopChallenge::Refused(error)) => lines.push(dpop_line(Some(error))),
+            Some(DpopChallenge::NonceWanted) | None => {}
         }
         lines
     }
+}
+
+fn dpop_line(error: Option<ErrorCode>) -> String {
+    let algorithms: Vec<&str> = Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect();
+    let error = error.map(|error| parameter("error", error.as_str()));
+    let parameters: Vec<String> =
+        [parameter("algs", &algorithms.join(" "))].into_iter().chain(error).collect();
+    format!("DPoP {}", parameters.join(", "))
 }
 
 /// `name="value"`; what cannot stand in a quoted string is replaced.

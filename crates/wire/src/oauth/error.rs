@@ -53,6 +53,8 @@ error_codes! {
     InvalidAuthorizationDetails = "invalid_authorization_details", Invalid, 400;
     /// The DPoP proof is no good (RFC 9449).
     InvalidDpopProof = "invalid_dpop_proof", Invalid, 400;
+    /// The DPoP proof needs a nonce, which comes with the answer (RFC 9449, sections 8 and 9).
+    UseDpopNonce = "use_dpop_nonce", Invalid, 400;
     /// The authorization response type is not one of ours (RFC 6749, section 4.1.2.1).
     UnsupportedResponseType = "unsupported_response_type", Invalid, 400;
     /// Request objects are not supported (OpenID Connect Core 1.0, section 3.1.2.6).
@@ -61,6 +63,8 @@ error_codes! {
     LoginRequired = "login_required", Denied, 400;
     /// The person would have to consent, and may not be asked (OpenID Connect Core 1.0, section 3.1.2.6).
     ConsentRequired = "consent_required", Denied, 400;
+    /// The person cannot sign in as the client insists (OpenID Connect Core Error Code `unmet_authentication_requirements`).
+    UnmetAuthenticationRequirements = "unmet_authentication_requirements", Denied, 400;
     /// The person has not decided yet (RFC 8628, section 3.5).
     AuthorizationPending = "authorization_pending", Denied, 400;
     /// The client asks too often (RFC 8628, section 3.5).

@@ -104,6 +104,9 @@ pub struct ServerMetadata {
     /// Claims about persons.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub claims_supported: Vec<&'static str>,
+    /// Whether claims can be asked for one by one (OpenID Connect Core 1.0, section 5.5).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub claims_parameter_supported: bool,
     /// Always there, even when empty: both standards require it, and clients fail without.
     pub response_types_supported: Vec<&'static str>,
     /// Scopes; `offline_access` only where it is wanted, because clients ask for what is listed.
@@ -171,6 +174,7 @@ impl ServerMetadata {
             prompt_values_supported: Vec::new(),
             acr_values_supported: Vec::new(),
             claims_supported: Vec::new(),
+            claims_parameter_supported: false,
             response_types_supported: Vec::new(),
             scopes_supported: Vec::new(),
             grant_types_supported: Vec::new(),

@@ -148,9 +148,19 @@ pub(crate) async fn request(client: &ApiClient, wish: &Wish<'_>) -> Result<Value
     }
     form.extend(wish.exchange);
     form.extend(details.as_deref().map(|details| ("authorization_details", details)));
-    let proof = wish.dpop.map(|key| proof_for_token(key, &endpoint)).transpose()?;
-    let headers: Vec<_> = proof.iter().map(|proof| (HeaderName::from_static("dpop"), proof)).collect();
-    client.form(&endpoint, &form, &headers).await.map_err(|error| unknown_client(error, wish.client_id))
+    let ask = async |nonce: Option<&str>| {
+        let proof = wish.dpop.map(|key| proof_for_token(key, &endpoint, nonce)).transpose()?;
+        let headers: Vec<_> = proof.iter().map(|proof| (HeaderName::from_static("dpop"), proof)).collect();
+        Ok::<_, Trouble>(client.form(&endpoint, &form, &headers).await)
+    };
+    let answer = match ask(None).await? {
+        // RFC 9449, section 8: the proof once more, with what the server gave.
+        Err(ApiError::Refused { code, nonce: Some(nonce), .. }) if code == "use_dpop_nonce" => {
+            ask(Some(&nonce)).await?
+        }
+        answer => answer,
+    };
+    answer.map_err(|error| unknown_client(error, wish.client_id))
 }
 
 /// The token endpoint does not say why it does not know a client; its owner may look.
@@ -164,10 +174,10 @@ fn unknown_client(error: ApiError, name: &str) -> Trouble {
     trouble
 }
 
-fn proof_for_token(key: &SigningKey, endpoint: &str) -> Result<Secret, Trouble> {
+fn proof_for_token(key: &SigningKey, endpoint: &str, given: Option<&str>) -> Result<Secret, Trouble> {
     let target = TargetUri::parse(endpoint).ok_or_else(|| {
         Trouble::new(Exit::Failed, format!("the token endpoint `{endpoint}` is not a plain URL"))
     })?;
-    let proof = make_proof(key, "POST", &target, None, &nonce(), now());
+    let proof = make_proof(key, "POST", &target, None, &nonce(), given, now());
     proof.map(Secret::new).map_err(|fault| Trouble::new(Exit::Failed, fault.to_string()))
 }

@@ -87,11 +87,8 @@ struct Holder(Arc<SigningKey>);
 
 impl Prove for Holder {
     fn prove(&self, method: &str, url: &str, token: &Secret, wanted: Option<&str>) -> Result<String, String> {
-        if wanted.is_some() {
-            return Err("the server wants a nonce of its own, which this agent does not know of".to_owned());
-        }
         let target = TargetUri::parse(url).ok_or_else(|| format!("`{url}` is not a plain URL"))?;
-        let proof = make_proof(&self.0, method, &target, Some(token.expose()), &nonce(), now());
+        let proof = make_proof(&self.0, method, &target, Some(token.expose()), &nonce(), wanted, now());
         proof.map_err(|fault| fault.to_string())
     }
 }

@@ -54,6 +54,7 @@ impl Stage {
             asynchronous_reads: false,
             local: std::collections::BTreeMap::new(),
             registration: false,
+            dpop_nonces: false,
             egress: EgressRules::default(),
             mail: None,
         };

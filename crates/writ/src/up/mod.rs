@@ -83,6 +83,7 @@ impl Server {
             asynchronous_reads,
             password_cost: control::authenticator::Cost::default(),
             registration: options.registration,
+            dpop_nonces: options.dpop_nonces,
         };
         let (control, follower) =
             Control::start(store.clone(), settings, clock.clone(), dice.clone()).await?;

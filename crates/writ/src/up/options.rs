@@ -37,6 +37,8 @@ pub(crate) struct Options {
     pub(crate) local: BTreeMap<String, LocalServer>,
     /// Whether clients may register themselves.
     pub(crate) registration: bool,
+    /// Whether DPoP proofs count only with a nonce of the server.
+    pub(crate) dpop_nonces: bool,
     /// What the client for strangers' addresses may reach beside the public Internet.
     pub(crate) egress: EgressRules,
     /// How mail goes out, where it does.
@@ -94,6 +96,8 @@ pub(crate) struct File {
     pub(crate) local: BTreeMap<String, LocalServer>,
     #[serde(default)]
     pub(crate) registration: bool,
+    #[serde(default)]
+    pub(crate) dpop_nonces: bool,
     #[serde(default)]
     pub(crate) egress: EgressRules,
     pub(crate) mail: Option<MailOptions>,
@@ -156,6 +160,7 @@ mod tests {
             asynchronous_reads: false,
             local: BTreeMap::new(),
             registration: false,
+            dpop_nonces: false,
             egress: super::EgressRules::default(),
             mail: None,
         }

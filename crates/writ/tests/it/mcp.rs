@@ -165,7 +165,7 @@ pub(crate) fn proof(key: &SigningKey, url: &str, token: Option<&str>) -> String 
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let jti = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let target = TargetUri::parse(url).unwrap();
-    make_proof(key, "POST", &target, token, &jti, now()).unwrap()
+    make_proof(key, "POST", &target, token, &jti, None, now()).unwrap()
 }
 
 /// The present: the server under test has the machine's clock, and proofs must be fresh.

@@ -29,6 +29,7 @@ use super::{
     asking::TOKEN_PATH,
     audience::Audience,
     device::{self, DEVICE_PATH},
+    nonce::DPOP_NONCE,
     pushed::{PUSH_PATH, PUSHED_SECONDS},
 };
 use crate::{control::Control, http::address};
@@ -79,10 +80,19 @@ async fn token(State(control): State<Control>, headers: HeaderMap, body: Body) -
         Ok(body) => control.token(&headers, body).await,
         Err(error) => Err(error),
     };
-    match answer {
+    let response = match answer {
         Ok(answer) => json(StatusCode::OK, &answer.to_json()),
         Err(error) => refuse(&headers, &error),
+    };
+    with_nonce(&control, response)
+}
+
+/// Gives the client the nonce for its next proof, where proofs need one (RFC 9449, section 8.2).
+fn with_nonce(control: &Control, mut response: Response) -> Response {
+    if let Some(nonce) = control.dpop_nonce(control.now()) {
+        response.headers_mut().insert(DPOP_NONCE, nonce);
     }
+    response
 }
 
 async fn introspect(State(control): State<Control>, headers: HeaderMap, body: Body) -> Response {
@@ -118,14 +128,15 @@ async fn push(State(control): State<Control>, asked: Parts, body: Body) -> Respo
         Ok(body) => control.push_request(headers, body, &address(&asked)).await,
         Err(error) => Err(error),
     };
-    match answer {
+    let response = match answer {
         Ok(uri) => {
             let body =
                 Json::object([("request_uri", uri.expose().into()), ("expires_in", PUSHED_SECONDS.into())]);
             json(StatusCode::CREATED, &body)
         }
         Err(error) => refuse(headers, &error),
-    }
+    };
+    with_nonce(&control, response)
 }
 
 async fn device(State(control): State<Control>, asked: Parts, body: Body) -> Response {
@@ -187,9 +198,7 @@ async fn user_info(State(control): State<Control>, asked: Parts) -> Response {
             let headers = response.headers_mut();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            for challenge in refused.challenges {
-                headers.append(header::WWW_AUTHENTICATE, challenge);
-            }
+            headers.extend(refused.headers);
             response
         }
     }

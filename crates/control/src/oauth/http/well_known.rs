@@ -90,6 +90,7 @@ async fn server(State(control): State<Control>) -> Response {
                 .map(Level::acr)
                 .collect(),
             claims_supported: CLAIMS.to_vec(),
+            claims_parameter_supported: true,
             authorization_response_iss_parameter_supported: true,
             client_id_metadata_document_supported: control.inner().fetch.get().is_some(),
             grant_types_supported: Grant::TYPES.to_vec(),

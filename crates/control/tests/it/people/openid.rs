@@ -1,5 +1,7 @@
 //! OpenID Connect: who signed in, how and when.
 
+use std::sync::{Arc, Mutex};
+
 use http::HeaderMap;
 use serde_json::json;
 
@@ -108,7 +110,7 @@ async fn a_site_that_may_come_back_does_until_the_person_says_otherwise() {
         let second = refresh(&app, "site", first.body["refresh_token"].as_str().unwrap()).await;
         assert_eq!(second.status, 200, "it outlives the session: {}", second.text);
         let said = claims(second.body["id_token"].as_str().unwrap());
-        assert!(said.get("nonce").is_none() && said.get("sid").is_none());
+        assert!(said.get("nonce").is_none(), "{said}");
         // Given up by the site itself.
         let form = [("client_id", "site"), ("token", second.body["refresh_token"].as_str().unwrap())];
         assert_eq!(app.form("/oauth2/revoke", HeaderMap::new(), &form).await.status, 200);
@@ -116,6 +118,95 @@ async fn a_site_that_may_come_back_does_until_the_person_says_otherwise() {
             refresh(&app, "site", second.body["refresh_token"].as_str().unwrap()).await.error(),
             "invalid_grant"
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sites_hear_once_that_somebody_signed_out_whether_they_go_on_or_not() {
+    each_database(|app| async move {
+        app.populate().await;
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let ear = Arc::clone(&heard);
+        app.control.attach_tell(Arc::new(move |uri, form| {
+            ear.lock().unwrap().push((uri, form));
+            Box::pin(async { Ok(true) })
+        }));
+        for name in ["stays", "goes"] {
+            let out = format!("https://{name}.example/out");
+            let spec = json!({ "display_name": name, "use": "sign_in", "redirect_uris": [CALLBACK], "backchannel_logout_uri": out });
+            app.client_document(name, spec).await;
+        }
+        let mut ada = app.arrived("ada").await;
+        let mut agree = async |client: &str, scope: &str| {
+            let code = ada.agree(&app, &request(client, &[("scope", scope)])).await.parameter("code").unwrap();
+            redeem(&app, client, &code).await
+        };
+        let stays = agree("stays", "openid offline_access").await;
+        let goes = agree("goes", "openid").await;
+        app.control.tell_sites_now().await;
+        assert!(heard.lock().unwrap().is_empty(), "nobody signed out");
+        ada.post(&app, "/logout", &[]).await;
+        app.control.tell_sites_now().await;
+        app.control.tell_sites_now().await;
+        let mut told = std::mem::take(&mut *heard.lock().unwrap());
+        told.sort();
+        assert_eq!(told.len(), 2, "{told:?}");
+        for ((uri, form), (client, answer)) in told.iter().zip([("goes", &goes), ("stays", &stays)]) {
+            assert_eq!(*uri, format!("https://{client}.example/out"));
+            let word = claims(form.strip_prefix("logout_token=").unwrap());
+            let said = claims(answer.body["id_token"].as_str().unwrap());
+            assert_eq!((&word["aud"], &word["sub"], &word["sid"]), (&json!(client), &said["sub"], &said["sid"]));
+            assert!(said["sid"].is_string());
+        }
+        assert!(app.control.snapshot().delegations.size() == 1);
+        assert_eq!(app.records(base::EventKind::DelegationOutlived).await, 1);
+        let later = refresh(&app, "stays", stays.body["refresh_token"].as_str().unwrap()).await;
+        let said = claims(later.body["id_token"].as_str().unwrap());
+        assert!(said.get("sid").is_none(), "there is no session that it could end with: {said}");
+        assert_eq!(app.get("/oauth2/userinfo", bearer(&goes.token())).await.status, 401);
+        assert_eq!(app.get("/oauth2/userinfo", bearer(&later.token())).await.status, 200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_site_may_ask_for_single_claims() {
+    each_database(|app| async move {
+        app.populate().await;
+        site(&app).await;
+        let mut ada = app.arrived("ada").await;
+        let wanted = r#"{"id_token":{"email":null,"auth_time":{"essential":true}},"userinfo":{"name":null,"email_verified":null,"phone_number":null}}"#;
+        let with = |claims: &str| request("site", &[("scope", "openid"), ("claims", claims)]);
+        let seen = ada.get(&app, &with(wanted)).await;
+        let page = ada.follow(&app, seen).await;
+        assert!(page.html.contains("e-mail address") && page.html.contains("name"), "{}", page.html);
+        let allow = [("visit", &page.hidden("visit")[..]), ("decision", "allow")];
+        let code = ada.post(&app, "/consent", &allow).await.parameter("code").unwrap();
+        let answer = redeem(&app, "site", &code).await;
+        let said = claims(answer.body["id_token"].as_str().unwrap());
+        assert_eq!(said["email"], "ada@example.com");
+        assert!(said.get("name").is_none() && said.get("email_verified").is_none(), "{said}");
+        let info = app.get("/oauth2/userinfo", bearer(&answer.token())).await.body;
+        assert_eq!(info["email_verified"], false);
+        assert!(info["name"].is_string() && info.get("email").is_none(), "{info}");
+
+        // Agreed to once, for this and for less; more is asked about.
+        assert!(ada.get(&app, &with(wanted)).await.parameter("code").is_some());
+        assert!(ada.get(&app, &with(r#"{"userinfo":{"name":null}}"#)).await.parameter("code").is_some());
+        let more = ada.get(&app, &with(r#"{"userinfo":{"email":null}}"#)).await;
+        assert!(more.location.unwrap().starts_with("/consent"));
+
+        // Somebody else, or somebody who cannot sign in like that.
+        let other = format!(r#"{{"id_token":{{"sub":{{"value":"{}"}}}}}}"#, app.person("bob"));
+        let seen = ada.get(&app, &with(&other)).await;
+        assert_eq!(seen.parameter("error").as_deref(), Some("login_required"));
+        let seen = ada.get(&app, &with(r#"{"id_token":{"acr":{"value":"retina","essential":true}}}"#)).await;
+        assert_eq!(seen.parameter("error").as_deref(), Some("unmet_authentication_requirements"));
+        let seen = ada.get(&app, &with(r#"{"id_token":{"acr":{"value":"phr","essential":true}}}"#)).await;
+        assert!(seen.location.unwrap().starts_with("/login"));
+        let seen = ada.get(&app, &with("[]")).await;
+        assert_eq!(seen.parameter("error").as_deref(), Some("invalid_request"));
     })
     .await;
 }

@@ -30,7 +30,7 @@ async fn known_and_unknown_names_take_as_long() {
 async fn known_and_unknown_names_take_as_long_with_hashing_for_real() {
     each_database(|app| async move {
         app.populate().await;
-        let app = app.node_that_hashes(Cost::default()).await;
+        let app = app.second_node_with(|settings| settings.password_cost = Cost::default()).await;
         drop(app.arrived("ada").await);
         compare(&app, TRIES_HASHED).await;
     })

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     command::{Ran, writ},
-    node::{Api, On},
+    node::{Api, On, Setup},
     world::World,
 };
 
@@ -27,7 +27,11 @@ impl Desk {
     }
 
     async fn on(on: On) -> Self {
-        let world = World::new(on).await;
+        Self::with(on, Setup::default()).await
+    }
+
+    async fn with(on: On, setup: Setup) -> Self {
+        let world = World::with(on, setup).await;
         let home = world.node.beside("home");
         std::fs::create_dir_all(&home).unwrap();
         Self { world, home }

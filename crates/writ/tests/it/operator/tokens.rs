@@ -1,6 +1,7 @@
 //! Asking for tokens at the terminal.
 
 use super::{Desk, text};
+use crate::node::{On, Setup};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_comes_with_what_it_is_good_for() {
@@ -33,4 +34,16 @@ async fn a_token_comes_with_what_it_is_good_for() {
     assert!(hers.exit == 0 && !hers.said.contains("read_note"), "{hers:?}");
     let admins = desk.writ(&task);
     assert!(admins.said.contains("did you mean `notes/read_note`?"), "{admins:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_is_bound_where_proofs_need_a_nonce_of_the_server() {
+    let config = Some("dpop_nonces = true\n".to_owned());
+    let desk = Desk::with(On::Sqlite, Setup { config, ..Setup::default() }).await;
+    let key = desk.file("ada.pem");
+    text(desk.writ(&["agent", "keys", "add", "ada", "--generate-key", &key]));
+    let bound =
+        desk.writ(&["token", "--agent", "ada", "--key", &key, "--resource", "notes", "--dpop-key", &key]);
+    assert!(bound.said.contains("(DPoP)"), "{bound:?}");
+    assert_eq!(text(bound).lines().count(), 1);
 }
