@@ -1,7 +1,8 @@
 """The official Python SDK, 1.x or 2.x, as a client that a person agrees to.
 
 client.py URL NAME [DOCUMENT]: says `authorize ADDRESS`, waits for the answer on loopback, calls a tool and says
-`called ...`, waits for a line on standard input, calls again and says `refused ...` when it is.
+`called ...`, calls one for which it has to ask again and says `added ...`, waits for a line on standard input, calls
+again and says `refused ...` when it is.
 """
 
 import asyncio
@@ -32,17 +33,17 @@ class Memory(TokenStorage):
 
 
 async def main(url, name, document=None):
-    answer = asyncio.get_running_loop().create_future()
+    answers = asyncio.Queue()
 
     async def arrived(reader, writer):
         path = (await reader.readline()).decode().split(" ")[1]
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndone")
         await writer.drain()
         writer.close()
-        if path.startswith("/callback?") and not answer.done():
+        if path.startswith("/callback?"):
             from urllib.parse import parse_qs
 
-            answer.set_result({key: values[0] for key, values in parse_qs(path.split("?", 1)[1]).items()})
+            await answers.put({key: values[0] for key, values in parse_qs(path.split("?", 1)[1]).items()})
 
     server = await asyncio.start_server(arrived, "127.0.0.1", 0)
     uri = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/callback"
@@ -51,17 +52,16 @@ async def main(url, name, document=None):
         print(f"authorize {address}", flush=True)
 
     async def callback():
-        if not answer.done() and asking.is_set():
-            raise RuntimeError("asked a second time")
-        asking.set()
-        got = await answer
+        if over.is_set():
+            raise RuntimeError("asked once more")
+        got = await answers.get()
         if MODERN:
             from mcp.client.auth import AuthorizationCodeResult
 
             return AuthorizationCodeResult(code=got["code"], state=got.get("state"), iss=got.get("iss"))
         return got["code"], got.get("state")
 
-    asking = asyncio.Event()
+    over = asyncio.Event()
     metadata = OAuthClientMetadata(
         client_name=name,
         redirect_uris=[uri],
@@ -80,7 +80,10 @@ async def main(url, name, document=None):
     async with connected(url, provider) as session:
         result = await session.call_tool("echo", {"message": "hello"})
         print("called", result.content[0].text, flush=True)
+        result = await session.call_tool("get-sum", {"a": 2, "b": 3})
+        print("added", result.content[0].text, flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+        over.set()
         try:
             again = await asyncio.wait_for(session.call_tool("echo", {"message": "again"}), 5)
             print("went through", again, flush=True)

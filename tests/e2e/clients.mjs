@@ -30,6 +30,7 @@ const upstream = spawn(process.execPath, [everything, "streamableHttp"], { env: 
 await until(() => fetch(`http://127.0.0.1:${port}/mcp`).then(() => true, () => false), "server-everything");
 await writ.cli("server", "add", "everything", `http://127.0.0.1:${port}/mcp`, "--discover");
 await writ.cli("tool", "label", "everything/echo", "read");
+await writ.cli("tool", "label", "everything/get-sum", "write");
 const url = `${writ.url}/mcp/everything`;
 
 const chromium = await browser();
@@ -37,11 +38,13 @@ const context = await chromium.newContext();
 const page = await context.newPage();
 await arrive(page, await writ.person("maya", "Maya Lind"));
 
-/** The person goes where the client sends them, and agrees. In a tab of its own: where it ends is the client's. */
-async function agree(address, name) {
+/** The person goes where the client sends them, and agrees: to reading at first, later to whatever else it needs. In a tab of its own: where it ends is the client's. */
+async function agree(address, name, more = false) {
   const tab = await context.newPage();
   await tab.goto(String(address));
   assert.match(await tab.innerText("h1"), new RegExp(`May ${name} act for you`));
+  if (more) assert.deepEqual(await tab.locator("fieldset label").allInnerTexts(), ["Create and change"]);
+  else for (const box of await tab.locator("input[type=checkbox]:not([name=effect_read])").all()) await box.uncheck();
   await tab.click("button[value=allow]");
 }
 
@@ -52,10 +55,10 @@ async function takeBack() {
   await page.waitForURL("**/account?done=revoked");
 }
 
-/** Where a native app waits for its answer. */
+/** Where a native app waits for its answers. */
 async function callback() {
   let arrived;
-  const answer = new Promise((resolve) => (arrived = resolve));
+  const next = () => new Promise((resolve) => (arrived = resolve));
   const server = http.createServer((request, response) => {
     response.end("done");
     const at = new URL(request.url, "http://localhost");
@@ -63,11 +66,11 @@ async function callback() {
   });
   const port = await freePort();
   await new Promise((resolve) => server.listen(port, "localhost", resolve));
-  return { uri: `http://localhost:${port}/callback`, answer, close: () => server.close() };
+  return { uri: `http://localhost:${port}/callback`, next, close: () => server.close() };
 }
 
-async function typescript(Client, Transport, finish, described) {
-  const { uri, answer, close } = await callback();
+async function typescript(Client, Transport, finish, described, keeps) {
+  const { uri, next, close } = await callback();
   const name = described ? "Described client" : "Registered client";
   const kept = {};
   let address;
@@ -77,7 +80,8 @@ async function typescript(Client, Transport, finish, described) {
     clientMetadata: { client_name: name, redirect_uris: [uri], grant_types: ["authorization_code", "refresh_token"], response_types: ["code"], token_endpoint_auth_method: "none" },
     clientInformation: () => kept.client,
     saveClientInformation: (client) => (kept.client = client),
-    tokens: () => kept.tokens,
+    // SDK 1.x would renew its tokens where it has to ask for more, and give up.
+    tokens: () => kept.tokens && { ...kept.tokens, refresh_token: keeps ? kept.tokens.refresh_token : undefined },
     saveTokens: (tokens) => (kept.tokens = tokens),
     redirectToAuthorization: (to) => (address = to),
     saveCodeVerifier: (verifier) => (kept.verifier = verifier),
@@ -88,17 +92,26 @@ async function typescript(Client, Transport, finish, described) {
   const open = () => new Transport(new URL(url), { authProvider: provider });
   const first = open();
   await assert.rejects(new Client({ name: "e2e", version: "1" }).connect(first), /unauthorized/i);
+  let answer = next();
   await agree(address, name);
   await finish(first, await answer);
-  close();
   assert.ok(kept.tokens.refresh_token && kept.tokens.token_type === "Bearer");
   if (described) assert.equal(kept.client.client_id, document);
   const client = new Client({ name: "e2e", version: "1" });
-  await client.connect(open());
+  const second = open();
+  await client.connect(second);
   const tools = (await client.listTools()).tools.map((tool) => tool.name);
   assert.ok(tools.includes("echo"), tools.join());
   const said = await client.callTool({ name: "echo", arguments: { message: "hello" } });
   assert.match(said.content[0].text, /hello/);
+  // The person left this out; it is asked for when it is needed, and the session goes on.
+  const add = () => client.callTool({ name: "get-sum", arguments: { a: 2, b: 3 } });
+  await assert.rejects(add(), /unauthorized/i);
+  answer = next();
+  await agree(address, name, true);
+  await finish(second, await answer);
+  close();
+  assert.match((await add()).content[0].text, /5/);
   await takeBack();
   address = undefined;
   const refused = await client.callTool({ name: "echo", arguments: { message: "again" } }).then(() => "went through", (error) => String(error));
@@ -116,14 +129,16 @@ async function python(venv, described) {
   const seen = [];
   for await (const line of createInterface({ input: child.stdout })) {
     seen.push(line);
-    if (line.startsWith("authorize ")) await agree(line.slice(10), name);
-    if (line.startsWith("called ")) {
+    const has = (word) => seen.some((line) => line.startsWith(`${word} `));
+    if (line.startsWith("authorize ") && !has("added")) await agree(line.slice(10), name, has("called"));
+    if (line.startsWith("added ")) {
       await takeBack();
       child.stdin.write("on\n");
     }
   }
   assert.equal(await ended, 0, `${seen.join("\n")}\n${log}`);
   assert.ok(seen.some((line) => line.startsWith("called") && line.includes("hello")), seen.join("\n"));
+  assert.ok(seen.some((line) => line.startsWith("added") && line.includes("5")), seen.join("\n"));
   assert.ok(seen.some((line) => line.startsWith("refused ")), seen.join("\n"));
 }
 
@@ -133,8 +148,8 @@ const two = await import("@modelcontextprotocol/client");
 const cache = process.env.WRIT_CACHE;
 for (const described of [false, true]) {
   const by = described ? "a metadata document" : "registration";
-  await shows(`TypeScript SDK 1.x by ${by}`, () => typescript(one.Client, StreamableHTTPClientTransport, (transport, answer) => transport.finishAuth(answer.get("code")), described));
-  await shows(`TypeScript SDK 2.x by ${by}`, () => typescript(two.Client, two.StreamableHTTPClientTransport, (transport, answer) => transport.finishAuth(answer), described));
+  await shows(`TypeScript SDK 1.x by ${by}`, () => typescript(one.Client, StreamableHTTPClientTransport, (transport, answer) => transport.finishAuth(answer.get("code")), described, false));
+  await shows(`TypeScript SDK 2.x by ${by}`, () => typescript(two.Client, two.StreamableHTTPClientTransport, (transport, answer) => transport.finishAuth(answer), described, true));
   await shows(`Python SDK 1.x by ${by}`, () => python(join(cache, "mcp-py1"), described));
   await shows(`Python SDK 2.x by ${by}`, () => python(join(cache, "mcp-py2"), described));
 }

@@ -145,6 +145,8 @@ event_kinds! {
     DelegationGranted = "delegation.granted", Keeps;
     /// A person said no to a client.
     DelegationRefused = "delegation.refused", Quiet;
+    /// A person did not want something added to the task of a delegation.
+    DelegationDeclined = "delegation.declined", Keeps;
     /// A delegation goes on without the session in which it was agreed.
     DelegationOutlived = "delegation.outlived_session", Keeps;
     /// A delegation ended.
@@ -188,6 +190,8 @@ event_kinds! {
 
     /// A task was made.
     TaskCreated = "task.created", Keeps;
+    /// A task covers more, because its person agreed to that.
+    TaskWidened = "task.widened", Keeps;
     /// A task's instruction was extended by the person or the harness.
     TaskInstructed = "task.instructed", Keeps;
     /// A task completed; so did its children.

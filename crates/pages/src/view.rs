@@ -222,6 +222,8 @@ pub struct Consent {
     pub resource: String,
     /// Rules that the client asked for, each of which can be left out.
     pub rules: Vec<Rule>,
+    /// The effects that the task has, by keys, where it is about adding to one.
+    pub already: Vec<String>,
     /// Effects that the task may have, each of which can be left out; for a client that named no rules.
     pub effects: Vec<Choice>,
     /// How long.

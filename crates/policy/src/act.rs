@@ -1,6 +1,6 @@
 //! What an agent wants to do.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use base::Name;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,11 @@ pub enum Effect {
 impl Effect {
     /// All effects, from harmless to grave.
     pub const ALL: [Self; 6] = [Self::Read, Self::Fetch, Self::Write, Self::Send, Self::Destroy, Self::Admin];
+
+    /// All effects but administration: what an agent does on an ordinary day.
+    pub fn everyday() -> BTreeSet<Self> {
+        Self::ALL.into_iter().filter(|effect| *effect != Self::Admin).collect()
+    }
 
     /// The effect as written in documents; also the name of its Cedar action group.
     pub const fn as_str(self) -> &'static str {

@@ -12,7 +12,7 @@ use control::{
     control::Control,
     decide::{self, Caller},
     kind::Thing,
-    oauth::Audience,
+    oauth::{Audience, Challenged},
     snapshot::Snapshot,
 };
 use gateway::{
@@ -60,8 +60,7 @@ impl ControlPlane {
     }
 
     fn unauthorized(&self, endpoint: &Audience, error: &Error) -> Unauthorized {
-        let refused = self.control.mcp_challenge(endpoint, error);
-        Unauthorized { status: refused.status, headers: refused.headers.into(), body: refused.body }
+        unauthorized(self.control.mcp_challenge(endpoint, error))
     }
 
     /// A refusal at the endpoint that the caller's token is for.
@@ -97,6 +96,11 @@ impl ControlPlane {
             }
         }
     }
+}
+
+fn unauthorized(challenged: Challenged) -> Unauthorized {
+    let Challenged { status, headers, body } = challenged;
+    Unauthorized { status, headers: headers.into(), body }
 }
 
 /// A "no" that says nothing about the act, only about this moment.
@@ -166,7 +170,14 @@ impl Plane for ControlPlane {
         let is_call = !matches!(asked.request, Request::Tasks { .. });
         let message =
             decide::Message { server: &asked.upstream.id, url: &url, digest: *asked.digest, bytes, is_call };
-        let authorized = self.control.authorize(caller, &act, &message).await.map_err(refuse)?;
+        let authorized = self.control.authorize(caller, &act, &message).await.map_err(|refused| {
+            if let decide::Refused::Denied(answer) = &refused
+                && let Some(challenged) = self.control.consent_that_helps(caller, &act, answer)
+            {
+                return Refused::Unauthorized(unauthorized(challenged));
+            }
+            refuse(refused)
+        })?;
         let inject = authorized.credential.into_iter().collect();
         Ok(Authorized { permit: authorized.permit, inject, decision: authorized.decision })
     }

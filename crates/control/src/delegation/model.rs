@@ -1,11 +1,11 @@
 //! Delegations as values.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use base::{
     AgentId, Class, ClientId, DelegationId, PersonId, Position, Refuse, SessionId, TaskId, Timestamp,
 };
-use policy::Scope;
+use policy::{Effect, Scope};
 use serde::{Deserialize, Serialize};
 use wire::oauth::{CodeChallenge, RedirectUri, SignedIn};
 
@@ -38,6 +38,8 @@ pub struct Delegation {
     pub wish: Option<String>,
     /// What the client may do.
     pub powers: Powers,
+    /// What the person did not want added to the task, and is not asked about again.
+    pub declined: BTreeSet<Effect>,
     /// How the person had signed in.
     pub signed_in: SignedIn,
     /// What the session in which it was agreed means to it.
@@ -119,6 +121,7 @@ pub(crate) struct Wanted {
     pub(crate) wish: Option<String>,
     pub(crate) powers: WantedPowers,
     pub(crate) seconds: i64,
+    pub(crate) declined: BTreeSet<Effect>,
     pub(crate) signed_in: SignedIn,
     pub(crate) session: SessionTie,
 }
@@ -131,6 +134,12 @@ pub(crate) enum WantedPowers {
     SameTask {
         agent: AgentId,
         task: TaskId,
+    },
+    /// The same with these effects added to the task.
+    WiderTask {
+        agent: AgentId,
+        task: TaskId,
+        added: BTreeSet<Effect>,
     },
     Person,
     SignIn,

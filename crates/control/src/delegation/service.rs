@@ -1,8 +1,9 @@
 //! Making and ending delegations.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use base::{AnyId, Ctx, DelegationId, Error, Event, EventKind, PersonId, Secret, TaskId, Timestamp};
+use policy::{Effect, Scope};
 use serde_json::json;
 use store::Tx;
 
@@ -60,7 +61,7 @@ impl Control {
         let ctx = by.ctx();
         let plan = |known: &Snapshot| {
             let mut draft = Draft::new(ctx, known);
-            let (powers, task) = powers(&mut draft, ctx, person, wanted)?;
+            let (powers, work) = powers(&mut draft, ctx, person, wanted)?;
             draft.check()?;
             let until = ctx.now.plus_seconds(wanted.seconds);
             let delegation = Delegation {
@@ -75,21 +76,26 @@ impl Control {
                 scope: wanted.scope.clone(),
                 claims: wanted.claims.clone(),
                 wish: wanted.wish.clone(),
-                expires: deadline(known, &powers, task.as_ref())
-                    .map_or(until, |deadline| deadline.min(until)),
+                expires: deadline(known, &powers, &work).map_or(until, |deadline| deadline.min(until)),
                 powers,
+                declined: wanted.declined.clone(),
                 signed_in: wanted.signed_in.clone(),
                 session: wanted.session.clone(),
                 created: ctx.now,
                 generation: known.generation,
                 position: known.position,
             };
-            Ok((draft, task, delegation))
+            Ok((draft, work, delegation))
         };
-        let (mut tx, (draft, task, delegation)) = self.begin(by, plan).await?;
+        let (mut tx, (draft, work, delegation)) = self.begin(by, plan).await?;
         let mut events = draft.write_to(&mut tx).await?;
-        if let Some(task) = &task {
-            events.push(task::keep_new(&mut tx, task).await?);
+        match &work {
+            Work::AsItIs => {}
+            Work::New(task) => events.push(task::keep_new(&mut tx, task).await?),
+            Work::Wider(task) => match task::widen(&mut tx, task).await? {
+                Some(event) => events.push(event),
+                None => return Err(DelegationRefusal::Over.into()),
+            },
         }
         if let Sort::Dynamic(id, _) = &wanted.client.sort
             && Registration::agreed(&mut tx, id).await?
@@ -146,24 +152,63 @@ impl Control {
         self.keep(tx, vec![event]).await.map(drop)
     }
 
-    /// Takes back what a person let a client do; false when it had ended. The task ends, too, unless another delegation of
-    /// theirs rests on it.
+    /// Ends a delegation; false when it had ended. Its task ends, too, unless another delegation rests on it.
     pub(crate) async fn revoke_delegation(
         &self,
         by: &impl Authority,
         id: &DelegationId,
-        person: Option<&PersonId>,
         reason: &str,
     ) -> Result<bool, Error> {
-        let found = self.snapshot().delegations.get(id).cloned();
-        let theirs = |found: &Arc<Delegation>| person.is_none_or(|person| found.person == *person);
-        let found = found.filter(theirs).ok_or(DelegationRefusal::Missing)?;
+        let found = self.snapshot().delegations.get(id).cloned().ok_or(DelegationRefusal::Missing)?;
+        self.end_delegations(by, &[found], reason).await
+    }
+
+    /// Takes back what a person let a client do: with everything by which the client may go on with the same task.
+    pub(crate) async fn take_back(
+        &self,
+        by: &impl Authority,
+        id: &DelegationId,
+        person: &PersonId,
+    ) -> Result<bool, Error> {
+        let known = Arc::clone(&self.snapshot());
+        let found = known.delegations.get(id).filter(|found| found.person == *person);
+        let found = found.ok_or(DelegationRefusal::Missing)?;
+        let all = known.delegations.values().filter(|other| found.is_one_with(other));
+        self.end_delegations(by, &all.cloned().collect::<Vec<_>>(), "taken back").await
+    }
+
+    async fn end_delegations(
+        &self,
+        by: &impl Authority,
+        all: &[Arc<Delegation>],
+        reason: &str,
+    ) -> Result<bool, Error> {
         let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
-        let Some(events) = ending(&mut tx, &found, reason).await? else {
+        let mut events = Vec::new();
+        for delegation in all {
+            events.extend(ending(&mut tx, delegation, reason).await?.into_iter().flatten());
+        }
+        if events.is_empty() {
             tx.rollback().await?;
             return Ok(false);
-        };
+        }
         self.keep(tx, events).await.map(|_| true)
+    }
+
+    /// Notes what a person did not want added to the task of a delegation.
+    pub(crate) async fn decline(
+        &self,
+        by: &impl Authority,
+        id: &DelegationId,
+        effects: &BTreeSet<Effect>,
+    ) -> Result<(), Error> {
+        let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
+        let note = |delegation: &mut Delegation| delegation.declined.extend(effects);
+        if rows::change(&mut tx, id, note).await?.is_none() {
+            return Ok(tx.rollback().await?);
+        }
+        let event = Event::new(EventKind::DelegationDeclined, id, json!({ "effects": effects }));
+        self.keep(tx, vec![event]).await.map(drop)
     }
 
     /// Notes that a delegation goes on without the session in which it was agreed; false when it had been noted, or ended.
@@ -173,7 +218,9 @@ impl Control {
         id: &DelegationId,
     ) -> Result<bool, Error> {
         let (mut tx, ()) = self.begin(by, |_| Ok(())).await?;
-        let Some(freed) = rows::free(&mut tx, id).await? else {
+        let Some(freed) =
+            rows::change(&mut tx, id, |delegation| delegation.session = SessionTie::Free).await?
+        else {
             tx.rollback().await?;
             return Ok(false);
         };
@@ -181,7 +228,7 @@ impl Control {
         self.keep(tx, vec![Event::new(EventKind::DelegationOutlived, id, facts)]).await.map(|_| true)
     }
 
-    /// What a person let clients do and that is alive, the newest first.
+    /// What a person let clients do and that is alive, the newest first; of those that are one, one.
     pub(crate) fn delegations_of(&self, person: &PersonId) -> Vec<Arc<Delegation>> {
         let known = self.snapshot();
         let now = self.now();
@@ -191,7 +238,13 @@ impl Control {
             .cloned()
             .collect();
         alive.sort_by(|one, other| other.id.cmp(&one.id));
-        alive
+        let mut shown: Vec<Arc<Delegation>> = Vec::new();
+        for delegation in alive {
+            if !shown.iter().any(|newer| newer.is_one_with(&delegation)) {
+                shown.push(delegation);
+            }
+        }
+        shown
     }
 
     /// The delegation behind a refresh token, whether the token is spent or not.
@@ -241,19 +294,30 @@ async fn ending(
     Ok(Some(events))
 }
 
-/// What the client will be able to do, with the task where it is a new one.
-fn powers(
-    draft: &mut Draft,
-    ctx: &Ctx,
-    person: &PersonId,
-    wanted: &Wanted,
-) -> Result<(Powers, Option<Task>), Error> {
+/// What becomes of the task of a delegation.
+enum Work {
+    AsItIs,
+    New(Task),
+    Wider(Task),
+}
+
+/// What the client will be able to do, and what becomes of the task.
+fn powers(draft: &mut Draft, ctx: &Ctx, person: &PersonId, wanted: &Wanted) -> Result<(Powers, Work), Error> {
     match &wanted.powers {
-        WantedPowers::Person => Ok((Powers::Person, None)),
-        WantedPowers::SignIn => Ok((Powers::SignIn, None)),
+        WantedPowers::Person => Ok((Powers::Person, Work::AsItIs)),
+        WantedPowers::SignIn => Ok((Powers::SignIn, Work::AsItIs)),
         WantedPowers::SameTask { agent, task } => {
             draft.known().living_chain(task, ctx.now)?;
-            Ok((Powers::Agent { agent: agent.clone(), task: task.clone() }, None))
+            Ok((Powers::Agent { agent: agent.clone(), task: task.clone() }, Work::AsItIs))
+        }
+        WantedPowers::WiderTask { agent, task, added } => {
+            let own = draft.known().living_chain(task, ctx.now)?.first().copied();
+            let own = own.filter(|own| own.person.as_ref() == Some(person) && own.agent == *agent);
+            let effects = own.and_then(|own| Some((own, own.scope.by_effects()?)));
+            let (own, mut effects) = effects.ok_or(DelegationRefusal::Over)?;
+            effects.extend(added);
+            let wider = Task { scope: Scope::of_effects(effects, own.scope.deadline), ..own.clone() };
+            Ok((Powers::Agent { agent: agent.clone(), task: task.clone() }, Work::Wider(wider)))
         }
         WantedPowers::NewTask(new) => {
             let agent = agent::ensure(draft, &wanted.client, person)?;
@@ -270,16 +334,18 @@ fn powers(
                 source: None,
             };
             let task = task::plan(draft.known(), ctx, request)?;
-            Ok((Powers::Agent { agent: agent.id.clone(), task: task.id.clone() }, Some(task)))
+            Ok((Powers::Agent { agent: agent.id.clone(), task: task.id.clone() }, Work::New(task)))
         }
     }
 }
 
 /// When the task of a delegation ends at the latest.
-fn deadline(known: &Snapshot, powers: &Powers, new: Option<&Task>) -> Option<Timestamp> {
+fn deadline(known: &Snapshot, powers: &Powers, work: &Work) -> Option<Timestamp> {
     let Powers::Agent { task, .. } = powers else { return None };
-    let own = new.map(|task| task.scope.deadline);
-    own.or_else(|| known.tasks.get(task).map(|task: &Arc<Task>| task.scope.deadline))
+    match work {
+        Work::New(task) | Work::Wider(task) => Some(task.scope.deadline),
+        Work::AsItIs => known.tasks.get(task).map(|task| task.scope.deadline),
+    }
 }
 
 impl Snapshot {
@@ -348,6 +414,12 @@ pub(crate) struct Remembered<'a> {
 }
 
 impl Delegation {
+    /// Whether it is the same to a person: this one, or the same client with the same task.
+    fn is_one_with(&self, other: &Self) -> bool {
+        let same_task = self.task().is_some() && self.task() == other.task();
+        self.id == other.id || (same_task && self.person == other.person && self.client == other.client)
+    }
+
     /// The task that its tokens are for.
     pub fn task(&self) -> Option<&TaskId> {
         match &self.powers {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base::{AnyId, DelegationId, Fault, PersonId, Timestamp};
 use store::{Read, Row, Tx, View};
 
-use super::model::{CodeTerms, Delegation, SessionTie};
+use super::model::{CodeTerms, Delegation};
 use crate::{
     row::parsed,
     snapshot::{Snapshot, prune},
@@ -60,20 +60,25 @@ pub(super) async fn end(tx: &mut Tx, id: &DelegationId) -> Result<bool, Fault> {
     Ok(tx.exec(sql, &[id.into()]).await? == 1)
 }
 
-/// Makes a delegation free of its session; it, or nothing where it was free, or ended.
-pub(super) async fn free(tx: &mut Tx, id: &DelegationId) -> Result<Option<Delegation>, Fault> {
+/// Changes a delegation; what it is then, or nothing where the change changes nothing, or it ended.
+pub(super) async fn change(
+    tx: &mut Tx,
+    id: &DelegationId,
+    change: impl FnOnce(&mut Delegation),
+) -> Result<Option<Delegation>, Fault> {
     let sql = "select doc from delegation where id = $1 and not ended";
     let Some(row) = tx.row(sql, &[id.into()]).await? else { return Ok(None) };
-    let text = row.text(0)?;
-    let tied: Delegation = parsed(serde_json::from_str(&text))?;
-    if tied.session == SessionTie::Free {
+    let before = row.text(0)?;
+    let mut delegation: Delegation = parsed(serde_json::from_str(&before))?;
+    change(&mut delegation);
+    let after = written(&delegation)?;
+    if after == before {
         return Ok(None);
     }
-    let freed = Delegation { session: SessionTie::Free, ..tied };
     // INVARIANT: of two nodes that read the same, one writes.
     let sql = "update delegation set doc = $1 where id = $2 and doc = $3 and not ended";
-    let written = tx.exec(sql, &[written(&freed)?.into(), id.into(), text.into()]).await?;
-    Ok((written == 1).then_some(freed))
+    let changed = tx.exec(sql, &[after.into(), id.into(), before.into()]).await?;
+    Ok((changed == 1).then_some(delegation))
 }
 
 /// What a person let clients do and has not ended, whatever became of what it rests on.

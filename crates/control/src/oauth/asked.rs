@@ -3,15 +3,16 @@
 //! SECURITY: until the client and the address belong together, nothing is redirected anywhere: whoever is wrong about that is
 //! shown to the person. From there on every refusal goes back to the client, with `iss` (RFC 9207).
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use base::{Class, Ctx, Error};
+use policy::Effect;
 use wire::oauth::{
     AuthorizationRequest, AuthorizationTarget, ClaimsRequest, ErrorCode, Form, OAuthError, RedirectUri,
     TaskDetails,
 };
 
-use super::{audience::Audience, openid::PERSON_CLAIMS, said::said};
+use super::{audience::Audience, openid::PERSON_CLAIMS, said::said, widen::effects_of};
 use crate::{
     client::{ClientUse, KnownClient},
     control::Control,
@@ -85,6 +86,8 @@ pub(super) struct Asked {
     pub(super) scope: Vec<String>,
     /// What the client wants to learn beside what they stand for.
     pub(super) claims: NamedClaims,
+    /// The effects of tools that scopes stand for; none where the client leaves it to the person.
+    pub(super) effects: BTreeSet<Effect>,
     /// The digest of the task that was described.
     pub(super) wish: Option<String>,
     /// What the client will be.
@@ -176,7 +179,11 @@ impl Control {
         // Scopes that mean nothing here are left out, and the answer says which were granted (RFC 6749, section 3.3).
         let scope = request.scope.iter().filter(|scope| is_of_people(scope)).map(str::to_owned).collect();
         let claims = if is_identity { named_claims(&request.claims) } else { NamedClaims::default() };
-        Ok(Asked { request, audience, scope, claims, wish, powers })
+        let effects = match (powers, &wish) {
+            (ClientUse::Agent, None) => effects_of(request.scope.iter()),
+            _ => BTreeSet::new(),
+        };
+        Ok(Asked { request, audience, scope, claims, effects, wish, powers })
     }
 }
 

@@ -177,6 +177,9 @@ impl Control {
         };
         let earlier = self.snapshot().remembered(session.person(), &wanted, session.now()).cloned();
         let Some(earlier) = earlier else { return Ok(None) };
+        if self.to_widen((answering, asked), session.person()).is_some() {
+            return Ok(None);
+        }
         let powers = match &earlier.powers {
             Powers::Agent { agent, task } => {
                 WantedPowers::SameTask { agent: agent.clone(), task: task.clone() }
@@ -211,6 +214,9 @@ impl Control {
             if let Some(device) = &device {
                 self.refuse_device(session, &device.digest).await?;
                 return Ok(Next::DeviceDone);
+            }
+            if let Some(widens) = self.to_widen((&answering, &asked), session.person()) {
+                self.decline(session, &widens.earlier.id, &widens.new).await?;
             }
             let error = OAuthError::new(ErrorCode::AccessDenied, "the person said no");
             return Ok(Next::Client(answering.refusal(&error)));

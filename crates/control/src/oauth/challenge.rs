@@ -108,7 +108,7 @@ fn unavailable(status: StatusCode, code: ErrorCode, message: &str) -> Challenged
     Challenged { status, headers: HeaderMap::new(), body: body(code, message, None) }
 }
 
-fn body(code: ErrorCode, message: &str, help: Option<&str>) -> Bytes {
+pub(super) fn body(code: ErrorCode, message: &str, help: Option<&str>) -> Bytes {
     let description = help.map_or_else(|| message.to_owned(), |help| format!("{message}; {help}"));
     let json: Json = OAuthError::new(code, description).to_json();
     Bytes::from(json.to_text())

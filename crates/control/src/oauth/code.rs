@@ -17,6 +17,7 @@ use super::{
     issue::{details, issued, token_seconds},
     said::said,
     token::at_most,
+    widen::tools_scope,
 };
 use crate::{
     authority::Authority,
@@ -169,7 +170,7 @@ impl Control {
             return Ok(true);
         };
         let by = redeeming(&asking.for_person(found.person.clone()), &found);
-        let ended = self.revoke_delegation(&by, &found.id, None, "given up by its client").await;
+        let ended = self.revoke_delegation(&by, &found.id, "given up by its client").await;
         match ended {
             Ok(_) | Err(Error::Refused(_)) => Ok(true),
             Err(error) => Err(said(error)),
@@ -215,7 +216,7 @@ impl Control {
     async fn spent_again(&self, id: &DelegationId, reason: &str) -> OAuthError {
         metrics::counter!("writ_tokens_reused_total").increment(1);
         let by = self.system("reuse of a token");
-        match self.revoke_delegation(&by, id, None, reason).await {
+        match self.revoke_delegation(&by, id, reason).await {
             Ok(_) | Err(Error::Refused(_)) => {
                 no_grant("it was used before; what the person agreed to has ended")
             }
@@ -268,7 +269,7 @@ impl Control {
         let claims = AccessClaims {
             actors,
             task: delegation.task().cloned(),
-            scope: (!delegation.scope.is_empty()).then(|| delegation.scope.join(" ")),
+            scope: granted(&known, delegation),
             expires: at_most(Some(delegation.expires), now.plus_seconds(seconds)),
             delegation: Some(delegation.id.clone()),
             signed_in: Some(delegation.signed_in.clone()),
@@ -326,6 +327,15 @@ impl Control {
         answer.refresh_token = refresh;
         Ok(answer)
     }
+}
+
+/// The scopes that were granted: those about the person, and those that stand for what the task may do, where any do.
+fn granted(known: &Snapshot, delegation: &Delegation) -> Option<String> {
+    let task = delegation.task().and_then(|task| known.tasks.get(task));
+    let effects = task.and_then(|task| task.scope.by_effects()).unwrap_or_default();
+    let scopes: Vec<String> =
+        delegation.scope.iter().cloned().chain(effects.into_iter().map(tools_scope)).collect();
+    (!scopes.is_empty()).then(|| scopes.join(" "))
 }
 
 fn redeeming(asking: &Asking, delegation: &Delegation) -> Redeeming {

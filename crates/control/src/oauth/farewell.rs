@@ -73,7 +73,7 @@ impl Control {
         let is_first = if *goes_on {
             self.outlive_session(&by, delegation).await?
         } else {
-            self.revoke_delegation(&by, delegation, None, "the session ended").await?
+            self.revoke_delegation(&by, delegation, "the session ended").await?
         };
         if !is_first {
             return Ok(());

@@ -28,6 +28,7 @@ mod said;
 mod token;
 mod verify;
 mod wanted;
+mod widen;
 mod wish;
 
 pub use audience::Audience;

@@ -11,7 +11,8 @@ use super::{
     asked::{Answering, Asked, IDENTITY_SCOPES, OFFLINE_ACCESS},
     audience::Audience,
     openid::scope_of,
-    wish::{everyday, rules},
+    widen::ToWiden,
+    wish::rules,
 };
 use crate::{
     client::ClientUse,
@@ -20,6 +21,7 @@ use crate::{
     principal::{BlueprintBody, LimitsSpec},
     session::{InSession, Session},
     snapshot::Snapshot,
+    task::Task,
 };
 
 /// How long a person may let an agent act, in seconds, as far as the blueprint admits, and which of them is offered first.
@@ -71,6 +73,7 @@ impl Control {
             (None, String::new(), LimitsSpec::default())
         };
         let Most { new, seconds, calls, .. } = most(asked, limits, session.now());
+        let widens = self.to_widen((answering, asked), person);
         Ok(Consent {
             page,
             visit: sealed.to_owned(),
@@ -93,7 +96,12 @@ impl Control {
                 Audience::Api | Audience::UserInfo => String::new(),
             },
             rules: new.map(shown_rules).transpose().map_err(Unwanted::Client)?.unwrap_or_default(),
-            effects: if is_agent && new.is_none() { effects() } else { Vec::new() },
+            already: widens.iter().flat_map(|widens| &widens.has).map(|effect| label(*effect)).collect(),
+            effects: match &widens {
+                Some(widens) => effects(&widens.new),
+                None if is_agent && new.is_none() => effects(&offered(asked)),
+                None => Vec::new(),
+            },
             durations: durations(seconds),
             calls,
             learns: learns(asked).into_iter().map(|scope| format!("scope-{scope}")).collect(),
@@ -116,6 +124,9 @@ impl Control {
             ClientUse::Person => (WantedPowers::Person, PERSON_SECONDS),
             ClientUse::SignIn => (WantedPowers::SignIn, SIGN_IN_SECONDS),
             ClientUse::Agent => {
+                if let Some(widens) = self.to_widen((answering, asked), session.person()) {
+                    return self.wider(form, (answering, asked), session, &widens);
+                }
                 let number = |name: &str| form.get(name).and_then(|text| text.parse::<i64>().ok());
                 let (seconds, calls) =
                     (number("seconds").ok_or(Unwanted::Form)?, number("calls").ok_or(Unwanted::Form)?);
@@ -130,6 +141,27 @@ impl Control {
             }
         };
         Ok(self.wanted((answering, asked), session, powers, seconds))
+    }
+
+    /// What the person added to a task.
+    fn wider(
+        &self,
+        form: &Form,
+        both: (&Answering, &Asked),
+        session: &InSession,
+        widens: &ToWiden,
+    ) -> Result<Wanted, Unwanted> {
+        let (added, declined): (BTreeSet<Effect>, BTreeSet<Effect>) =
+            widens.new.iter().partition(|effect| form.get(&field(**effect)).is_some());
+        if added.is_empty() {
+            return Err(Unwanted::Nothing);
+        }
+        let Task { agent, id: task, .. } = widens.task.as_ref().clone();
+        let seconds = (widens.task.scope.deadline.millis() - session.now().millis()) / 1000;
+        let before = widens.earlier.declined.difference(&added).copied();
+        let declined = before.chain(declined).collect();
+        let powers = WantedPowers::WiderTask { agent, task, added };
+        Ok(Wanted { declined, ..self.wanted(both, session, powers, seconds) })
     }
 
     /// The same for what a person agreed to before.
@@ -156,6 +188,7 @@ impl Control {
             wish: asked.wish.clone(),
             powers,
             seconds,
+            declined: BTreeSet::new(),
             signed_in: signed_in(&session.session),
             session: tie,
         }
@@ -245,16 +278,28 @@ fn durations(longest: i64) -> Vec<Choice> {
     offered.into_iter().map(|offer| choice(offer, first)).collect()
 }
 
-/// Everything but administration, each of which can be left out.
-fn effects() -> Vec<Choice> {
-    let offered = Effect::ALL.into_iter().filter(|effect| *effect != Effect::Admin);
-    let choice = |effect: Effect| Choice {
-        field: format!("effect_{}", effect.as_str()),
+/// What may be agreed to where no task was described: what the client named, or everything but administration.
+fn offered(asked: &Asked) -> BTreeSet<Effect> {
+    if asked.effects.is_empty() { Effect::everyday() } else { asked.effects.clone() }
+}
+
+/// Effects, each of which can be left out.
+fn effects(offered: &BTreeSet<Effect>) -> Vec<Choice> {
+    let choice = |effect: &Effect| Choice {
+        field: field(*effect),
         value: "yes".into(),
-        label: format!("effect-{}", effect.as_str()),
+        label: label(*effect),
         chosen: true,
     };
-    offered.map(choice).collect()
+    offered.iter().map(choice).collect()
+}
+
+fn field(effect: Effect) -> String {
+    format!("effect_{effect}")
+}
+
+fn label(effect: Effect) -> String {
+    format!("effect-{effect}")
 }
 
 /// The rules that a client asked for, read.
@@ -282,7 +327,7 @@ fn shown_rules(new: &NewTask) -> Result<Vec<Rule>, OAuthError> {
             .iter()
             .map(|constraint| format!("{}: {}", constraint.argument, constraint.rule))
             .collect(),
-        effects: rule.effects.iter().flatten().map(|effect| format!("effect-{}", effect.as_str())).collect(),
+        effects: rule.effects.iter().flatten().map(|effect| label(*effect)).collect(),
     });
     let plain =
         |field: String, what: String| Rule { field, what, constraints: Vec::new(), effects: Vec::new() };
@@ -321,17 +366,17 @@ fn task(
         return Err(Unwanted::Form);
     }
     let (new, deadline) = (most.new, now.plus_seconds(seconds));
-    let scope = match new {
-        Some(new) => {
-            let Read { tools, resources, prompts } = read(new).map_err(Unwanted::Client)?;
-            Scope {
-                tools: kept(tools, |at| has(format!("tool_{at}"))),
-                resources: kept(resources, |at| has(format!("resource_{at}"))),
-                prompts: kept(prompts, |at| has(format!("prompt_{at}"))),
-                deadline,
-            }
+    let scope = if let Some(new) = new {
+        let Read { tools, resources, prompts } = read(new).map_err(Unwanted::Client)?;
+        Scope {
+            tools: kept(tools, |at| has(format!("tool_{at}"))),
+            resources: kept(resources, |at| has(format!("resource_{at}"))),
+            prompts: kept(prompts, |at| has(format!("prompt_{at}"))),
+            deadline,
         }
-        None => narrowed(everyday(), |effect| has(format!("effect_{}", effect.as_str())), deadline),
+    } else {
+        let kept = offered(asked).into_iter().filter(|effect| has(field(*effect)));
+        Scope::of_effects(kept.collect(), deadline)
     };
     if scope.tools.is_empty() && scope.resources.is_empty() && scope.prompts.is_empty() {
         return Err(Unwanted::Nothing);
@@ -347,25 +392,6 @@ fn task(
 
 fn kept<T>(all: Vec<T>, keeps: impl Fn(usize) -> bool) -> Vec<T> {
     all.into_iter().enumerate().filter(|(at, _)| keeps(*at)).map(|(_, one)| one).collect()
-}
-
-/// An everyday task with some of its effects. Resources and prompts are read.
-fn narrowed(scope: Scope, keeps: impl Fn(Effect) -> bool, deadline: Timestamp) -> Scope {
-    let effects: BTreeSet<Effect> =
-        Effect::ALL.into_iter().filter(|effect| *effect != Effect::Admin && keeps(*effect)).collect();
-    let reads = effects.contains(&Effect::Read);
-    let Scope { tools, resources, prompts, .. } = scope;
-    let tools = if effects.is_empty() {
-        Vec::new()
-    } else {
-        tools.into_iter().map(|rule| ToolRule { effects: Some(effects.clone()), ..rule }).collect()
-    };
-    Scope {
-        tools,
-        resources: if reads { resources } else { Vec::new() },
-        prompts: if reads { prompts } else { Vec::new() },
-        deadline,
-    }
 }
 
 impl Unwanted {

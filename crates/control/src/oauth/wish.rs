@@ -1,7 +1,7 @@
 //! Which task a token is for: one that is open, the one that is joined, or a new one.
 
 use base::{AgentId, Error, PersonId, TaskId};
-use policy::{Effect, Pattern, PromptRule, ResourceRule, Scope, ToolRule, UriRule};
+use policy::{Effect, Scope};
 use serde::de::DeserializeOwned;
 use wire::{
     json::Json,
@@ -105,7 +105,7 @@ impl Control {
         let deadline = latest(asking, blueprint, descent);
         let scope = match descent.parent {
             Some(parent) => Scope { deadline, ..parent.scope.clone() },
-            None => Scope { deadline, ..everyday() },
+            None => Scope::of_effects(Effect::everyday(), deadline),
         };
         let purpose =
             descent.parent.map_or_else(|| UNNAMED_PURPOSE.to_owned(), |parent| parent.purpose.clone());
@@ -165,24 +165,6 @@ fn most(blueprint: &BlueprintBody, parent: Option<&Task>) -> Limits {
         calls_max: own.calls_max.min(parent.limits.calls_max),
         bytes_max: own.bytes_max.min(parent.limits.bytes_max),
     })
-}
-
-/// What a task covers when nobody says what it is for: whatever grants and policies admit, but no administration. The
-/// deadline is the caller's to set.
-pub(super) fn everyday() -> Scope {
-    let effects = Effect::ALL.into_iter().filter(|effect| *effect != Effect::Admin).collect();
-    let tool = ToolRule {
-        server: Pattern::Any,
-        tool: Pattern::Any,
-        effects: Some(effects),
-        constraints: Vec::new(),
-    };
-    Scope {
-        tools: vec![tool],
-        resources: vec![ResourceRule { server: Pattern::Any, uri: UriRule::Prefix(String::new()) }],
-        prompts: vec![PromptRule { server: Pattern::Any, prompt: Pattern::Any }],
-        deadline: base::Timestamp::default(),
-    }
 }
 
 /// Rules as policy reads them, from the JSON that the client sent.

@@ -12,5 +12,5 @@ mod store;
 pub(crate) use agent::taker;
 pub use model::{Limits, Task, TaskRefusal, TaskState, child_depth, narrows};
 pub use service::{TaskRequest, TaskView};
-pub(crate) use service::{keep_new, plan};
+pub(crate) use service::{keep_new, plan, widen};
 pub(crate) use store::{all_open, end, load_task, open_of, open_tasks};

@@ -182,6 +182,14 @@ pub(crate) async fn keep_new(tx: &mut ::store::Tx, task: &Task) -> Result<Event,
     Ok(Event::new(EventKind::TaskCreated, &task.id, facts(task)?).within(task.id.clone()))
 }
 
+/// Keeps that a task covers more, because its person said so; the record of it, or nothing when it is over.
+pub(crate) async fn widen(tx: &mut ::store::Tx, task: &Task) -> Result<Option<Event>, Error> {
+    if !store::rescope(tx, task).await? {
+        return Ok(None);
+    }
+    Ok(Some(Event::new(EventKind::TaskWidened, &task.id, facts(task)?).within(task.id.clone())))
+}
+
 /// What the record of a new task says. The instruction is a person's words: only its digest.
 pub(super) fn facts(task: &Task) -> Result<serde_json::Value, Error> {
     let scope =

@@ -41,6 +41,13 @@ pub(super) async fn insert(tx: &mut Tx, task: &Task) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Keeps what an open task covers now; false when it is not open any more.
+pub(super) async fn rescope(tx: &mut Tx, task: &Task) -> Result<bool, Fault> {
+    let doc = serde_json::to_string(task).map_err(|error| Fault::new("writing a task", error))?;
+    let sql = "update task set doc = $1 where id = $2 and state = 'open'";
+    Ok(tx.exec(sql, &[doc.into(), (&task.id).into()]).await? == 1)
+}
+
 /// Ends an open task and all its open descendants; answers with the record of each, the task's own first. Empty
 /// when it was not open any more.
 pub(crate) async fn end(

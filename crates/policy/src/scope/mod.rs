@@ -125,6 +125,27 @@ impl Scope {
         Self { tools: Vec::new(), resources: Vec::new(), prompts: Vec::new(), deadline }
     }
 
+    /// A scope of all tools with some effects; with `read` also of all resources and prompts, which are read.
+    pub fn of_effects(effects: BTreeSet<Effect>, deadline: Timestamp) -> Self {
+        let mut scope = Self::nothing(deadline);
+        if effects.contains(&Effect::Read) {
+            let uri = UriRule::Prefix(String::new());
+            scope.resources.push(ResourceRule { server: Pattern::Any, uri });
+            scope.prompts.push(PromptRule { server: Pattern::Any, prompt: Pattern::Any });
+        }
+        if !effects.is_empty() {
+            let (server, tool) = (Pattern::Any, Pattern::Any);
+            scope.tools.push(ToolRule { server, tool, effects: Some(effects), constraints: Vec::new() });
+        }
+        scope
+    }
+
+    /// The effects of a scope that [`of_effects`](Self::of_effects) could have made.
+    pub fn by_effects(&self) -> Option<BTreeSet<Effect>> {
+        let effects = self.tools.first()?.effects.clone()?;
+        (Self::of_effects(effects.clone(), self.deadline) == *self).then_some(effects)
+    }
+
     /// Whether the scope is within its bounds and each constraint can be checked.
     pub fn check(&self) -> Result<(), ScopeError> {
         let error = |field: String, why: &str| Err(ScopeError { field, why: why.to_owned() });

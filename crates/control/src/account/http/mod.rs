@@ -235,7 +235,7 @@ async fn revoke(
     let guest = &posted.guest;
     let session = signed_in(&control, guest)?;
     let id: DelegationId = id.parse().map_err(|_| Trouble::Missing(guest.language))?;
-    let revoked = control.revoke_delegation(session, &id, Some(session.person()), "taken back").await;
+    let revoked = control.take_back(session, &id, session.person()).await;
     revoked.map_err(trouble(guest))?;
     Ok(redirect("/account?done=revoked", &[]))
 }

@@ -1,5 +1,6 @@
 //! People: signing in, agreeing, taking back. Pages are driven as a browser without scripts drives them.
 
+mod adding;
 mod agreeing;
 mod browser;
 mod devices;
