@@ -106,9 +106,20 @@ await shows("consent is narrowed and refused by the keyboard alone", async () =>
   assert.equal((await answer).searchParams.get("error"), "access_denied");
   await page.goto(request());
   const allowed = sent(page);
+  await page.focus("input[name=effect_destroy]");
+  await page.keyboard.press("Space");
   await page.focus("button[value=allow]");
   await page.keyboard.press("Enter");
   assert.ok((await allowed).searchParams.get("code"));
+  // What was left out is asked for later, alone.
+  await page.goto(request("&scope=tools:destroy"));
+  await accessible(page, "consent-more");
+  assert.deepEqual(await page.locator("ul.plain li").allInnerTexts(), ["Read and search", "Fetch from outside", "Create and change", "Send to others"]);
+  assert.deepEqual(await page.locator("fieldset label").allInnerTexts(), ["Delete"]);
+  const declined = sent(page);
+  await page.focus("button[value=deny]");
+  await page.keyboard.press("Enter");
+  assert.equal((await declined).searchParams.get("error"), "access_denied");
 });
 
 await shows("step-up: whoever must prove themself anew does so with the passkey, and goes on", async () => {
@@ -198,7 +209,7 @@ await shows("every page in the dark, at phone width and in four languages", asyn
     const page = await watched(small);
     await page.goto(`${writ.url}/account`);
     assert.match(await page.innerText("h1"), new RegExp(words));
-    for (const [name, path] of [["account", "/account"], ["password", "/account/password"], ["totp", "/account/totp"], ["device", "/device"], ["logout", "/logout"], ["consent", request("&prompt=consent")], ["mistake", "/oauth2/authorize?client_id=nobody"]]) {
+    for (const [name, path] of [["account", "/account"], ["password", "/account/password"], ["totp", "/account/totp"], ["device", "/device"], ["logout", "/logout"], ["consent", request("&prompt=consent")], ["consent-more", request("&scope=tools:destroy")], ["mistake", "/oauth2/authorize?client_id=nobody"]]) {
       await page.goto(new URL(path, writ.url).href);
       page.complaints = page.complaints.filter((text) => !text.includes("400 (Bad Request)"));
       await accessible(page, `${name}-${language}-dark-phone`);

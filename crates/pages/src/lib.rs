@@ -19,6 +19,6 @@ pub use language::Language;
 pub use letter::Letter;
 pub use page::{Notice, Page};
 pub use view::{
-    Account, AgentRow, AuthenticatorRow, CallRow, Ceremony, Choice, Codes, ConfirmSignOut, Consent, Device,
-    Factor, Join, Login, Message, Recover, Rule, SecondFactor, SessionRow, Setup, TotpSetup, Trust,
+    Account, AgentRow, Already, AuthenticatorRow, CallRow, Ceremony, Choice, Codes, ConfirmSignOut, Consent,
+    Device, Factor, Join, Login, Message, Recover, Rule, SecondFactor, SessionRow, Setup, TotpSetup, Trust,
 };

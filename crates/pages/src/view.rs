@@ -192,6 +192,15 @@ pub enum Trust {
     OnThisMachine,
 }
 
+/// A task that a person agreed to before.
+#[derive(Debug)]
+pub struct Already {
+    /// The effects that it has, by keys.
+    pub effects: Vec<String>,
+    /// When it ends.
+    pub until: Timestamp,
+}
+
 /// May this agent act for you?
 #[derive(Debug, Template)]
 #[template(path = "consent.html")]
@@ -222,8 +231,8 @@ pub struct Consent {
     pub resource: String,
     /// Rules that the client asked for, each of which can be left out.
     pub rules: Vec<Rule>,
-    /// The effects that the task has, by keys, where it is about adding to one.
-    pub already: Vec<String>,
+    /// The task that it is about adding to.
+    pub already: Option<Already>,
     /// Effects that the task may have, each of which can be left out; for a client that named no rules.
     pub effects: Vec<Choice>,
     /// How long.

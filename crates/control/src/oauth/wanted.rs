@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use base::{Error, PersonId, Timestamp};
-use pages::{Choice, Consent, Page, Rule, Trust};
+use pages::{Already, Choice, Consent, Page, Rule, Trust};
 use policy::{Effect, Pattern, PromptRule, ResourceRule, Scope, ToolRule, UriRule};
 use wire::oauth::{ErrorCode, Form, NewTask, OAuthError, SignedIn, TaskDetails};
 
@@ -96,7 +96,10 @@ impl Control {
                 Audience::Api | Audience::UserInfo => String::new(),
             },
             rules: new.map(shown_rules).transpose().map_err(Unwanted::Client)?.unwrap_or_default(),
-            already: widens.iter().flat_map(|widens| &widens.has).map(|effect| label(*effect)).collect(),
+            already: widens.as_ref().map(|widens| Already {
+                effects: widens.has.iter().map(|effect| label(*effect)).collect(),
+                until: widens.task.scope.deadline,
+            }),
             effects: match &widens {
                 Some(widens) => effects(&widens.new),
                 None if is_agent && new.is_none() => effects(&offered(asked)),
