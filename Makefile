@@ -48,7 +48,7 @@ verify: test ## the same and the long tests at full size: crash rounds, mutation
 	@echo "make verify: the long tests are green"
 
 bench: ## micro-benchmarks, then the load run next to its reference points
-	@scripts/setup.sh rust
+	@scripts/setup.sh rust bench
 	cargo build --profile dist --package writ
 	cargo bench --package writ-policy --bench '*'
 	tools/loadgen/bench.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings a Debian machine to the point where `make test` runs, or says exactly what is missing.
 #
-#   scripts/setup.sh [rust] [postgres] [nginx] [strace] [clients] [browser]      nothing named: all of them
+#   scripts/setup.sh [rust] [postgres] [nginx] [strace] [clients] [browser] [bench]      nothing named: all but the last
 #
 # Idempotent, and quick when everything is there. Downloads land under ${WRIT_CACHE:-$HOME/.cache/writ}; only
 # Debian packages are installed into the system, and only by root. Versions are pinned in the files that are
@@ -25,7 +25,8 @@ main() {
             strace) check_strace ;;
             clients) check_clients ;;
             browser) check_browser ;;
-            *) echo "setup: unknown part \`$part\`: choose among rust, postgres, nginx, strace, clients, browser" >&2; exit 2 ;;
+            bench) check_bench ;;
+            *) echo "setup: unknown part \`$part\`: choose among rust, postgres, nginx, strace, clients, browser, bench" >&2; exit 2 ;;
         esac
     done
     if ((${#missing[@]})); then
@@ -67,6 +68,11 @@ check_browser() {
     else
         missing+=("node 20 or newer with npm, for the tests in a browser")
     fi
+}
+
+# A reference point that a run goes without where there is no Node.
+check_bench() {
+    if has_node 20; then install_with_npm "$cache/oidc-provider" tools/loadgen/oidc-provider "oidc-provider, to compare tokens with"; fi
 }
 
 check_clients() {

@@ -4,6 +4,7 @@
 # Direct, nginx (where installed), the reference gateway (its token checked once, and at each call), and Writ with its defaults on:
 # authentication, policy with 1,000 grants, and the record, durable before each call is forwarded (strict mode) or within 100 ms
 # after it (asynchronous mode, for the reads that these calls are).
+# Tokens of Writ, each on record before it leaves, stand beside those of npm oidc-provider, which keeps nothing.
 # Two more ways into Writ stand beside the gateway that verifies at each call: a DPoP proof with each call, and tokens that were
 # never seen before.
 # Sizes: BENCH_SLICE (seconds, 2), BENCH_ROUNDS (3), BENCH_CONCURRENCY ("1 16 64"), BENCH_TOKENS (3000, for the tokens never seen;
@@ -14,7 +15,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 port=${BENCH_PORT:-19000}
-refgw_port=$((port + 1)) nginx_port=$((port + 2)) each_port=$((port + 3))
+refgw_port=$((port + 1)) nginx_port=$((port + 2)) each_port=$((port + 3)) oidc_port=$((port + 4))
 slice=${BENCH_SLICE:-2} rounds=${BENCH_ROUNDS:-3}
 export CARGO_TARGET_DIR=${WRIT_CACHE:-$HOME/.cache/writ}/target/loadgen
 bin=$CARGO_TARGET_DIR/release
@@ -23,6 +24,8 @@ trap 'finish' EXIT
 pids=()
 # shellcheck source=tools/loadgen/writ.sh
 source ./writ.sh
+# shellcheck source=tools/loadgen/tokens.sh
+source ./tokens.sh
 
 main() {
     cargo build --release --quiet --locked
@@ -43,6 +46,7 @@ main() {
         echo "bench: nginx is not installed, its reference point is left out" >&2
     fi
     for mode in strict asynchronous; do writ_up "$mode" "http://127.0.0.1:$port/mcp"; done
+    tokens_up strict
     local concurrency
     for concurrency in ${BENCH_CONCURRENCY:-1 16 64}; do
         measure direct "$concurrency" --url "http://127.0.0.1:$port/mcp" --pid "${pids[0]}"
@@ -57,6 +61,7 @@ main() {
         done
         measure writ-strict-dpop "$concurrency" --url "${writ_mcp_url[strict]}" --bearer-file "${writ_bound_file[strict]}" \
             --dpop-key "${writ_key_file[strict]}" --pid "${writ_pid[strict]}"
+        tokens_measure "$concurrency"
     done
     if ((${BENCH_TOKENS:-3000} > 0)); then measure_cold "${BENCH_TOKENS:-3000}"; fi
     if ((${BENCH_AGENTS:-10000} > 0)); then writ_crowd "${BENCH_AGENTS:-10000}"; fi

@@ -27,6 +27,7 @@ mod kill;
 mod left;
 mod local;
 mod mutations;
+mod once;
 mod openapi;
 mod operator;
 mod policies;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
+use wire::jose::{Algorithm, SigningKey};
 
 use super::browser::{Browser, CALLBACK, CHALLENGE, PASSWORD, redeem, refresh, request};
 use crate::{
     app::{App, each_database},
-    client::CRM,
+    client::{CRM, token_proof},
 };
 
 /// How many come together.
@@ -154,6 +155,50 @@ async fn race_for_links(rounds: usize) {
     .await;
 }
 
+async fn race_for_proofs(rounds: usize) {
+    each_database(move |app| async move {
+        let (app, _) = prepared(app).await;
+        let rex = Arc::new(app.client("rex").await);
+        let key = SigningKey::generate(Algorithm::Es256).unwrap();
+        for _ in 0..rounds {
+            let proof = token_proof(&app, &key);
+            // Each with an assertion of its own, which counts once like the proof.
+            let won = race(&app, |app| {
+                let (rex, proof) = (Arc::clone(&rex), proof.clone());
+                async move {
+                    let form = [("grant_type", "client_credentials"), ("resource", CRM)];
+                    rex.ask(&app, "/oauth2/token", proof, &form).await.status == 200
+                }
+            })
+            .await;
+            assert_eq!(won, 1);
+        }
+    })
+    .await;
+}
+
+async fn race_for_assertions(rounds: usize) {
+    each_database(move |app| async move {
+        let (app, _) = prepared(app).await;
+        let rex = app.client("rex").await;
+        for _ in 0..rounds {
+            let mut form = rex.proving(&app);
+            form.extend([("grant_type", "client_credentials".to_owned()), ("resource", CRM.to_owned())]);
+            let won = race(&app, |app| {
+                let form = form.clone();
+                async move {
+                    let form: Vec<(&str, &str)> =
+                        form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                    app.form("/oauth2/token", HeaderMap::new(), &form).await.status == 200
+                }
+            })
+            .await;
+            assert_eq!(won, 1);
+        }
+    })
+    .await;
+}
+
 /// A generator of codes, made by the page: its seed, and the recovery codes.
 async fn with_totp(app: &App, browser: &mut Browser) -> (String, Vec<String>) {
     let page = browser.get(app, "/account/totp").await;
@@ -267,5 +312,7 @@ races! {
     race_for_device_codes = device_codes;
     race_for_pushed_requests = pushed_requests;
     race_for_links = links;
+    race_for_proofs = proofs;
+    race_for_assertions = assertions;
     race_for_generated_and_recovery_codes = generated_and_recovery_codes;
 }
