@@ -14,6 +14,12 @@ if [[ -x $own/node ]]; then export PATH=$own:$PATH; fi
 [[ -x $WRIT_BIN ]] || { echo "e2e: there is no \`$WRIT_BIN\`: run \`cargo build --package writ\`, or name it in WRIT_BIN" >&2; exit 1; }
 (($#)) || set -- pages clients sites
 
+# A site in Rust has a workspace of its own.
+export RELYING_PARTY=$WRIT_CACHE/target/relying-party/debug/relying-party
+if [[ " $* " == *" sites "* ]]; then
+    CARGO_TARGET_DIR=$WRIT_CACHE/target/relying-party cargo build --quiet --locked --manifest-path tests/e2e/relying-party/Cargo.toml
+fi
+
 # Packages are found from where a script lies, so the scripts go to the packages.
 cp tests/e2e/*.mjs tests/e2e/client.py "$WRIT_CACHE/e2e/"
 failed=0

@@ -1,7 +1,9 @@
 // Sites that people sign in to: openid-client and oauth4webapi as they are documented, against Writ as OpenID provider.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import http from "node:http";
 import https from "node:https";
+import { createInterface } from "node:readline";
 import * as jose from "jose";
 import * as oauth from "oauth4webapi";
 import * as openid from "openid-client";
@@ -116,6 +118,20 @@ await shows("oauth4webapi checks every step by itself", async () => {
   const info = await oauth.userInfoRequest(server, client, tokens.access_token, insecure);
   const claims = await oauth.processUserInfoResponse(server, client, oauth.getValidatedIdTokenClaims(tokens).sub, info);
   assert.equal(claims.email, "maya@example.com");
+});
+
+await shows("the crate openidconnect checks every step, too", async () => {
+  const party = spawn(process.env.RELYING_PARTY, [writ.url, "site", secret, callback], { stdio: ["pipe", "pipe", "pipe"] });
+  let log = "";
+  party.stderr.on("data", (text) => (log += text));
+  const ended = new Promise((resolve) => party.on("exit", resolve));
+  let who;
+  for await (const line of createInterface({ input: party.stdout })) {
+    if (line.startsWith("authorize ")) party.stdin.write(`${await answered(line.slice(10))}\n`);
+    if (line.startsWith("is ")) who = line.split(" ").slice(2);
+  }
+  assert.equal(await ended, 0, log);
+  assert.deepEqual(who, ["maya@example.com", "urn:writ:acr:1fa"]);
 });
 
 await shows("signing out for a site asks, and leads back", async () => {
