@@ -1,7 +1,7 @@
 //! The control plane as a server runs it: store, follower, routes; a clock that stands still.
 
 use axum::{Router, body::Body, http::Request};
-use base::{Event, EventKind};
+use base::{Event, EventKind, Sender};
 use control::{
     authenticator::Cost,
     authority::System,
@@ -158,10 +158,30 @@ impl App {
         self.send(Method::POST, path, headers, Body::from(body)).await
     }
 
+    /// The same from an address.
+    pub(crate) async fn form_from(
+        &self,
+        address: &str,
+        path: &str,
+        mut headers: HeaderMap,
+        form: &[(&str, &str)],
+    ) -> Answer {
+        headers.insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let mut request = Request::builder().method(Method::POST).uri(path).body(Body::from(body)).unwrap();
+        *request.headers_mut() = headers;
+        request.extensions_mut().insert(Sender::Stranger(address.into()));
+        self.serve(request).await
+    }
+
     /// Sends anything.
     pub(crate) async fn send(&self, method: Method, path: &str, headers: HeaderMap, body: Body) -> Answer {
         let mut request = Request::builder().method(method).uri(path).body(body).unwrap();
         *request.headers_mut() = headers;
+        self.serve(request).await
+    }
+
+    async fn serve(&self, request: Request<Body>) -> Answer {
         let response = self.routes.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();

@@ -4,6 +4,7 @@ mod adding;
 mod agreeing;
 mod browser;
 mod devices;
+mod guessing;
 mod nodes;
 mod openid;
 mod redirects;

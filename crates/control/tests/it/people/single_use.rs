@@ -200,7 +200,7 @@ async fn race_for_assertions(rounds: usize) {
 }
 
 /// A generator of codes, made by the page: its seed, and the recovery codes.
-async fn with_totp(app: &App, browser: &mut Browser) -> (String, Vec<String>) {
+pub(super) async fn with_totp(app: &App, browser: &mut Browser) -> (String, Vec<String>) {
     let page = browser.get(app, "/account/totp").await;
     let seed = page
         .html
@@ -225,7 +225,7 @@ async fn with_totp(app: &App, browser: &mut Browser) -> (String, Vec<String>) {
 }
 
 /// RFC 6238, computed here on its own.
-fn totp(base32: &str, now: base::Timestamp) -> String {
+pub(super) fn totp(base32: &str, now: base::Timestamp) -> String {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let mut bits: Vec<u8> = Vec::new();
     for digit in base32.chars() {
