@@ -18,7 +18,7 @@ const LISTEN_DEFAULT: &str = "127.0.0.1:8420";
 #[derive(Debug, Args)]
 #[command(
     before_help = "$ writ up --data .writ",
-    after_help = "Flags win over WRIT_DATABASE, and both over the configuration file. The file is TOML with the keys listen, public_url, tls_cert, tls_key, database, apply, asynchronous_reads, registration and dpop_nonces, and the tables connections, bodies, egress, mail and local: see docs/reference/configuration.md."
+    after_help = "Flags win over WRIT_DATABASE, and both over the configuration file. The file is TOML with the keys listen, public_url, tls_cert, tls_key, database, apply, asynchronous_reads, registration, dpop_nonces and trusted_proxies, and the tables connections, bodies, egress, mail and local: see docs/reference/configuration.md."
 )]
 pub(crate) struct Up {
     /// The folder for everything that this node keeps; made when it is not there
@@ -108,6 +108,7 @@ impl Up {
             local: file.local,
             registration: file.registration,
             dpop_nonces: file.dpop_nonces,
+            trusted_proxies: file.trusted_proxies,
             egress: file.egress,
             mail: file.mail,
         })

@@ -12,7 +12,7 @@ use super::agent::Agent;
 use super::sample::{self, NAMES, Sample};
 use crate::api_client::ApiClient;
 use crate::edge::SystemDice;
-use crate::up::{Connections, EgressRules, HeldMax, Options, Server};
+use crate::up::{Connections, EgressRules, HeldMax, Options, Proxies, Server};
 
 /// The configuration; the shop's address is filled in.
 const DOCUMENTS: &str = include_str!("shop.yaml");
@@ -55,6 +55,7 @@ impl Stage {
             local: std::collections::BTreeMap::new(),
             registration: false,
             dpop_nonces: false,
+            trusted_proxies: Proxies::default(),
             egress: EgressRules::default(),
             mail: None,
         };

@@ -31,7 +31,8 @@ use tower::ServiceExt as _;
 use super::{
     framing::{Framing, refusal},
     panics,
-    places::{Lane, Place},
+    places::{Lane, Place, sender_at},
+    proxies::Proxies,
     unread::Offers,
 };
 use crate::plane::ControlPlane;
@@ -50,6 +51,8 @@ pub(super) struct Host {
     /// HTTP for the reserved lane: one request at a time.
     pub(super) reserved: auto::Builder<TokioExecutor>,
     pub(super) services: Services,
+    /// The reverse proxies whose word about their clients counts.
+    pub(super) proxies: Arc<Proxies>,
     /// How long a connection may be without a request.
     pub(super) idle: Duration,
 }
@@ -105,6 +108,7 @@ impl Host {
         mut stopped: watch::Receiver<bool>,
     ) {
         let (lane, sender) = (place.lane(), place.sender());
+        let proxies = self.proxies.trust(place.peer()).then(|| Arc::clone(&self.proxies));
         let activity = Activity::begin();
         let requests = activity.clone();
         let (services, idle) = (self.services.clone(), self.idle(lane));
@@ -117,7 +121,8 @@ impl Host {
             let (under_way, services, offers) = (activity.request(), services.clone(), offers.clone());
             // SECURITY: a peer of HTTP/2 may have sent more before it learns that the connection ends.
             let is_first = !is_used.swap(true, Ordering::Relaxed);
-            request.extensions_mut().insert(sender.clone());
+            let client = proxies.as_ref().and_then(|proxies| proxies.client(request.headers()));
+            request.extensions_mut().insert(client.map_or_else(|| sender.clone(), sender_at));
             async move {
                 // Connections of HTTP/2 are ended by a frame of their own (RFC 9113, section 8.2.2).
                 let framing = Framing::of(request.version(), request.headers());

@@ -19,6 +19,7 @@ use url::Url;
 use super::{
     connection::{Host, Services},
     places::{Caps, Place, Places},
+    proxies::Proxies,
 };
 
 /// The most bytes of a request's head. Two tokens of the longest kind fit.
@@ -68,11 +69,12 @@ impl Listener {
         self,
         services: Services,
         room: Room,
+        proxies: Proxies,
         mut stopped: watch::Receiver<bool>,
     ) -> std::io::Result<()> {
         let places = Places::new(room.general, room.reserved);
         let (general, reserved) = (http(room.idle, STREAMS_MAX), http(room.idle, 1));
-        let host = Host { general, reserved, services, idle: room.idle };
+        let host = Host { general, reserved, services, proxies: proxies.into(), idle: room.idle };
         // Gone when the last connection is.
         let (stop, stopping) = watch::channel(false);
         loop {

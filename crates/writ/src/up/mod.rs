@@ -11,6 +11,7 @@ mod ops;
 mod options;
 mod panics;
 mod places;
+mod proxies;
 mod room;
 mod telemetry;
 mod unread;
@@ -19,6 +20,7 @@ mod upkeep;
 pub(crate) use documents::{Placed, parse_documents, read_documents};
 pub(crate) use held::HeldMax;
 pub(crate) use options::{EgressRules, File, Options};
+pub(crate) use proxies::Proxies;
 pub(crate) use room::Connections;
 pub(crate) use telemetry::start_logging;
 
@@ -109,7 +111,7 @@ impl Server {
         let router = routes(&control, bodies);
         let services = Services { gateway, router };
         let (stop, stopped) = watch::channel(false);
-        let served = tokio::spawn(listener.serve(services, room, stopped));
+        let served = tokio::spawn(listener.serve(services, room, options.trusted_proxies.clone(), stopped));
         if let Some(path) = &options.ready_file {
             write_ready_file(path, &url)?;
         }

@@ -7,7 +7,7 @@ use base::Secret;
 use serde::Deserialize;
 use url::Url;
 
-use super::{Connections, HeldMax, mail::MailOptions};
+use super::{Connections, HeldMax, Proxies, mail::MailOptions};
 use crate::local::LocalServer;
 
 /// How to run the server.
@@ -39,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) registration: bool,
     /// Whether DPoP proofs count only with a nonce of the server.
     pub(crate) dpop_nonces: bool,
+    /// The reverse proxies whose word about their clients' addresses counts.
+    pub(crate) trusted_proxies: Proxies,
     /// What the client for strangers' addresses may reach beside the public Internet.
     pub(crate) egress: EgressRules,
     /// How mail goes out, where it does.
@@ -98,6 +100,8 @@ pub(crate) struct File {
     pub(crate) registration: bool,
     #[serde(default)]
     pub(crate) dpop_nonces: bool,
+    #[serde(default)]
+    pub(crate) trusted_proxies: Proxies,
     #[serde(default)]
     pub(crate) egress: EgressRules,
     pub(crate) mail: Option<MailOptions>,
@@ -161,6 +165,7 @@ mod tests {
             local: BTreeMap::new(),
             registration: false,
             dpop_nonces: false,
+            trusted_proxies: super::Proxies::default(),
             egress: super::EgressRules::default(),
             mail: None,
         }

@@ -51,6 +51,7 @@ pub(super) struct Places(Arc<Mutex<Ledger>>);
 #[derive(Debug)]
 pub(super) struct Place {
     places: Places,
+    peer: IpAddr,
     network: Network,
     lane: Lane,
     seat: Seat,
@@ -92,7 +93,7 @@ impl Places {
         let seat = Seat::default();
         let lane = self.with(|ledger| ledger.take(network, &seat))?;
         metrics::gauge!("writ_connections", "lane" => lane.as_str()).increment(1.0);
-        Some(Place { places: self.clone(), network, lane, seat })
+        Some(Place { places: self.clone(), peer, network, lane, seat })
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
@@ -117,10 +118,20 @@ impl Place {
         drop(self.seat.0.is_replaced.subscribe().wait_for(|&is_replaced| is_replaced).await);
     }
 
-    /// Whose the connection is while nobody is known: its address, as far as it counts as one.
-    pub(super) fn sender(&self) -> Sender {
-        Sender::Stranger(self.network.to_string().into())
+    /// Where the connection comes from.
+    pub(super) const fn peer(&self) -> IpAddr {
+        self.peer
     }
+
+    /// Whose the connection is while nobody is known.
+    pub(super) fn sender(&self) -> Sender {
+        sender_at(self.peer)
+    }
+}
+
+/// Somebody of whom nothing is known but an address, as far as it counts as one.
+pub(super) fn sender_at(address: IpAddr) -> Sender {
+    Sender::Stranger(Network::of(address).to_string().into())
 }
 
 impl Drop for Place {

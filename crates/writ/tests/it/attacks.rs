@@ -4,6 +4,7 @@
 mod crowding;
 mod delegation;
 mod evidence;
+mod forwarded;
 mod held;
 mod hoarding;
 mod life;
