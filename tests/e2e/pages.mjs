@@ -1,9 +1,10 @@
 // People at the pages: passkeys, step-up, recovery, the keyboard, accessibility, both themes, phone width, four languages.
 import assert from "node:assert/strict";
 import { readFile, readdir } from "node:fs/promises";
+import http from "node:http";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { PASSWORD, Writ, arrive, browser, device, end, shows, until, watched } from "./lib.mjs";
+import { PASSWORD, Writ, arrive, browser, device, end, freePort, shows, until, watched } from "./lib.mjs";
 
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const shots = process.env.SHOTS;
@@ -27,23 +28,28 @@ async function accessible(page, name) {
   if (shots) await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
 }
 
+// The client's site, where people are sent back to.
+const site = http.createServer((_, response) => response.end("the client"));
+const port = await freePort();
+await new Promise((resolve) => site.listen(port, "localhost", resolve));
+const callback = `http://localhost:${port}/callback`;
+
 const context = await chromium.newContext({ viewport: { width: 1000, height: 900 } });
 const page = await watched(context);
 const keys = await device(page);
 const link = await writ.person("maya", "Maya Lind");
-await writ.cli("client", "create", "helper", "--display-name", "Helper", "--redirect-uri", `${writ.url}/nowhere-client`, "--redirect-uri", "https://client.example/callback");
+await writ.cli("client", "create", "helper", "--display-name", "Helper", "--redirect-uri", `${writ.url}/nowhere-client`, "--redirect-uri", callback);
 await writ.cli("server", "add", "notes", "http://127.0.0.1:9/mcp");
 const challenge = "code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
-const request = (more = "") => `${writ.url}/oauth2/authorize?response_type=code&client_id=helper&redirect_uri=https%3A%2F%2Fclient.example%2Fcallback&${challenge}&state=s&resource=${encodeURIComponent(`${writ.url}/mcp/notes`)}${more}`;
-/** Where the browser is sent; the client's site is not there. */
+const request = (more = "") => `${writ.url}/oauth2/authorize?response_type=code&client_id=helper&redirect_uri=${encodeURIComponent(callback)}&${challenge}&state=s&resource=${encodeURIComponent(`${writ.url}/mcp/notes`)}${more}`;
+/** Where the browser is sent, once it is there. */
 const sent = (page) => {
-  const answer = page.waitForRequest((request) => request.url().startsWith("https://client.example/"), { timeout: 30_000 });
-  const url = answer.then((request) => new URL(request.url()));
+  const asked = page.waitForRequest((request) => request.url().startsWith(callback), { timeout: 30_000 });
+  const url = asked.then((request) => page.waitForURL(request.url()).then(() => new URL(request.url())));
   // It may fail while something else is waited for, which then fails too.
   url.catch(() => {});
   return url;
 };
-await context.route("https://client.example/**", (route) => route.fulfill({ body: "the client" }));
 
 await shows("a passkey is made by whoever comes by a link", async () => {
   await page.goto(link);
@@ -67,8 +73,8 @@ await shows("the passkey signs in by one press, and where the name is typed", as
   await page.click("form[data-passkey] button");
   await page.waitForURL("**/account");
   await page.click(".who button");
-  // Conditional: whoever has a passkey is offered it without a press.
-  await page.goto(`${writ.url}/login`);
+  // Conditional: whoever has a passkey is offered it without a press, perhaps before the page is whole.
+  await page.goto(`${writ.url}/login`).catch(() => {});
   await page.waitForURL("**/account", { timeout: 10000 });
 });
 
@@ -124,9 +130,9 @@ await shows("consent is narrowed and refused by the keyboard alone", async () =>
 
 await shows("step-up: whoever must prove themself anew does so with the passkey, and goes on", async () => {
   const answer = sent(page);
-  await page.goto(request("&prompt=login&acr_values=phr"));
-  await page.waitForURL("**/login?visit=*").catch(() => {});
-  if (page.url().includes("/login")) await page.click("form[data-passkey] button").catch(() => {});
+  // The device is there: the page may have gone on before it is whole.
+  await page.goto(request("&prompt=login&acr_values=phr")).catch(() => {});
+  await page.click("form[data-passkey] button", { timeout: 3000 }).catch(() => {});
   assert.ok((await answer).searchParams.get("code"), "agreed to before");
 });
 
@@ -202,6 +208,39 @@ await shows("a password, a generator of codes and recovery codes work without a 
   await plain.close();
 });
 
+await shows("what strangers and people write is text and nothing else, two hundred times", async () => {
+  const code = "pwned=1";
+  const acts = [`<script>${code}</script>`, `<img src=x onerror=${code}>`, `<svg/onload=${code}>`, `<svg><script>${code}</script></svg>`, `<body onload=${code}>`, `<iframe srcdoc="<script>parent.${code}</script>">`, `<iframe src="javascript:parent.${code}">`, `<a href="javascript:${code}" autofocus onfocus=${code}>x</a>`, `<details open ontoggle=${code}>`, `<input autofocus onfocus=${code}>`, `<math><mtext><script>${code}</script>`, `<base href="//evil.example/">`, `<meta http-equiv=refresh content="0;url=javascript:${code}">`, `<link rel=stylesheet href="data:text/css,*{display:none}">`, `<style>*{display:none}</style>`, `<form action="//evil.example"><button>x</button></form>`, `onmouseover=${code} x=`, `javascript:${code}`, `&lt;script&gt;${code}&lt;/script&gt;`, `&#60;script&#62;${code}&#60;/script&#62;`, `\\u003cscript\\u003e${code}`, `%3Cscript%3E${code}%3C/script%3E`, "{{7*7}}${7*7}", `\u202e<script>${code}</script>`, `\uff1cscript\uff1e${code}`];
+  const strings = ["", '"', "'", ">", "</textarea>", "</title>", "-->", "`"].flatMap((out) => acts.map((act) => out + act));
+  assert.equal(strings.length, 200);
+  const details = (some) => JSON.stringify([{ type: "writ_task", purpose: some[0], instruction: some[1], tools: some.map((tool) => ({ server: "notes", tool, constraints: [{ argument: "/to", rule: { one_of: [tool] } }] })) }]);
+  const base = { client_id: "helper", response_type: "code", redirect_uri: callback, code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", code_challenge_method: "S256", resource: `${writ.url}/mcp/notes`, prompt: "consent" };
+  page.complaints = [];
+  const inert = async (what) => assert.deepEqual([await page.evaluate(() => window.pwned), page.url().startsWith(writ.url), page.complaints], [undefined, true, []], what);
+  for (let at = 0; at < strings.length; at += 40) {
+    const some = strings.slice(at, at + 40);
+    const pushed = await fetch(`${writ.url}/oauth2/par`, { method: "POST", body: new URLSearchParams({ ...base, authorization_details: details(some) }) });
+    const { request_uri, error_description } = await pushed.json();
+    assert.ok(request_uri, error_description);
+    await page.goto(`${writ.url}/oauth2/authorize?client_id=helper&request_uri=${request_uri}`);
+    assert.deepEqual(await page.locator("fieldset strong").evaluateAll((all) => all.map((one) => one.textContent)), some.map((tool) => `notes/${tool}`));
+    await inert("rules");
+  }
+  for (const text of acts) {
+    page.complaints = [];
+    await page.goto(`${writ.url}/oauth2/authorize?client_id=${encodeURIComponent(text)}&redirect_uri=${encodeURIComponent(text)}&state=${encodeURIComponent(text)}`);
+    page.complaints = page.complaints.filter((text) => !text.includes("400 (Bad Request)"));
+    await inert("an address");
+  }
+  // Whoever has such a name, on a browser that calls itself something like it.
+  const odd = await chromium.newContext({ userAgent: `Mozilla/5.0 ${acts[1]} Chrome/1`, javaScriptEnabled: true });
+  const own = await watched(odd);
+  await arrive(own, await writ.person("eve", acts[0]));
+  assert.ok((await own.innerText("body")).includes(acts[0]));
+  assert.deepEqual([await own.evaluate(() => window.pwned), own.complaints], [undefined, []]);
+  await odd.close();
+});
+
 await shows("every page in the dark, at phone width and in four languages", async () => {
   for (const [language, words] of [["en", "My access"], ["de", "Mein Zugang"], ["es", "Mi acceso"], ["zh", "我的访问"]]) {
     const state = await context.storageState();
@@ -233,5 +272,6 @@ async function totp(base32) {
 }
 
 await chromium.close();
+site.close();
 await writ.stop();
 end();
