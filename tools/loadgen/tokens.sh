@@ -9,7 +9,8 @@ oidc=${WRIT_CACHE:-$HOME/.cache/writ}/oidc-provider
 oidc_pid='' writ_basic='' delegated=''
 
 tokens_up() {
-    local -x WRIT_URL=${writ_mcp_url[$1]%/mcp/bench}
+    local -x WRIT_URL=${writ_mcp_url[$1]%/mcp/bench} WRIT_TOKEN
+    WRIT_TOKEN=$(<"${BENCH_DIR:-$work}/writ-$1/admin.token")
     writ_basic=$(printf 'caller:%s' "$("$writ" agent keys add caller --secret)" | base64 -w 0)
     delegated=$("$writ" person token create maya --label bench)
     if [[ ! -d $oidc/node_modules ]]; then
