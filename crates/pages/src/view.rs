@@ -195,6 +195,8 @@ pub enum Trust {
 /// A task that a person agreed to before.
 #[derive(Debug)]
 pub struct Already {
+    /// Its id; comes back with the answer, so that what is added to is what was shown.
+    pub task: String,
     /// The effects that it has, by keys.
     pub effects: Vec<String>,
     /// When it ends.

@@ -215,7 +215,9 @@ impl Control {
                 self.refuse_device(session, &device.digest).await?;
                 return Ok(Next::DeviceDone);
             }
-            if let Some(widens) = self.to_widen((&answering, &asked), session.person()) {
+            if form.get("adds").is_some()
+                && let Some(widens) = self.to_widen((&answering, &asked), session.person())
+            {
                 self.decline(session, &widens.earlier.id, &widens.new).await?;
             }
             let error = OAuthError::new(ErrorCode::AccessDenied, "the person said no");

@@ -97,6 +97,7 @@ impl Control {
             },
             rules: new.map(shown_rules).transpose().map_err(Unwanted::Client)?.unwrap_or_default(),
             already: widens.as_ref().map(|widens| Already {
+                task: widens.task.id.to_string(),
                 effects: widens.has.iter().map(|effect| label(*effect)).collect(),
                 until: widens.task.scope.deadline,
             }),
@@ -127,7 +128,11 @@ impl Control {
             ClientUse::Person => (WantedPowers::Person, PERSON_SECONDS),
             ClientUse::SignIn => (WantedPowers::SignIn, SIGN_IN_SECONDS),
             ClientUse::Agent => {
-                if let Some(widens) = self.to_widen((answering, asked), session.person()) {
+                // SECURITY: what was shown decides. A page about a new task makes one, although there may be one to add to by now.
+                if let Some(adds) = form.get("adds") {
+                    let widens = self.to_widen((answering, asked), session.person());
+                    let widens =
+                        widens.filter(|widens| widens.task.id.as_str() == adds).ok_or(Unwanted::Form)?;
                     return self.wider(form, (answering, asked), session, &widens);
                 }
                 let number = |name: &str| form.get(name).and_then(|text| text.parse::<i64>().ok());

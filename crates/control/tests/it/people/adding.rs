@@ -155,7 +155,8 @@ async fn what_was_declined_is_not_asked_for_again() {
         let (token, _) = agree(&app, &mut ada, &page).await;
         // Said no.
         let page = ask(&app, &mut ada, "tools:destroy").await;
-        let no = [("visit", &page.hidden("visit")[..]), ("decision", "deny")];
+        let (visit, adds) = (page.hidden("visit"), page.hidden("adds"));
+        let no = [("visit", &visit[..]), ("adds", &adds), ("decision", "deny")];
         assert_eq!(
             ada.post(&app, "/consent", &no).await.parameter("error").as_deref(),
             Some("access_denied")
@@ -164,7 +165,8 @@ async fn what_was_declined_is_not_asked_for_again() {
         assert!(wanted(&app, &token, Effect::Send).await.is_some());
         // Left out.
         let page = ask(&app, &mut ada, "tools:send tools:write").await;
-        let some = [("visit", &page.hidden("visit")[..]), ("decision", "allow"), ("effect_write", "yes")];
+        let (visit, adds) = (page.hidden("visit"), page.hidden("adds"));
+        let some = [("visit", &visit[..]), ("adds", &adds), ("decision", "allow"), ("effect_write", "yes")];
         let code = ada.post(&app, "/consent", &some).await.parameter("code").expect("a code");
         let token = redeem(&app, "helper", &code).await.token();
         assert!(call(&app, &token, Effect::Write).await.is_none());
@@ -175,6 +177,7 @@ async fn what_was_declined_is_not_asked_for_again() {
         let page = ask(&app, &mut ada, "tools:fetch").await;
         let more = [
             ("visit", &page.hidden("visit")[..]),
+            ("adds", &adds),
             ("decision", "allow"),
             ("effect_fetch", "yes"),
             ("effect_destroy", "yes"),
@@ -185,6 +188,38 @@ async fn what_was_declined_is_not_asked_for_again() {
         assert_eq!(body["scope"], "tools:read tools:fetch tools:write");
         let none = ask(&app, &mut ada, "tools:admin").await;
         assert!(!none.html.contains("Administer"), "{}", none.html);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_shown_decides_whatever_was_agreed_to_meanwhile() {
+    each_database(|app| async move {
+        with_tools(&app).await;
+        let mut ada = app.arrived("ada").await;
+        // Both pages are about a new task; then there is one.
+        let (one, other) = (ask(&app, &mut ada, "tools:read").await, ask(&app, &mut ada, "tools:send").await);
+        let (first, _) = agree(&app, &mut ada, &one).await;
+        let (second, body) = agree(&app, &mut ada, &other).await;
+        assert_eq!(body["scope"], "tools:send");
+        let (one, other) = (app.caller(&first, "crm").unwrap(), app.caller(&second, "crm").unwrap());
+        assert_ne!(one.task, other.task);
+        assert_eq!(app.records(EventKind::TaskWidened).await, 0);
+        // A page about adding to a task adds to that one or to none.
+        let page = ask(&app, &mut ada, "tools:write").await;
+        let visit = page.hidden("visit");
+        let shown = [
+            ("visit", &visit[..]),
+            ("adds", one.task.as_str()),
+            ("decision", "allow"),
+            ("effect_write", "yes"),
+        ];
+        let wrong =
+            if page.hidden("adds") == one.task.as_str() { other.task.as_str() } else { one.task.as_str() };
+        let wrong = shown.map(|(name, value)| (name, if name == "adds" { wrong } else { value }));
+        let seen = ada.post(&app, "/consent", &wrong).await;
+        assert_eq!((seen.status, seen.parameter("code")), (400, None), "{}", seen.html);
+        assert_eq!(app.records(EventKind::TaskWidened).await, 0);
     })
     .await;
 }
@@ -213,7 +248,8 @@ async fn what_consent_cannot_change_is_a_plain_no() {
         let page = ask(&app, &mut ada, "tools:send").await;
         let task = app.caller(&token, "crm").unwrap().task;
         app.control.kill(&app.system(), &control::revoke::Target::Task(task), "test").await.unwrap();
-        let allow = [("visit", &page.hidden("visit")[..]), ("decision", "allow"), ("effect_send", "yes")];
+        let (visit, adds) = (page.hidden("visit"), page.hidden("adds"));
+        let allow = [("visit", &visit[..]), ("adds", &adds), ("decision", "allow"), ("effect_send", "yes")];
         let seen = ada.post(&app, "/consent", &allow).await;
         assert_eq!(seen.parameter("code"), None, "{seen:?}");
         assert_eq!(app.records(EventKind::TaskWidened).await, 0);

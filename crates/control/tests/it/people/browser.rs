@@ -201,6 +201,9 @@ pub(super) fn all_of(page: &Seen) -> Vec<(String, String)> {
         ("calls".to_owned(), "100".to_owned()),
         ("decision".to_owned(), "allow".to_owned()),
     ];
+    if page.html.contains("name=\"adds\"") {
+        form.push(("adds".to_owned(), page.hidden("adds")));
+    }
     for rest in page.html.split("type=\"checkbox\" name=\"").skip(1) {
         form.push((rest.split('"').next().unwrap().to_owned(), "yes".to_owned()));
     }

@@ -12,3 +12,4 @@ mod registering;
 mod signing_in;
 mod single_use;
 mod timing;
+mod traps;
