@@ -20,13 +20,13 @@ export async function freePort() {
 
 /** A server with its data in a folder of its own; passkeys need a name, so it is `localhost`. */
 export class Writ {
-  static async start(tables = "", keys = "") {
+  static async start(tables = "", keys = "", mail = undefined) {
     const writ = new Writ();
     writ.folder = await mkdtemp(join(tmpdir(), "writ-e2e-"));
     const port = await freePort();
     writ.url = `http://localhost:${port}`;
     const file = join(writ.folder, "writ.toml");
-    await writeFile(file, `registration = true\n${keys}\n[mail]\nfrom = "Writ <writ@example.com>"\nfolder = "${writ.folder}/mail"\n${tables}`);
+    await writeFile(file, `registration = true\n${keys}\n[mail]\nfrom = "Writ <writ@example.com>"\n${mail ?? `folder = "${writ.folder}/mail"`}\n${tables}`);
     const flags = ["--data", join(writ.folder, "data"), "--listen", `127.0.0.1:${port}`, "--public-url", writ.url, "--config", file];
     const ready = join(writ.folder, "ready");
     writ.process = spawn(process.env.WRIT_BIN, ["up", ...flags, "--ready-file", ready], { stdio: ["ignore", "ignore", "pipe"] });
@@ -52,7 +52,8 @@ export class Writ {
   }
 
   async stop() {
-    this.process.kill();
+    const ended = new Promise((resolve) => this.process.once("exit", resolve));
+    if (this.process.exitCode === null && this.process.kill()) await ended;
     await rm(this.folder, { recursive: true, force: true });
   }
 }

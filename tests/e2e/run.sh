@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # People at Writ's pages in a real browser, and the real clients and sites that send them there.
 #
-#   tests/e2e/run.sh [pages] [clients] [sites]      nothing named: all of them
+#   tests/e2e/run.sh [pages] [clients] [sites] [mail]      nothing named: all of them
 #
 # WRIT_BIN names the binary. SHOTS names a folder for pictures of every page.
 set -euo pipefail
@@ -12,7 +12,7 @@ export WRIT_BIN=${WRIT_BIN:-${CARGO_TARGET_DIR:-$WRIT_CACHE/target}/debug/writ}
 own=$WRIT_CACHE/mcp-node/node_modules/.bin
 if [[ -x $own/node ]]; then export PATH=$own:$PATH; fi
 [[ -x $WRIT_BIN ]] || { echo "e2e: there is no \`$WRIT_BIN\`: run \`cargo build --package writ\`, or name it in WRIT_BIN" >&2; exit 1; }
-(($#)) || set -- pages clients sites
+(($#)) || set -- pages clients sites mail
 
 # A site in Rust has a workspace of its own.
 export RELYING_PARTY=$WRIT_CACHE/target/relying-party/debug/relying-party

@@ -28,7 +28,7 @@ pub(super) async fn delegated(stage: &Stage, screen: &mut Screen) -> anyhow::Res
     Screen::say("maya came by a link that works once, and set a password");
 
     let mut browser = Browser::new(&stage.server.url);
-    let (request, verifier) = request(stage)?;
+    let (request, verifier) = request(stage, "")?;
     let page = browser.open(request.as_str()).await?.page("Helpdesk")?;
     let visit = input(&page, "visit")?;
     let form = [("name", "maya"), ("password", &*password), ("visit", &visit)];
@@ -64,8 +64,7 @@ pub(super) async fn delegated(stage: &Stage, screen: &mut Screen) -> anyhow::Res
     let read = call(&client, "read_ticket", json!({ "id": "4712" })).await?;
     ensure!(!read.is_error, "the program may not read: {}", read.text);
     screen.mark(Mark::Allow, "shop/read_ticket(4712), by helpdesk-maya for maya");
-    let mail = json!({ "to": "tomasz@nowak.example", "subject": "s", "body": "b" });
-    refused(screen, &client, "send_mail", mail, "").await?;
+    declined(stage, screen, &mut browser, &client).await?;
 
     let page = browser.open("/account").await?.page("helpdesk-maya")?;
     ensure!(page.contains("shop/read_ticket"), "her page does not show the call");
@@ -92,6 +91,32 @@ pub(super) async fn delegated(stage: &Stage, screen: &mut Screen) -> anyhow::Res
     Ok(())
 }
 
+/// What she left out is asked for when it is needed; she says no, and is not asked again.
+async fn declined(
+    stage: &Stage,
+    screen: &mut Screen,
+    browser: &mut Browser,
+    client: &Client,
+) -> anyhow::Result<()> {
+    let mail = json!({ "to": "tomasz@nowak.example", "subject": "s", "body": "b" });
+    match client.call_tool("send_mail", &mail).await {
+        Err(ClientError::Refused { status: http::StatusCode::FORBIDDEN, challenge, .. })
+            if challenge.contains("insufficient_scope") && challenge.contains("tools:send") => {}
+        Err(error) => bail!("sending was refused in an unexpected way: {error}"),
+        Ok(_) => bail!("a mail went out that she did not agree to"),
+    }
+    screen.mark(Mark::Deny, "shop/send_mail: insufficient_scope, her program may ask her for tools:send");
+    let (request, _) = request(stage, "tools:send")?;
+    let page = browser.open(request.as_str()).await?.page("It would also like to")?;
+    ensure!(boxes(&page) == ["effect_send"], "the page offers {:?}", boxes(&page));
+    let (visit, adds) = (input(&page, "visit")?, input(&page, "adds")?);
+    let no = [("visit", &*visit), ("adds", &adds), ("decision", "deny")];
+    let answer = browser.send("/consent", &no).await?.away()?;
+    ensure!(answer.as_str().contains("error=access_denied"), "she said no, and the program hears {answer}");
+    Screen::say("asked for that alone, maya says no");
+    refused(screen, client, "send_mail", mail, "").await
+}
+
 /// Maya's first time: an administrator's link, and a password.
 async fn arrive(stage: &Stage, password: &str) -> anyhow::Result<()> {
     let target = stage.admin.at(&["people", "maya", "invitations"]);
@@ -106,7 +131,7 @@ async fn arrive(stage: &Stage, password: &str) -> anyhow::Result<()> {
 }
 
 /// The program's request (RFC 6749, section 4.1.1, with RFC 7636 and RFC 8707), and its verifier.
-fn request(stage: &Stage) -> anyhow::Result<(Url, Secret)> {
+fn request(stage: &Stage, scope: &str) -> anyhow::Result<(Url, Secret)> {
     let verifier = format!("{}{}", nonce(), nonce());
     let mut address = stage.server.url.join("/oauth2/authorize")?;
     address.query_pairs_mut().extend_pairs([
@@ -117,6 +142,7 @@ fn request(stage: &Stage) -> anyhow::Result<(Url, Secret)> {
         ("code_challenge", CodeChallenge::of(&verifier).as_str()),
         ("code_challenge_method", "S256"),
         ("resource", &stage.gate()),
+        ("scope", scope),
     ]);
     Ok((address, Secret::new(verifier)))
 }

@@ -7,7 +7,10 @@ use anyhow::Context as _;
 use base::Secret;
 use control::login::{Mail, Post};
 use lettre::message::{Mailbox, header::ContentType};
-use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::{
+    authentication::Credentials,
+    client::{self, Certificate, TlsParameters},
+};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use serde::Deserialize;
 
@@ -35,6 +38,9 @@ struct Smtp {
     /// How the line is encrypted.
     #[serde(default)]
     tls: Tls,
+    /// Authorities of one's own, PEM, beside the public ones.
+    #[serde(default)]
+    authorities: Option<PathBuf>,
     #[serde(default)]
     username: Option<String>,
     #[serde(default)]
@@ -75,6 +81,16 @@ fn through(smtp: &Smtp, from: Mailbox) -> anyhow::Result<Post> {
         Tls::None => Ok(Transport::builder_dangerous(&smtp.host)),
     };
     let mut builder = builder.with_context(|| format!("`mail.smtp.host`: `{}`", smtp.host))?;
+    if let Some(authorities) = &smtp.authorities {
+        let parameters = trusting(&smtp.host, authorities)?;
+        builder = match smtp.tls {
+            Tls::Implicit => builder.tls(client::Tls::Wrapper(parameters)),
+            Tls::Starttls => builder.tls(client::Tls::Required(parameters)),
+            Tls::None => {
+                anyhow::bail!("`mail.smtp`: without `tls` no authority is asked; leave `authorities` out")
+            }
+        };
+    }
     if let Some(port) = smtp.port {
         builder = builder.port(port);
     }
@@ -86,6 +102,17 @@ fn through(smtp: &Smtp, from: Mailbox) -> anyhow::Result<Post> {
         let (transport, message) = (transport.clone(), written(&from, &mail));
         Box::pin(async move { transport.send(message?).await.map(drop).map_err(|error| error.to_string()) })
     }))
+}
+
+/// The public authorities, and those in a file.
+fn trusting(host: &str, authorities: &Path) -> anyhow::Result<TlsParameters> {
+    let wrong = || format!("`mail.smtp.authorities`: `{}`", authorities.display());
+    let pem = std::fs::read(authorities).with_context(wrong)?;
+    let authorities = Certificate::from_pem(&pem).with_context(wrong)?;
+    TlsParameters::builder(host.to_owned())
+        .add_root_certificate(authorities)
+        .build_rustls()
+        .with_context(wrong)
 }
 
 fn into(folder: &Path, from: Mailbox) -> anyhow::Result<Post> {
