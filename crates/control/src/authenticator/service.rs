@@ -69,14 +69,23 @@ impl Control {
         person: Option<&PersonId>,
         password: &Secret,
     ) -> Result<Result<bool, HasherBusy>, Error> {
-        // The same statement for nobody, so that the database does not tell either.
-        let nobody = PersonId::new(base::Timestamp::default(), self.inner().dice.as_ref());
-        let kept = {
-            let _place = self.inner().readers.admit(Reader::Owner).await?;
-            rows::of_person(&mut *self.store().read().await?, person.unwrap_or(&nobody)).await?
+        // SECURITY: a row is read and a document parsed whether there is one or not; only which it was differs.
+        let (dice, hasher) = (self.inner().dice.as_ref(), &self.inner().hasher);
+        let nobody = Authenticator {
+            id: AuthenticatorId::new(base::Timestamp::default(), dice),
+            person: PersonId::new(base::Timestamp::default(), dice),
+            kind: AuthenticatorKind::Password,
+            label: String::new(),
+            created: base::Timestamp::default(),
+            synced: false,
+            verifier: hasher.nobodys().to_owned(),
         };
-        let kept = kept.into_iter().find(|kept| kept.authenticator.kind == AuthenticatorKind::Password);
-        Ok(self.inner().hasher.verify(password, kept.map(|kept| kept.authenticator.verifier)).await)
+        let (kept, is_theirs) = {
+            let _place = self.inner().readers.admit(Reader::Owner).await?;
+            let person = person.unwrap_or(&nobody.person);
+            rows::password_of(&mut *self.store().read().await?, person, &nobody).await?
+        };
+        Ok(hasher.verify(password, kept.verifier).await.map(|is_it| is_it && is_theirs))
     }
 
     /// Sets the person's password, in place of one that they have.

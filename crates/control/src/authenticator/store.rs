@@ -19,6 +19,19 @@ pub(super) async fn of_person(view: &mut View, person: &PersonId) -> Result<Vec<
     view.rows(sql, &[person.into()]).await?.iter().map(kept).collect()
 }
 
+/// The password of a person, or nobody's, and whether it is theirs.
+pub(super) async fn password_of(
+    view: &mut View,
+    person: &PersonId,
+    nobodys: &Authenticator,
+) -> Result<(Authenticator, bool), Fault> {
+    let sql = "select doc, 1 as theirs from authenticator where person = $1 and kind = 'password'
+               union all select cast($2 as text), 0 order by theirs desc limit 1";
+    let row = view.row(sql, &[person.into(), document(nobodys)?.into()]).await?;
+    let row = row.ok_or_else(|| Fault::new("reading a password", "not even nobody's is there"))?;
+    Ok((parsed(serde_json::from_str(&row.text(0)?))?, row.int(1)? == 1))
+}
+
 /// The passkey with this credential id.
 pub(super) async fn by_handle(view: &mut View, handle: &[u8]) -> Result<Option<Kept>, Fault> {
     let sql = "select doc, used, sealed from authenticator where handle = $1";

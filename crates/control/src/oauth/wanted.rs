@@ -151,11 +151,11 @@ impl Control {
         Ok(self.wanted((answering, asked), session, powers, seconds))
     }
 
-    /// What the person added to a task.
+    /// What the person added to a task. What they had agreed to beside it goes on: some clients ask for what is new alone.
     fn wider(
         &self,
         form: &Form,
-        both: (&Answering, &Asked),
+        (answering, asked): (&Answering, &Asked),
         session: &InSession,
         widens: &ToWiden,
     ) -> Result<Wanted, Unwanted> {
@@ -169,7 +169,11 @@ impl Control {
         let before = widens.earlier.declined.difference(&added).copied();
         let declined = before.chain(declined).collect();
         let powers = WantedPowers::WiderTask { agent, task, added };
-        Ok(Wanted { declined, ..self.wanted(both, session, powers, seconds) })
+        let earlier = widens.earlier.as_ref();
+        let further = asked.scope.iter().filter(|scope| !earlier.scope.contains(scope));
+        let scope = earlier.scope.iter().chain(further).cloned().collect();
+        let merged = Asked { scope, claims: earlier.claims.clone(), ..asked.clone() };
+        Ok(Wanted { declined, ..self.wanted((answering, &merged), session, powers, seconds) })
     }
 
     /// The same for what a person agreed to before.

@@ -193,6 +193,26 @@ async fn what_was_declined_is_not_asked_for_again() {
 }
 
 #[tokio::test]
+async fn what_was_agreed_to_beside_the_task_goes_on() {
+    each_database(|app| async move {
+        with_tools(&app).await;
+        let mut ada = app.arrived("ada").await;
+        let page = ask(&app, &mut ada, "openid profile tools:read").await;
+        let (_, body) = agree(&app, &mut ada, &page).await;
+        assert_eq!(body["scope"], "openid profile tools:read");
+        let page = ask(&app, &mut ada, "email tools:send").await;
+        let (_, body) = agree(&app, &mut ada, &page).await;
+        assert_eq!(body["scope"], "openid profile email tools:read tools:send");
+        let said = crate::client::claims(body["id_token"].as_str().expect("an ID token"));
+        assert_eq!(
+            (said["preferred_username"].as_str(), said["email"].as_str()),
+            (Some("ada"), Some("ada@example.com"))
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_was_shown_decides_whatever_was_agreed_to_meanwhile() {
     each_database(|app| async move {
         with_tools(&app).await;

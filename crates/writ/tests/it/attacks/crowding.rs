@@ -100,12 +100,28 @@ pub(super) async fn metric(world: &World, name: &str) -> f64 {
     line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
 }
 
+/// Waits until no other connection has a general place: those that were closed a moment ago have given theirs back.
+async fn until_alone(world: &World) {
+    let alone = async {
+        let ask = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        loop {
+            let mut stream = connect(world, 1).await;
+            stream.write_all(ask).await.unwrap();
+            if end_of(&mut stream).await.contains("writ_connections{lane=\"general\"} 1\n") {
+                return;
+            }
+        }
+    };
+    timeout(END_TIME_MAX, alone).await.expect("connections that were closed keep their places");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_stop_button_works_while_every_place_is_taken() {
     let limits = "[connections]\ngeneral_max = 40\nper_address_max = 20\nreserved_max = 12\n\
                   reserved_per_address_max = 4\nidle_seconds = 600\n";
     let world = World::with(On::Sqlite, setup(limits)).await;
     let mcp = world.session(&world.wide_task().await).await;
+    until_alone(&world).await;
 
     // Two addresses share the general lane, and take what they can get of the reserved one as well.
     let mut crowds = [crowd(&world, 2, 24).await, crowd(&world, 3, 24).await];
