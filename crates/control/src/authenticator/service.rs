@@ -80,11 +80,12 @@ impl Control {
             synced: false,
             verifier: hasher.nobodys().to_owned(),
         };
-        let (kept, is_theirs) = {
+        let kept = {
             let _place = self.inner().readers.admit(Reader::Owner).await?;
             let person = person.unwrap_or(&nobody.person);
             rows::password_of(&mut *self.store().read().await?, person, &nobody).await?
         };
+        let is_theirs = kept.id != nobody.id;
         Ok(hasher.verify(password, kept.verifier).await.map(|is_it| is_it && is_theirs))
     }
 

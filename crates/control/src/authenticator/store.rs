@@ -19,17 +19,18 @@ pub(super) async fn of_person(view: &mut View, person: &PersonId) -> Result<Vec<
     view.rows(sql, &[person.into()]).await?.iter().map(kept).collect()
 }
 
-/// The password of a person, or nobody's, and whether it is theirs.
+/// The password of a person, or nobody's.
 pub(super) async fn password_of(
     view: &mut View,
     person: &PersonId,
     nobodys: &Authenticator,
-) -> Result<(Authenticator, bool), Fault> {
-    let sql = "select doc, 1 as theirs from authenticator where person = $1 and kind = 'password'
-               union all select cast($2 as text), 0 order by theirs desc limit 1";
+) -> Result<Authenticator, Fault> {
+    let sql =
+        "select coalesce((select doc from authenticator where person = $1 and kind = 'password' limit 1),
+                               cast($2 as text))";
     let row = view.row(sql, &[person.into(), document(nobodys)?.into()]).await?;
     let row = row.ok_or_else(|| Fault::new("reading a password", "not even nobody's is there"))?;
-    Ok((parsed(serde_json::from_str(&row.text(0)?))?, row.int(1)? == 1))
+    parsed(serde_json::from_str(&row.text(0)?))
 }
 
 /// The passkey with this credential id.
