@@ -15,8 +15,10 @@ mod bench;
 mod clock;
 mod dice;
 mod postgres;
+mod totp;
 
 pub use bench::{Bench, ctx, each_database};
 pub use clock::FixedClock;
 pub use dice::SeededDice;
 pub use postgres::{Held, Postgres};
+pub use totp::totp;

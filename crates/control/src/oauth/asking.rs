@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use base::{Actor, Ctx, Error, Fault};
 use http::{HeaderMap, header::AUTHORIZATION};
-use store::{Entry, ProofUse, Submitted};
+use store::ProofUse;
 use wire::{
-    dpop::{ProofRules, TargetUri, verify_proof},
+    dpop::{ProofRules, TargetUri},
     oauth::{ClientAuthentication, ErrorCode, Form, OAuthError},
 };
 
 use super::{
     client::{Client, Proven, prove, refusal},
     presented::proof_header,
-    said::{busy, said},
+    refused::{PROOF_REPLAYED, TokenRefused},
+    said::said,
     verify::{PROOF_AGE_SECONDS_MAX, PROOF_LEEWAY_SECONDS},
 };
 use crate::{
@@ -133,7 +134,7 @@ impl Control {
         ctx: &Ctx,
     ) -> Result<Option<(String, ProofUse)>, OAuthError> {
         let refuse = |why: &str| OAuthError::new(ErrorCode::InvalidDpopProof, why);
-        let Some(proof) = proof_header(headers).map_err(refuse)? else { return Ok(None) };
+        let Some(shown) = proof_header(headers).map_err(refuse)? else { return Ok(None) };
         let url = format!("{}{path}", self.settings().issuer());
         let target =
             TargetUri::parse(&url).ok_or_else(|| said(Fault::new("reading the public URL", url).into()))?;
@@ -146,23 +147,21 @@ impl Control {
             age_seconds_max: PROOF_AGE_SECONDS_MAX,
             leeway_seconds: PROOF_LEEWAY_SECONDS,
         };
-        let proof = verify_proof(proof, &rules).map_err(|refusal| refuse(&refusal.to_string()))?;
-        if !self.is_nonce_recent(proof.nonce.as_deref(), ctx.now) {
-            let why = "the DPoP proof needs the nonce of the header `DPoP-Nonce`; make it again with that";
-            return Err(OAuthError::new(ErrorCode::UseDpopNonce, why));
-        }
-        let used = ProofUse { digest: proof.replay_id, expires: proof.forget_after };
-        Ok(Some((proof.thumbprint().to_owned(), used)))
+        let (thumbprint, used) = self.proof_holds(shown, &rules).map_err(|refused| {
+            let wants_nonce = matches!(refused, TokenRefused::NonceWanted);
+            let code = if wants_nonce { ErrorCode::UseDpopNonce } else { ErrorCode::InvalidDpopProof };
+            OAuthError::new(code, refused.to_string())
+        })?;
+        Ok(Some((thumbprint, used)))
     }
 
     /// Uses up a single-use proof; false when it was used before. No proof is no trouble.
     async fn use_up(&self, proof: Option<ProofUse>) -> Result<bool, OAuthError> {
         let Some(proof) = proof else { return Ok(true) };
-        match self.store().submit(Entry::Proof(proof)).await.map_err(|fault| said(fault.into()))? {
-            Submitted::Noted => Ok(true),
-            Submitted::Replayed => Ok(false),
-            Submitted::Busy => Err(busy()),
-            other => Err(said(Fault::new("using up a proof", format!("the log answered {other:?}")).into())),
+        match self.use_proof(proof).await {
+            Ok(()) => Ok(true),
+            Err(Error::Refused(refusal)) if refusal.code == PROOF_REPLAYED => Ok(false),
+            Err(error) => Err(said(error)),
         }
     }
 }

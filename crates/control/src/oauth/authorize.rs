@@ -3,7 +3,9 @@
 //! A request travels with the person, sealed, until they decided; it is read anew at each step, so whatever changed meanwhile
 //! counts. Nothing is kept of it before.
 
-use base::{Actor, Error};
+use std::sync::Arc;
+
+use base::{Actor, Error, PersonId};
 use wire::oauth::{AuthorizationTarget, ErrorCode, Form, OAuthError};
 
 use super::{
@@ -15,7 +17,7 @@ use super::{
 use crate::{
     client::ClientUse,
     control::Control,
-    delegation::{CodeTerms, Powers, Remembered, Ticket, WantedPowers},
+    delegation::{CodeTerms, Delegation, Powers, Remembered, Ticket, WantedPowers},
     login::{Purpose, Visit},
     opaque::new_secret,
     principal::Level,
@@ -164,22 +166,10 @@ impl Control {
         if asked.request.prompt.consent || anybody || !matches!(visit.purpose, Purpose::Authorize(_)) {
             return Ok(None);
         }
-        let audience = asked.audience.uri(&self.settings().issuer());
-        let (digest, redirect) = (client.digest(), answering.registered());
-        let wanted = Remembered {
-            client: &client.client_id,
-            client_digest: &digest,
-            redirect: &redirect,
-            audience: &audience,
-            scope: &asked.scope,
-            claims: &asked.claims,
-            wish: asked.wish.as_deref(),
-        };
-        let earlier = self.snapshot().remembered(session.person(), &wanted, session.now()).cloned();
-        let Some(earlier) = earlier else { return Ok(None) };
-        if self.to_widen((answering, asked), session.person()).is_some() {
+        let earlier = self.agreed_before((answering, asked), session.person(), &asked.scope);
+        let Some(earlier) = earlier.filter(|earlier| self.lacks(earlier, asked).is_none()) else {
             return Ok(None);
-        }
+        };
         let powers = match &earlier.powers {
             Powers::Agent { agent, task } => {
                 WantedPowers::SameTask { agent: agent.clone(), task: task.clone() }
@@ -190,6 +180,25 @@ impl Control {
         let seconds = (earlier.expires.millis() - session.now().millis()) / 1000;
         let wanted = self.wanted((answering, asked), session, powers, seconds);
         self.give_code(answering, asked, session, &wanted).await.map(Some)
+    }
+
+    /// What a person agreed to before for the same client and resource, with these scopes at least.
+    pub(super) fn agreed_before(
+        &self,
+        (answering, asked): (&Answering, &Asked),
+        person: &PersonId,
+        scope: &[String],
+    ) -> Option<Arc<Delegation>> {
+        let wanted = Remembered {
+            client: &answering.client.client_id,
+            client_digest: &answering.client.digest(),
+            redirect: &answering.registered(),
+            audience: &asked.audience.uri(&self.settings().issuer()),
+            scope,
+            claims: &asked.claims,
+            wish: asked.wish.as_deref(),
+        };
+        self.snapshot().remembered(person, &wanted, self.now()).cloned()
     }
 
     /// What the person decided.
@@ -211,14 +220,14 @@ impl Control {
         let device = self.device_of(visit).await?;
         if form.get("decision") != Some("allow") {
             self.record_no(session, session.person(), &client.client_id).await?;
-            if let Some(device) = &device {
-                self.refuse_device(session, &device.digest).await?;
-                return Ok(Next::DeviceDone);
-            }
             if form.get("adds").is_some()
                 && let Some(widens) = self.to_widen((&answering, &asked), session.person())
             {
                 self.decline(session, &widens.earlier.id, &widens.new).await?;
+            }
+            if let Some(device) = &device {
+                self.refuse_device(session, &device.digest).await?;
+                return Ok(Next::DeviceDone);
             }
             let error = OAuthError::new(ErrorCode::AccessDenied, "the person said no");
             return Ok(Next::Client(answering.refusal(&error)));

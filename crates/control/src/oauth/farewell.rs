@@ -5,11 +5,14 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use base::{Actor, DelegationId, Error, PersonId, SessionId};
+use base::{Actor, Error, SessionId};
 
 use tokio::time::MissedTickBehavior;
 
-use crate::{control::Control, delegation::SessionTie};
+use crate::{
+    control::Control,
+    delegation::{Delegation, SessionTie},
+};
 
 /// How often it is looked whether a session ended. Not at each record: most are calls, which end none.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -17,15 +20,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Sends a form to an address that a client chose; whether it was taken. The binary attaches it.
 pub type Tell =
     Arc<dyn Fn(String, String) -> Pin<Box<dyn Future<Output = Result<bool, String>> + Send>> + Send + Sync>;
-
-/// Somebody signed out of something.
-struct Farewell {
-    delegation: DelegationId,
-    client: String,
-    person: PersonId,
-    session: SessionId,
-    goes_on: bool,
-}
 
 impl Control {
     /// Tells sites, for as long as the process runs.
@@ -47,33 +41,27 @@ impl Control {
         }
     }
 
-    /// What rested on a session that is over.
-    fn farewells(&self) -> Vec<Farewell> {
+    /// What is tied to a session that is over.
+    fn farewells(&self) -> Vec<Arc<Delegation>> {
         let (known, now) = (self.snapshot(), self.now());
-        let over = known.delegations.values().filter_map(|delegation| {
-            let session = delegation.session.session()?;
+        let is_over = |session: &SessionId| {
             let digest = known.session_digests.get(session);
-            let lives = digest
-                .is_some_and(|digest| known.session_lives(digest, &base::TenantId::first(), now).is_ok());
-            (!lives).then(|| Farewell {
-                delegation: delegation.id.clone(),
-                client: delegation.client.clone(),
-                person: delegation.person.clone(),
-                session: session.clone(),
-                goes_on: matches!(delegation.session, SessionTie::HearsOf(_)),
-            })
-        });
-        over.collect()
+            digest.is_none_or(|digest| known.session_lives(digest, &base::TenantId::first(), now).is_err())
+        };
+        let over = known.delegations.values().filter(|one| one.session.session().is_some_and(is_over));
+        over.cloned().collect()
     }
 
-    async fn say(&self, farewell: &Farewell) -> Result<(), Error> {
-        let Farewell { delegation, client, person, session, goes_on } = farewell;
+    async fn say(&self, farewell: &Delegation) -> Result<(), Error> {
+        let Delegation { id, client, person, .. } = farewell;
         let by = self.system("sign-out");
         // INVARIANT: the node that notes it is the one that tells.
-        let is_first = if *goes_on {
-            self.outlive_session(&by, delegation).await?
-        } else {
-            self.revoke_delegation(&by, delegation, "the session ended").await?
+        let (session, is_first) = match &farewell.session {
+            SessionTie::EndsWith(session) => {
+                (session, self.revoke_delegation(&by, id, "the session ended").await?)
+            }
+            SessionTie::HearsOf(session) => (session, self.outlive_session(&by, id).await?),
+            SessionTie::Free => return Ok(()),
         };
         if !is_first {
             return Ok(());

@@ -169,11 +169,21 @@ impl Control {
             age_seconds_max: PROOF_AGE_SECONDS_MAX,
             leeway_seconds: PROOF_LEEWAY_SECONDS,
         };
-        let proof = verify_proof(proof, &rules)?;
-        if !self.is_nonce_recent(proof.nonce.as_deref(), now) {
+        self.proof_holds(proof, &rules).map(|(_, used)| Some(used))
+    }
+
+    /// The thumbprint of the key that made a proof, if the proof holds and its nonce is ours, and what uses it up.
+    pub(super) fn proof_holds(
+        &self,
+        proof: &str,
+        rules: &ProofRules<'_>,
+    ) -> Result<(String, ProofUse), TokenRefused> {
+        let proof = verify_proof(proof, rules)?;
+        if !self.is_nonce_recent(proof.nonce.as_deref(), rules.now) {
             return Err(TokenRefused::NonceWanted);
         }
-        Ok(Some(ProofUse { digest: proof.replay_id, expires: proof.forget_after }))
+        let used = ProofUse { digest: proof.replay_id, expires: proof.forget_after };
+        Ok((proof.thumbprint().to_owned(), used))
     }
 
     pub(super) fn believe_for(

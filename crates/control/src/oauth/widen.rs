@@ -19,7 +19,7 @@ use super::{
 use crate::{
     control::Control,
     decide::Caller,
-    delegation::{Delegation, Powers, Remembered},
+    delegation::{Delegation, Powers},
     task::Task,
 };
 
@@ -59,23 +59,16 @@ impl Control {
         if asked.effects.is_empty() {
             return None;
         }
-        let (known, now) = (self.snapshot(), self.now());
-        let audience = asked.audience.uri(&self.settings().issuer());
-        let (digest, redirect) = (answering.client.digest(), answering.registered());
-        let wanted = Remembered {
-            client: &answering.client.client_id,
-            client_digest: &digest,
-            redirect: &redirect,
-            audience: &audience,
-            scope: &[],
-            claims: &asked.claims,
-            wish: None,
-        };
-        let earlier = known.remembered(person, &wanted, now)?;
-        let task = known.tasks.get(earlier.task()?)?;
+        let earlier = self.agreed_before((answering, asked), person, &[])?;
+        self.lacks(&earlier, asked)
+    }
+
+    /// What a delegation's task would have to get to have all that is asked; nothing where it has, or is described otherwise.
+    pub(super) fn lacks(&self, earlier: &Arc<Delegation>, asked: &Asked) -> Option<ToWiden> {
+        let task = Arc::clone(self.snapshot().tasks.get(earlier.task()?)?);
         let has = task.scope.by_effects()?;
         let new: BTreeSet<Effect> = asked.effects.difference(&has).copied().collect();
-        (!new.is_empty()).then(|| ToWiden { earlier: Arc::clone(earlier), task: Arc::clone(task), has, new })
+        (!new.is_empty()).then(|| ToWiden { earlier: Arc::clone(earlier), task, has, new })
     }
 
     /// The challenge for an act that was refused because the task does not cover it, where its person could change that.

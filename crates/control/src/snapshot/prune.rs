@@ -39,11 +39,14 @@ mod tests {
         let mut map = HashTrieMapSync::new_sync();
         let (mut most, mut gone) = (0, 0);
         // Of many that come one after the other, a hundred are alive at a time.
-        for now in 0..50_000_u64 {
-            map.insert_mut(now, now + 100);
-            gone += prune(&mut map, |expires| *expires <= now).len();
+        for instant in 0..50_000_u64 {
+            map.insert_mut(instant, instant + 100);
+            gone += prune(&mut map, |expires| *expires <= instant).len();
             most = most.max(map.size());
-            assert!((now.saturating_sub(99)..=now).all(|alive| map.contains_key(&alive)), "{now}");
+            assert!(
+                (instant.saturating_sub(99)..=instant).all(|alive| map.contains_key(&alive)),
+                "{instant}"
+            );
         }
         assert!(most <= KEPT_MIN && gone + map.size() == 50_000, "{most}");
     }

@@ -24,6 +24,14 @@ async fn ask(app: &App, agent: &Client, key: &SigningKey, nonce: Option<&str>) -
     agent.ask(app, "/oauth2/token", shown, &OWN).await
 }
 
+/// A token for a resource that is bound to the key, and the nonce that it was had with.
+async fn bound(app: &App, agent: &Client, key: &SigningKey, resource: &str) -> (String, String) {
+    let nonce = given(&ask(app, agent, key, None).await.headers);
+    let shown = headers(&[("dpop", &proof(app, key, TOKEN, None, Some(&nonce)))]);
+    let form = [("grant_type", "client_credentials"), ("resource", resource)];
+    (agent.ask(app, "/oauth2/token", shown, &form).await.token(), nonce)
+}
+
 fn given(answer: &HeaderMap) -> String {
     answer["dpop-nonce"].to_str().unwrap().to_owned()
 }
@@ -106,8 +114,7 @@ async fn endpoints_want_them_too_and_say_so_alone() {
         async |app| {
             app.populate().await;
             let (rex, key) = (app.client("rex").await, key());
-            let nonce = given(&ask(&app, &rex, &key, None).await.headers);
-            let token = ask(&app, &rex, &key, Some(&nonce)).await.token();
+            let (token, nonce) = bound(&app, &rex, &key, CRM).await;
             let crm = control::oauth::Audience::Mcp("crm".into());
             let verify = |nonce: Option<&str>| {
                 let proof = proof(&app, &key, CRM, Some(&token), nonce);
@@ -140,10 +147,7 @@ async fn the_api_wants_them_too() {
         async |app| {
             app.populate().await;
             let (rex, key) = (app.client("rex").await, key());
-            let nonce = given(&ask(&app, &rex, &key, None).await.headers);
-            let shown = headers(&[("dpop", &proof(&app, &key, TOKEN, None, Some(&nonce)))]);
-            let form = [("grant_type", "client_credentials"), ("resource", API)];
-            let token = rex.ask(&app, "/oauth2/token", shown, &form).await.token();
+            let (token, _) = bound(&app, &rex, &key, API).await;
             let ask = async |nonce: Option<&str>| {
                 let target = TargetUri::parse("https://writ.example/api/v1/self").unwrap();
                 let now = app.control.now();

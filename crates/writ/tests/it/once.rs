@@ -279,22 +279,9 @@ async fn links_and_codes_of_people(on: On) {
     assert!(got > 0, "nobody was told anything");
 }
 
-/// RFC 6238, so many steps from now.
-fn generated(base32: &str, ahead: i64) -> String {
-    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let bits = base32.chars().flat_map(|digit| {
-        let value = ALPHABET.find(digit).unwrap();
-        (0..5).rev().map(move |at| (value >> at) & 1 == 1)
-    });
-    let bits: Vec<bool> = bits.collect();
-    let key: Vec<u8> =
-        bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |sum, bit| sum * 2 + u8::from(*bit))).collect();
-    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &key);
-    let step = crate::mcp::now().seconds() / 30 + ahead;
-    let tag = aws_lc_rs::hmac::sign(&key, &step.to_be_bytes());
-    let at = usize::from(tag.as_ref()[19] & 15);
-    let word = u32::from_be_bytes(tag.as_ref()[at..at + 4].try_into().unwrap()) & 0x7fff_ffff;
-    format!("{:06}", word % 1_000_000)
+/// The code that the app of a seed shows so many steps from now.
+fn generated(seed: &str, ahead: i64) -> String {
+    testkit::totp(seed, crate::mcp::now().seconds() / 30 + ahead)
 }
 
 async fn proofs(on: On) {

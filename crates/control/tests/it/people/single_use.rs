@@ -224,21 +224,9 @@ pub(super) async fn with_totp(app: &App, browser: &mut Browser) -> (String, Vec<
     (seed, codes)
 }
 
-/// RFC 6238, computed here on its own.
-pub(super) fn totp(base32: &str, now: base::Timestamp) -> String {
-    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let mut bits: Vec<u8> = Vec::new();
-    for digit in base32.chars() {
-        let value = u8::try_from(ALPHABET.find(digit).unwrap()).unwrap();
-        bits.extend((0..5).rev().map(|at| (value >> at) & 1));
-    }
-    let key: Vec<u8> =
-        bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |sum, bit| sum * 2 + bit)).collect();
-    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &key);
-    let tag = aws_lc_rs::hmac::sign(&key, &(now.seconds() / 30).to_be_bytes());
-    let at = usize::from(tag.as_ref()[19] & 15);
-    let word = u32::from_be_bytes(tag.as_ref()[at..at + 4].try_into().unwrap()) & 0x7fff_ffff;
-    format!("{:06}", word % 1_000_000)
+/// The code that the app of a seed shows.
+pub(super) fn totp(seed: &str, now: base::Timestamp) -> String {
+    testkit::totp(seed, now.seconds() / 30)
 }
 
 async fn race_for_generated_and_recovery_codes(rounds: usize) {
